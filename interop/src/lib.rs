@@ -1,0 +1,1 @@
+//! Starts real Kafka brokers of the 0.8 line on loopback, for tests.

@@ -1,0 +1,1 @@
+//! The Apache Kafka 0.8 wire protocol as sans-IO state machines.
