@@ -1,0 +1,197 @@
+//! Fetch (key 1): read messages from partitions.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    Body, ByTopic, InTopic, Request, RequestProblem,
+    problem::{check_name, check_replica},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Millis, Offset, PartitionId, ReplicaId, Text, TopicPartition},
+    limits::Limits,
+    message::{MessageSet, Origin},
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
+};
+
+/// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
+///
+/// The broker holds the answer back until `min_bytes` are there or `max_wait` has passed, and everything behind it on the
+/// connection waits too: give fetches a connection of their own. 0.8.0 and 0.8.1 hold back errors as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// [`ReplicaId::CONSUMER`], unless you debug.
+    pub replica: ReplicaId,
+    /// How long the broker may wait. 0 or less: it answers at once.
+    pub max_wait: Millis,
+    /// Bytes, over all partitions, for which the broker waits. A hint: it may answer with fewer.
+    pub min_bytes: i32,
+    /// What to read.
+    pub topics: ByTopic<FetchPartition>,
+}
+
+/// What to read of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchPartition {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The offset of the first message wanted. The log's end is allowed, and answered with an empty set.
+    pub offset: Offset,
+    /// The most bytes of messages that may come. The last message is usually cut; if even the first is, ask again with
+    /// the size that [`Tail::Cut`](crate::message::Tail::Cut) names.
+    pub max_bytes: i32,
+}
+
+impl InTopic for FetchPartition {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl FetchRequest {
+    /// A consumer's request without partitions yet.
+    #[must_use]
+    pub fn new(max_wait: Millis, min_bytes: i32) -> Self {
+        Self { replica: ReplicaId::CONSUMER, max_wait, min_bytes, topics: ByTopic::default() }
+    }
+
+    /// With one more partition, read from `offset` on, at most `max_bytes` bytes of it.
+    #[must_use]
+    pub fn with(
+        mut self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+        offset: Offset,
+        max_bytes: i32,
+    ) -> Self {
+        self.topics.push(topic, FetchPartition { partition: partition.into(), offset, max_bytes });
+        self
+    }
+}
+
+impl Body for FetchRequest {
+    const NAME: &'static str = "Fetch request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.replica.0);
+        to.int32(self.max_wait.0);
+        to.int32(self.min_bytes);
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.partition.0);
+            to.int64(partition.offset.0);
+            to.int32(partition.max_bytes);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, replica) = int32("replica_id", i)?;
+            let (i, max_wait) = int32("max_wait_ms", i)?;
+            let (i, min_bytes) = int32("min_bytes", i)?;
+            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 4, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, offset) = int64("fetch_offset", i)?;
+                let (i, max_bytes) = int32("max_bytes", i)?;
+                Ok((i, FetchPartition { partition, offset, max_bytes }))
+            })?;
+            Ok((i, Self { replica, max_wait, min_bytes, topics }))
+        })
+    }
+}
+
+impl Request for FetchRequest {
+    type Response = FetchResponse;
+    const API: Api = Api::v0(ApiKey::FETCH);
+
+    /// A partition that stands twice is refused too: the broker would answer one of the two.
+    fn check(&self, _: Profile, limits: &Limits) -> Result<(), RequestProblem> {
+        check_replica(self.replica)?;
+        if let Some(twice) = self.topics.duplicate() {
+            return Err(RequestProblem::DuplicatePartition(twice));
+        }
+        let mut total: u64 = 0;
+        for group in self.topics.topics() {
+            check_name(&group.topic)?;
+            for item in &group.partitions {
+                let Ok(max_bytes) = u64::try_from(item.max_bytes) else {
+                    let at = TopicPartition { topic: group.topic.clone(), partition: item.partition };
+                    return Err(RequestProblem::NegativeMaxBytes(at));
+                };
+                total = total.saturating_add(max_bytes);
+            }
+        }
+        if total > limits.max_frame as u64 {
+            return Err(RequestProblem::FetchTooLarge { total, max: limits.max_frame });
+        }
+        Ok(())
+    }
+
+    fn server_wait(&self) -> Duration {
+        self.max_wait.to_duration()
+    }
+}
+
+/// Messages of partitions (`FetchResponse`, 0.8.2). Entries come in an order of the broker's own.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct FetchResponse {
+    /// One per partition asked for.
+    pub topics: ByTopic<FetchedPartition>,
+}
+
+/// Messages of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedPartition {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// No error, or why there are no messages. [`ErrorCode::UNKNOWN`] passes by itself, after a change of leader.
+    pub error: ErrorCode,
+    /// The offset of the first message that consumers cannot see yet; [`Offset::NONE`] with an error.
+    pub high_watermark: Offset,
+    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry.
+    pub messages: MessageSet,
+}
+
+impl InTopic for FetchedPartition {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl FetchResponse {
+    /// What came of one partition; `None` if the broker left it out.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&FetchedPartition> {
+        self.topics.find(topic, partition.into())
+    }
+}
+
+impl Body for FetchResponse {
+    const NAME: &'static str = "Fetch response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.partition.0);
+            to.int16(partition.error.0);
+            to.int64(partition.high_watermark.0);
+            to.sized_blob("message_set", partition.messages.bytes())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 8 + 4, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, error) = int16("error_code", i)?;
+                let (i, high_watermark) = int64("high_watermark", i)?;
+                let (i, set) = sized_blob("message_set", body, i)?;
+                let messages = MessageSet::new(set, Origin::Fetched);
+                Ok((i, FetchedPartition { partition, error, high_watermark, messages }))
+            })?;
+            Ok((i, Self { topics }))
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! The header in front of every request.
+
+use bytes::Bytes;
+
+use crate::{
+    ids::{Api, ApiKey, ApiVersion, CorrelationId, Text},
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, nullable_text, parse},
+};
+
+/// What stands in front of a request's body (`RequestOrResponse`, 0.8.2).
+///
+/// ControlledShutdown is the exception of every 0.8 release: its header has no client id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHeader {
+    /// Key and version.
+    pub api: Api,
+    /// What the response will repeat.
+    pub correlation_id: CorrelationId,
+    /// Who asks: any string, or null. The broker uses it in its logs and metrics.
+    pub client_id: Option<Text>,
+}
+
+impl RequestHeader {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The client id is longer than 32 767 bytes.
+    pub fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.api.key.0);
+        to.int16(self.api.version.0);
+        to.int32(self.correlation_id.0);
+        if has_client_id(self.api.key) {
+            to.nullable_text("client_id", self.client_id.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Splits a request's frame, without its length, into header and body.
+    ///
+    /// # Errors
+    /// The frame is too short, or the client id is not UTF-8. A broker closes the connection.
+    pub fn split(frame: &Bytes) -> Result<(Self, Bytes), DecodeError> {
+        let (header, taken) = parse("request header", frame, |i| {
+            let (i, key) = int16("api_key", i)?;
+            let (i, version) = int16("api_version", i)?;
+            let (i, correlation_id) = int32("correlation_id", i)?;
+            let key = ApiKey(key);
+            let (i, client_id) =
+                if has_client_id(key) { nullable_text("client_id", Sign::AsTheBroker, frame, i)? } else { (i, None) };
+            let api = Api { key, version: ApiVersion(version) };
+            Ok((i, Self { api, correlation_id: CorrelationId(correlation_id), client_id }))
+        })?;
+        Ok((header, frame.slice(taken..)))
+    }
+}
+
+fn has_client_id(key: ApiKey) -> bool {
+    key != ApiKey::CONTROLLED_SHUTDOWN
+}

@@ -1,0 +1,164 @@
+//! ListOffsets (key 2), called "Offsets" in 0.8: log offsets by time.
+
+use bytes::Bytes;
+
+use super::{
+    Body, ByTopic, InTopic, Request, RequestProblem,
+    problem::{check_name, check_replica},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Offset, OffsetTime, PartitionId, ReplicaId, Text},
+    limits::Limits,
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, int64, parse},
+};
+
+/// Asks leaders for offsets before a time (`OffsetRequest`, 0.8.2).
+///
+/// The answer has the granularity of log segments: a time gives the base offsets of segments last written at or before it,
+/// and may give none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListOffsetsRequest {
+    /// [`ReplicaId::CONSUMER`], for which the latest offset is the high watermark. Others see the log's end.
+    pub replica: ReplicaId,
+    /// What to look up.
+    pub topics: ByTopic<ListOffsetsPartition>,
+}
+
+/// What to look up in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListOffsetsPartition {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// Before when.
+    pub time: OffsetTime,
+    /// The most offsets wanted. [`OffsetTime::EARLIEST`] gives one in any case; 0 gives none, below 0 is an error.
+    pub max_offsets: i32,
+}
+
+impl InTopic for ListOffsetsPartition {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl ListOffsetsRequest {
+    /// A consumer's request without partitions yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { replica: ReplicaId::CONSUMER, topics: ByTopic::default() }
+    }
+
+    /// With one more partition, of which one offset is wanted.
+    #[must_use]
+    pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, time: OffsetTime) -> Self {
+        self.topics.push(topic, ListOffsetsPartition { partition: partition.into(), time, max_offsets: 1 });
+        self
+    }
+}
+
+impl Default for ListOffsetsRequest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Body for ListOffsetsRequest {
+    const NAME: &'static str = "ListOffsets request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.replica.0);
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.partition.0);
+            to.int64(partition.time.0);
+            to.int32(partition.max_offsets);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, replica) = int32("replica_id", i)?;
+            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 4, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, time) = int64("time", i)?;
+                let (i, max_offsets) = int32("max_num_offsets", i)?;
+                Ok((i, ListOffsetsPartition { partition, time, max_offsets }))
+            })?;
+            Ok((i, Self { replica, topics }))
+        })
+    }
+}
+
+impl Request for ListOffsetsRequest {
+    type Response = ListOffsetsResponse;
+    const API: Api = Api::v0(ApiKey::LIST_OFFSETS);
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check_replica(self.replica)?;
+        if let Some(twice) = self.topics.duplicate() {
+            return Err(RequestProblem::DuplicatePartition(twice));
+        }
+        self.topics.topics().iter().try_for_each(|group| check_name(&group.topic))
+    }
+}
+
+/// Offsets of partitions (`OffsetResponse`, 0.8.2). Entries come in an order of the broker's own.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ListOffsetsResponse {
+    /// One per partition asked for.
+    pub topics: ByTopic<PartitionOffsets>,
+}
+
+/// Offsets of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionOffsets {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// No error, or why there are none.
+    pub error: ErrorCode,
+    /// Offsets, descending. None at all, without an error, when every segment is younger than the time asked for.
+    pub offsets: Vec<Offset>,
+}
+
+impl InTopic for PartitionOffsets {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl ListOffsetsResponse {
+    /// The offsets of one partition; `None` if the broker left it out.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&PartitionOffsets> {
+        self.topics.find(topic, partition.into())
+    }
+}
+
+impl Body for ListOffsetsResponse {
+    const NAME: &'static str = "ListOffsets response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.partition.0);
+            to.int16(partition.error.0);
+            to.array("offsets", &partition.offsets, |to, offset| {
+                to.int64(offset.0);
+                Ok(())
+            })
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 4, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, error) = int16("error_code", i)?;
+                let (i, offsets) = array("offsets", Sign::Strict, 8, i, |i| int64("offset", i))?;
+                Ok((i, PartitionOffsets { partition, error, offsets }))
+            })?;
+            Ok((i, Self { topics }))
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Requests and responses: one file per API, one type per key and version, both directions of each.
+//!
+//! This layer knows bodies. It does not know connections, so that a sniffer, a log reader or a proxy can use it alone.
+//!
+//! Responses are read strictly, requests as the real broker reads them: there a negative length is null and a negative
+//! count is an empty array, except where Metadata says otherwise.
+
+mod by_topic;
+mod fetch;
+mod header;
+mod list_offsets;
+mod metadata;
+mod problem;
+mod produce;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use by_topic::{ByTopic, InTopic, TopicItems};
+pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
+pub use header::RequestHeader;
+pub use list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, PartitionOffsets};
+pub use metadata::{Broker, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata, Topics};
+pub use problem::{NameProblem, RequestProblem};
+pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
+
+use crate::{
+    ids::Api,
+    limits::Limits,
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, finish},
+};
+
+/// The body of a request or a response: what follows the header.
+pub trait Body: Sized {
+    /// What errors call it, for example "Metadata response".
+    const NAME: &'static str;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// It holds something longer than the wire can say. Nothing else is refused: see [`Request::check`].
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError>;
+
+    /// Reads it from the start of `body`, and says how many bytes it took. Strings and message sets are slices of `body`.
+    ///
+    /// # Errors
+    /// The bytes do not have this layout: asking the peer again would bring the same.
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError>;
+
+    /// Reads it. Bytes behind it are ignored, as every 0.8 broker does.
+    ///
+    /// # Errors
+    /// As [`Body::read`].
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        Self::read(body).map(|(value, _)| value)
+    }
+
+    /// Reads it, and takes bytes behind it for an error. For tests and fuzzing.
+    ///
+    /// # Errors
+    /// As [`Body::read`]; and bytes are left.
+    fn decode_strict(body: &Bytes) -> Result<Self, DecodeError> {
+        let (value, taken) = Self::read(body)?;
+        finish(Self::NAME, body, taken)?;
+        Ok(value)
+    }
+
+    /// It as bytes, in one piece.
+    ///
+    /// # Errors
+    /// As [`Body::encode`].
+    fn to_bytes(&self) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        self.encode(&mut encoder)?;
+        Ok(encoder.into_bytes())
+    }
+}
+
+/// A request: what a connection must know to send it and to judge its end.
+pub trait Request: Body {
+    /// The body of its answer.
+    type Response: Body;
+
+    /// Its key and version.
+    const API: Api;
+
+    /// Finds what is legal on the wire and would lose data or hang.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it. The request was not sent.
+    fn check(&self, _profile: Profile, _limits: &Limits) -> Result<(), RequestProblem> {
+        Ok(())
+    }
+
+    /// Whether the broker answers at all. False only for a produce with acks = 0.
+    fn expects_response(&self) -> bool {
+        true
+    }
+
+    /// Whether the broker's data is different afterwards. One that fails and does not change anything may simply be sent
+    /// again.
+    fn changes_state(&self) -> bool {
+        false
+    }
+
+    /// How long the broker may rightly take before it answers. It is added to the deadline of the request and of all
+    /// that are sent behind it.
+    fn server_wait(&self) -> Duration {
+        Duration::ZERO
+    }
+}

@@ -1,0 +1,15 @@
+//! The plain values of the protocol: names, numbers and identifiers, each with a type of its own.
+//!
+//! This layer knows nothing of bytes on the wire; any number a peer can send fits in these types, and accessors say
+//! which of them make sense.
+
+mod api;
+mod correlation;
+mod numbers;
+mod text;
+
+pub use api::{Api, ApiKey, ApiVersion};
+pub use correlation::CorrelationId;
+pub(crate) use correlation::Sequence;
+pub use numbers::{Acks, DurationTooLong, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, TopicPartition};
+pub use text::{NotUtf8, Text};

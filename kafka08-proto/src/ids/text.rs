@@ -1,0 +1,126 @@
+//! Strings that share the buffer they arrived in.
+
+use std::{fmt, ops::Deref};
+
+use bytes::Bytes;
+
+/// A UTF-8 string that is cheap to clone: a topic, a host, a client id.
+///
+/// One that was decoded is a slice of its frame, and keeps that frame's memory alive; [`Text::detached`] copies it out.
+/// `Debug` and `Display` escape control characters, because most texts come from a peer and end in a log.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text(Bytes);
+
+/// The bytes are not UTF-8. Nothing can be done with them as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUtf8;
+
+impl fmt::Display for NotUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the bytes are not UTF-8")
+    }
+}
+
+impl std::error::Error for NotUtf8 {}
+
+impl Text {
+    /// A string that lives as long as the program; costs no allocation.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The string itself, unescaped.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a Text is made from UTF-8 only")
+    }
+
+    /// A copy in memory of its own, so that a small name does not keep a large response alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
+    /// `part`, which must lie in `whole`, without a copy.
+    pub(crate) fn slice_of(whole: &Bytes, part: &str) -> Self {
+        Self(whole.slice_ref(part.as_bytes()))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<&Self> for Text {
+    fn from(text: &Self) -> Self {
+        text.clone()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text))
+    }
+}
+
+impl TryFrom<Bytes> for Text {
+    type Error = NotUtf8;
+    fn try_from(bytes: Bytes) -> Result<Self, NotUtf8> {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Ok(Self(bytes)),
+            Err(_) => Err(NotUtf8),
+        }
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self == *other
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_str().escape_debug(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_a_peer_never_reach_a_log() {
+        let text = Text::from("a\u{1b}[31m\n");
+        assert_eq!(format!("{text}"), r"a\u{1b}[31m\n");
+        assert_eq!(format!("{text:?}"), r#""a\u{1b}[31m\n""#);
+    }
+}

@@ -1,0 +1,106 @@
+//! Building a message set: one copy of each key and value, checksum included.
+
+use std::fmt;
+
+use bytes::{BufMut as _, BytesMut};
+
+use super::{CRC, ENTRY_HEADER, MessageSet, Origin, SMALLEST_MESSAGE};
+use crate::ids::Offset;
+
+/// Builds a set to produce, or one to answer a fetch with.
+///
+/// Offsets are written as 0, 1, 2, …, as the Scala producer of 0.8 does; a broker overwrites them.
+#[derive(Debug, Default)]
+pub struct MessageSetBuilder {
+    bytes: BytesMut,
+    messages: usize,
+    next: Offset,
+    origin: Option<Origin>,
+}
+
+/// The set would be larger than the wire can hold, which is 2^31 - 1 bytes. The message was not added: send the set
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetFull {
+    /// What the message would have added, in bytes.
+    pub entry: usize,
+}
+
+impl fmt::Display for SetFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message of {} bytes does not fit the set, which holds 2^31 - 1: send the set first", self.entry)
+    }
+}
+
+impl std::error::Error for SetFull {}
+
+impl MessageSetBuilder {
+    /// A set as a broker would send it, with absolute offsets from `first` on.
+    #[must_use]
+    pub fn fetched_from(first: Offset) -> Self {
+        Self { next: first, origin: Some(Origin::Fetched), ..Self::default() }
+    }
+
+    /// Appends a message. `None` is null, which is not the same as empty.
+    ///
+    /// # Errors
+    /// The set would exceed 2^31 - 1 bytes.
+    pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SetFull> {
+        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let size = SMALLEST_MESSAGE.saturating_add(len(key)).saturating_add(len(value));
+        let entry = size.saturating_add(ENTRY_HEADER);
+        let full = SetFull { entry };
+        i32::try_from(self.bytes.len().saturating_add(entry)).map_err(|_| full)?;
+        let size = i32::try_from(size).map_err(|_| full)?;
+
+        self.bytes.reserve(entry);
+        self.bytes.put_i64(self.next.0);
+        self.bytes.put_i32(size);
+        let crc_at = self.bytes.len();
+        self.bytes.put_u32(0);
+        self.bytes.put_i8(0);
+        self.bytes.put_i8(0);
+        put_nullable(&mut self.bytes, key);
+        put_nullable(&mut self.bytes, value);
+        if let Some((crc, covered)) = self.bytes.get_mut(crc_at..).and_then(|m| m.split_first_chunk_mut::<CRC>()) {
+            *crc = crc32fast::hash(covered).to_be_bytes();
+        }
+        self.next = self.next.next();
+        self.messages += 1;
+        Ok(())
+    }
+
+    /// Messages so far.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was pushed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// The set.
+    #[must_use]
+    pub fn build(self) -> MessageSet {
+        MessageSet::new(self.bytes.freeze(), self.origin.unwrap_or(Origin::Produced))
+    }
+}
+
+fn put_nullable(to: &mut BytesMut, part: Option<&[u8]>) {
+    match part {
+        None => to.put_i32(-1),
+        Some(bytes) => {
+            to.put_i32(i32::try_from(bytes.len()).expect("the entry's size, which is larger, fits an i32"));
+            to.put_slice(bytes);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What is wrong with one message of a set.
+
+use std::fmt;
+
+use crate::ids::Offset;
+
+/// One entry of a message set that cannot be used.
+///
+/// Unless the problem is [`MessageProblem::Size`], the entries behind it are still read. A stored message stays as it is:
+/// fetching again brings the same bytes, so a consumer either stops here or goes on at the next offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageError {
+    /// The offset that the entry itself claims. In a zero-filled tail it is 0 and means nothing.
+    pub offset: Offset,
+    /// Where the entry begins, in bytes from the set's start.
+    pub at: usize,
+    /// What is wrong with it.
+    pub problem: MessageProblem,
+}
+
+/// What is wrong with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageProblem {
+    /// The checksum does not match: the message was damaged at rest or on its way.
+    Crc {
+        /// The checksum that the message carries.
+        stored: u32,
+        /// The checksum of its bytes.
+        computed: u32,
+    },
+    /// The size is below 14 bytes, which no message has. Nothing behind it can be found.
+    Size(i32),
+    /// The layout is one of a later release.
+    Magic(i8),
+    /// The attributes name a codec that does not exist.
+    Codec(u8),
+    /// The key's length does not fit the message.
+    KeyLength(i32),
+    /// The value's length does not fit the message.
+    ValueLength(i32),
+    /// The offset does not follow the one before, as those of a fetched set do.
+    NotAscending {
+        /// The offset of the entry before.
+        after: Offset,
+    },
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message at offset {} (byte {} of its set) ", self.offset, self.at)?;
+        match self.problem {
+            MessageProblem::Crc { stored, computed } => {
+                write!(f, "is damaged: its checksum is {stored:08x}, its bytes give {computed:08x}")
+            }
+            MessageProblem::Size(n) => write!(f, "claims a size of {n}: the rest of the set cannot be read"),
+            MessageProblem::Magic(n) => write!(f, "has format {n}, which Kafka 0.8 does not know"),
+            MessageProblem::Codec(n) => write!(f, "is compressed with codec {n}, which Kafka 0.8 does not know"),
+            MessageProblem::KeyLength(n) => write!(f, "claims a key of {n} bytes, which it does not hold"),
+            MessageProblem::ValueLength(n) => write!(f, "claims a value of {n} bytes, which it does not hold"),
+            MessageProblem::NotAscending { after } => write!(f, "stands behind offset {after}"),
+        }
+    }
+}
+
+impl std::error::Error for MessageError {}

@@ -1,0 +1,21 @@
+//! Message sets: read lazily and borrowed, built in one copy.
+//!
+//! This layer knows the layout of a log's messages, and nothing of the requests that carry them. Source: `Message` and
+//! `ByteBufferMessageSet` of 0.8.2, magic 0.
+
+mod builder;
+mod entries;
+mod error;
+mod set;
+
+pub use builder::{MessageSetBuilder, SetFull};
+pub use entries::{Codec, Entries, Entry, Message, Tail, Wrapper};
+pub use error::{MessageError, MessageProblem};
+pub use set::{MessageSet, Origin};
+
+/// Bytes in front of each message: its offset and its size.
+pub(crate) const ENTRY_HEADER: usize = 12;
+/// The smallest message: checksum, magic, attributes, null key, null value.
+pub(crate) const SMALLEST_MESSAGE: usize = 14;
+/// Bytes of a message that its checksum does not cover: the checksum.
+pub(crate) const CRC: usize = 4;

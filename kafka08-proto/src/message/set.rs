@@ -1,0 +1,96 @@
+//! A message set as it travels.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::{Entries, MessageSetBuilder};
+
+/// The messages of one partition, as they are on the wire: not parsed until asked, and never copied.
+///
+/// One from a response is a slice of its frame and keeps it alive. Cloning is cheap. `Debug` shows the length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MessageSet {
+    bytes: Bytes,
+    origin: Origin,
+}
+
+/// Who wrote a set's offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// A broker: they are absolute and ascend.
+    #[default]
+    Fetched,
+    /// A producer: they mean nothing, the broker will overwrite them.
+    Produced,
+}
+
+impl MessageSet {
+    /// A set of these bytes, which may be anything: [`MessageSet::entries`] tells.
+    #[must_use]
+    pub const fn new(bytes: Bytes, origin: Origin) -> Self {
+        Self { bytes, origin }
+    }
+
+    /// A builder of a set to produce.
+    #[must_use]
+    pub fn builder() -> MessageSetBuilder {
+        MessageSetBuilder::default()
+    }
+
+    /// A set to produce that holds one message with this value and no key.
+    ///
+    /// # Panics
+    /// If the value is about 2 GiB long; [`MessageSet::builder`] returns that as an error.
+    #[must_use]
+    pub fn of_value(value: &[u8]) -> Self {
+        let mut builder = Self::builder();
+        builder.push(None, Some(value)).expect("a value of less than 2 GiB");
+        builder.build()
+    }
+
+    /// Its entries, in order. Iterating allocates nothing.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'_> {
+        Entries::new(self)
+    }
+
+    /// The bytes as they are on the wire.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Who wrote its offsets.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// A key or value of this set as `Bytes` that share the set's memory.
+    ///
+    /// # Panics
+    /// If `part` does not lie in this set.
+    #[must_use]
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        self.bytes.slice_ref(part)
+    }
+}
+
+impl fmt::Debug for MessageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageSet({:?}, {} bytes)", self.origin, self.bytes.len())
+    }
+}

@@ -1,0 +1,27 @@
+//! Which release of Kafka is at the other end.
+
+use std::fmt;
+
+/// A release line of Kafka 0.8. The wire does not tell it: the caller says which brokers it has.
+///
+/// Ordered by age, so that `profile >= Profile::V0_8_1` reads as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Profile {
+    /// 0.8.0: APIs 0 to 7.
+    V0_8_0,
+    /// 0.8.1 and 0.8.1.1: offsets in ZooKeeper through APIs 8 and 9.
+    V0_8_1,
+    /// 0.8.2.0 to 0.8.2.2: offsets in Kafka, ConsumerMetadata, lz4.
+    #[default]
+    V0_8_2,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V0_8_0 => "Kafka 0.8.0",
+            Self::V0_8_1 => "Kafka 0.8.1",
+            Self::V0_8_2 => "Kafka 0.8.2",
+        })
+    }
+}

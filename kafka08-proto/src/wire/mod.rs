@@ -1,0 +1,13 @@
+//! The primitives of the wire: big-endian integers, length-prefixed strings and bytes, arrays.
+//!
+//! This layer knows bytes, not Kafka's services. Reading is by nom parsers over a body that is already delimited, writing
+//! by [`Encoder`]. Source of the layouts: `ApiUtils` of 0.8.2.
+
+mod encoder;
+mod error;
+mod read;
+
+pub(crate) use encoder::Chunks;
+pub use encoder::{EncodeError, Encoder};
+pub use error::{DecodeError, DecodeProblem};
+pub(crate) use read::{Parsed, Sign, array, finish, int16, int32, int64, nullable_text, parse, sized_blob, text};
