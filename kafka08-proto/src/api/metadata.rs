@@ -215,7 +215,7 @@ impl Body for MetadataResponse {
                     let (i, leader) = int32("leader", i)?;
                     let (i, replicas) = array("replicas", Sign::Strict, 4, i, |i| int32("replica", i))?;
                     let (i, isr) = array("isr", Sign::Strict, 4, i, |i| int32("in-sync replica", i))?;
-                    Ok((i, PartitionMetadata { error: error, partition, leader, replicas, isr }))
+                    Ok((i, PartitionMetadata { error, partition, leader, replicas, isr }))
                 })?;
                 Ok((i, TopicMetadata { error, name, partitions }))
             })?;

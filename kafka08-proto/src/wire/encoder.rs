@@ -47,6 +47,11 @@ impl Encoder {
         Self::default()
     }
 
+    /// An empty one with room for `bytes` of small things.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { tail: BytesMut::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Bytes written so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -184,6 +189,11 @@ impl Chunks {
         self.list.iter()
     }
 
+    /// Bytes that [`Encoder::blob`] will copy.
+    pub(crate) fn small_len(&self) -> usize {
+        self.list.iter().map(Bytes::len).filter(|&len| len < SPLICE_FROM).sum()
+    }
+
     pub(crate) fn into_bytes(mut self) -> Bytes {
         match self.list.len() {
             0 => Bytes::new(),
@@ -199,8 +209,22 @@ impl Chunks {
 
 impl From<Bytes> for Chunks {
     fn from(bytes: Bytes) -> Self {
-        let len = bytes.len();
-        Self { list: if len == 0 { Vec::new() } else { vec![bytes] }, len }
+        std::iter::once(bytes).collect()
+    }
+}
+
+impl FromIterator<Bytes> for Chunks {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Self {
+        let list: Vec<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+        Self { len: list.iter().map(Bytes::len).sum(), list }
+    }
+}
+
+impl IntoIterator for Chunks {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
     }
 }
 

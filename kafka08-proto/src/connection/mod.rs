@@ -1,0 +1,87 @@
+//! One byte stream, seen from either end of it.
+//!
+//! [`ClientConnection`] and [`ServerConnection`] own what a connection must remember and nothing else: bytes not yet cut
+//! into frames, frames not yet written, requests not yet answered. They know neither sockets nor clocks.
+
+mod call_error;
+mod client;
+mod config;
+mod endpoint;
+mod event;
+mod pair;
+mod prepared;
+mod reason;
+mod server;
+mod ticket;
+
+use std::{io, time::Instant};
+
+pub use call_error::CallError;
+pub use client::{Cancelled, ClientConnection, ClientStats, SendError};
+pub use config::{ClientConfig, ServerConfig};
+pub use endpoint::{BadHostPort, ConnectError, HostPort};
+pub use event::{CallId, ClientEvent, Fate, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
+pub use pair::Pair;
+pub use prepared::{PrepareError, Prepared, Reply};
+pub use reason::{CloseReason, Closed, Heard, MatchError};
+pub use server::{RespondError, ServerConnection};
+pub use ticket::{RedeemError, Ticket};
+
+use crate::frame::SendQueue;
+
+/// Everything a driver of one socket needs. Object-safe; no I/O type but [`io::ErrorKind`].
+///
+/// `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands. A stream's bytes are a level, not an
+/// event: [`Connection::buffers`] holds what is to be written, and partial writes resume. A deadline is a level too. Only
+/// news is a queue. After every read, write, command or timeout, call [`Connection::poll_event`] until it returns `None`,
+/// then look at [`Connection::poll_timeout`], [`Connection::wants_read`] and [`Connection::wants_write`] again.
+pub trait Connection {
+    /// What there is to tell.
+    type Event;
+
+    /// Where to read to, and what to write. They are disjoint, so that a driver can do both at once. The slice is
+    /// initialised and never empty: a read of 0 bytes means the end of the stream.
+    fn buffers(&mut self) -> (&mut [u8], &mut SendQueue);
+
+    /// `n` bytes of the slice were filled.
+    ///
+    /// # Panics
+    /// If the slice was shorter than that.
+    fn received(&mut self, n: usize);
+
+    /// Takes bytes from a transport with buffers of its own. Copies.
+    fn receive(&mut self, bytes: &[u8]);
+
+    /// Whether to read on. False exactly while a whole frame or an event waits to be taken, and when the connection is
+    /// over: not reading is the backpressure. It turns true again by [`Connection::poll_event`], without an edge.
+    fn wants_read(&self) -> bool;
+
+    /// Whether there is something to write.
+    fn wants_write(&self) -> bool;
+
+    /// The transport has ended. Whole frames that are here already still come out; then the connection is over. After a
+    /// failed write, read to the end first: answers may be waiting there.
+    fn handle_disconnect(&mut self, how: Disconnect);
+
+    /// The next piece of news. Frames are cut here.
+    fn poll_event(&mut self, now: Instant) -> Option<Self::Event>;
+
+    /// When to call [`Connection::handle_timeout`], at the latest.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// Time has passed. Read what the transport has before calling this: an answer that is here beats its deadline, and
+    /// nothing expires while one waits to be taken.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// Whether the last event was taken and nothing is left to write: drop the socket.
+    fn is_over(&self) -> bool;
+}
+
+/// How a transport ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disconnect {
+    /// The peer closed its side.
+    Eof,
+    /// Reading or writing failed.
+    Error(io::ErrorKind),
+}

@@ -1,0 +1,114 @@
+//! Both ends of a connection in memory, in virtual time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Buf as _;
+
+use super::{
+    ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection, ServerEvent,
+};
+
+/// A client and a server that are connected to each other by nothing but this: for tests, simulations and fuzzing.
+///
+/// Bytes move when told to, as many as told; time passes when told to. Commands go to the ends themselves, which are public.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # use kafka08_proto::{api::*, connection::*};
+/// # fn origin() -> Instant { Instant::now() }
+/// let mut pair = Pair::new(origin(), ClientConfig::default(), ServerConfig::default());
+/// let ticket = pair.client.request(pair.now, &MetadataRequest::all())?;
+/// pair.exchange();
+/// let Some(ServerEvent::Request(request)) = pair.server_event() else { panic!("a request is due") };
+/// pair.server.respond(request.call, &MetadataResponse::default())?;
+/// pair.exchange();
+/// let Some(ClientEvent::Response(frame)) = pair.client_event() else { panic!("a response is due") };
+/// assert_eq!(ticket.redeem(frame)?, MetadataResponse::default());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Pair {
+    /// The client's end.
+    pub client: ClientConnection,
+    /// The server's end.
+    pub server: ServerConnection,
+    /// What time it is.
+    pub now: Instant,
+}
+
+impl Pair {
+    /// Two ends, connected, at the time `now`.
+    #[must_use]
+    pub fn new(now: Instant, client: ClientConfig, server: ServerConfig) -> Self {
+        Self { client: ClientConnection::new(client), server: ServerConnection::new(server), now }
+    }
+
+    /// Moves at most `max` bytes from the client to the server, which need not want them. Returns how many.
+    pub fn to_server(&mut self, max: usize) -> usize {
+        carry(&mut self.client, &mut self.server, max)
+    }
+
+    /// Moves at most `max` bytes from the server to the client, which need not want them. Returns how many.
+    pub fn to_client(&mut self, max: usize) -> usize {
+        carry(&mut self.server, &mut self.client, max)
+    }
+
+    /// Moves bytes both ways for as long as either end wants to write and the other wants to read.
+    pub fn exchange(&mut self) {
+        const STEP: usize = 64 << 10;
+        loop {
+            let up = if self.server.wants_read() { self.to_server(STEP) } else { 0 };
+            let down = if self.client.wants_read() { self.to_client(STEP) } else { 0 };
+            if up + down == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The client's next event.
+    pub fn client_event(&mut self) -> Option<ClientEvent> {
+        self.client.poll_event(self.now)
+    }
+
+    /// The server's next event.
+    pub fn server_event(&mut self) -> Option<ServerEvent> {
+        self.server.poll_event(self.now)
+    }
+
+    /// Lets time pass. Deadlines that lie in it fire at their own time, and in their order.
+    pub fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let deadlines = [self.client.poll_timeout(), self.server.poll_timeout()];
+            match deadlines.into_iter().flatten().min().filter(|&deadline| deadline <= end) {
+                None => break,
+                Some(deadline) => {
+                    self.now = self.now.max(deadline);
+                    self.client.handle_timeout(self.now);
+                    self.server.handle_timeout(self.now);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    /// Ends the transport under both. What was written and not carried over is lost.
+    pub fn cut(&mut self, how: Disconnect) {
+        self.client.handle_disconnect(how);
+        self.server.handle_disconnect(how);
+    }
+}
+
+fn carry(from: &mut impl Connection, to: &mut impl Connection, max: usize) -> usize {
+    let (_, queue) = from.buffers();
+    let mut moved = 0;
+    while moved < max && queue.has_remaining() {
+        let chunk = queue.chunk();
+        let piece = chunk.get(..max - moved).unwrap_or(chunk);
+        let n = piece.len();
+        to.receive(piece);
+        queue.advance(n);
+        moved += n;
+    }
+    moved
+}

@@ -1,0 +1,102 @@
+//! A correlation id that remembers its request's type.
+
+use std::{fmt, marker::PhantomData};
+
+use super::{Fate, ResponseFrame};
+use crate::{
+    api::{Body as _, Request},
+    ids::CorrelationId,
+    wire::DecodeError,
+};
+
+/// The claim to the answer of one request. It belongs to the connection that gave it.
+pub struct Ticket<R> {
+    id: CorrelationId,
+    request: PhantomData<fn() -> R>,
+}
+
+/// Why a response could not be redeemed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RedeemError {
+    /// It answers another request; here it is back.
+    NotMine(ResponseFrame),
+    /// It is the answer, and its body is malformed. The connection is still usable.
+    Malformed {
+        /// What is wrong with it.
+        error: DecodeError,
+        /// Whether the broker may have acted on the request. It has at least answered.
+        fate: Fate,
+    },
+}
+
+impl<R: Request> Ticket<R> {
+    /// A ticket for an id from [`ClientConnection::send`](super::ClientConnection::send); `None` if the id's range says
+    /// another API.
+    #[must_use]
+    pub fn new(id: CorrelationId) -> Option<Self> {
+        (id.api_key() == Some(R::API.key)).then_some(Self { id, request: PhantomData })
+    }
+
+    pub(crate) fn of(id: CorrelationId) -> Self {
+        Self { id, request: PhantomData }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> CorrelationId {
+        self.id
+    }
+
+    /// Decodes the answer.
+    ///
+    /// # Errors
+    /// The frame answers another request, and is handed back; or it is malformed.
+    pub fn redeem(&self, frame: ResponseFrame) -> Result<R::Response, RedeemError> {
+        if frame.id != self.id {
+            return Err(RedeemError::NotMine(frame));
+        }
+        R::Response::decode(&frame.body)
+            .map_err(|error| RedeemError::Malformed { error, fate: frame.fate_if_malformed })
+    }
+}
+
+impl<R> Clone for Ticket<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Ticket<R> {}
+
+impl<R> PartialEq for Ticket<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl<R> Eq for Ticket<R> {}
+
+impl<R> fmt::Debug for Ticket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({:?})", self.id)
+    }
+}
+
+impl fmt::Display for RedeemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotMine(frame) => write!(f, "the response answers request {:?}, not this one", frame.id),
+            Self::Malformed { error, fate } => write!(f, "{error} ({fate})"),
+        }
+    }
+}
+
+impl std::error::Error for RedeemError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotMine(_) => None,
+            Self::Malformed { error, .. } => Some(error),
+        }
+    }
+}
