@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ids::{Api, ApiKey};
+
 /// A release line of Kafka 0.8. The wire does not tell it: the caller says which brokers it has.
 ///
 /// Ordered by age, so that `profile >= Profile::V0_8_1` reads as it should.
@@ -14,6 +16,27 @@ pub enum Profile {
     /// 0.8.2.0 to 0.8.2.2: offsets in Kafka, ConsumerMetadata, lz4.
     #[default]
     V0_8_2,
+}
+
+impl Profile {
+    /// Whether a broker of this release reads such a request as what it is.
+    ///
+    /// It closes the connection on a key it does not know. Versions it mostly does not look at: 0.8.1 reads version 1 of
+    /// OffsetCommit as version 0 and stores nothing, and answers version 1 of OffsetFetch from the wrong store. Source:
+    /// `RequestKeys` and the readers of each release.
+    #[must_use]
+    pub fn knows(self, api: Api) -> bool {
+        let last_key = match self {
+            Self::V0_8_0 => ApiKey::CONTROLLED_SHUTDOWN,
+            Self::V0_8_1 => ApiKey::OFFSET_FETCH,
+            Self::V0_8_2 => ApiKey::HEARTBEAT,
+        };
+        let last_version = match api.key {
+            ApiKey::OFFSET_COMMIT | ApiKey::OFFSET_FETCH if self == Self::V0_8_2 => 1,
+            _ => 0,
+        };
+        (ApiKey::PRODUCE..=last_key).contains(&api.key) && (0..=last_version).contains(&api.version.0)
+    }
 }
 
 impl fmt::Display for Profile {

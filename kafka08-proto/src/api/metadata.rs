@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{Body, Request, RequestProblem, problem::check_name};
+use super::{Body, Request, RequestProblem, partition_state::encode_nodes, problem::check_name};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse, text},
+    wire::{DecodeError, EncodeError, Encoder, Parsed, Sign, array, int16, int32, parse, text},
 };
 
 /// Asks any broker for topics and their leaders (`TopicMetadataRequest`, 0.8.2).
@@ -154,6 +154,23 @@ impl Broker {
     pub fn port(&self) -> Option<u16> {
         u16::try_from(self.raw_port).ok().filter(|&port| port != 0)
     }
+
+    pub(super) fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.node.0);
+        to.text("host", &self.host)?;
+        to.int32(self.raw_port);
+        Ok(())
+    }
+}
+
+/// The smallest broker: its id, an empty host, its port.
+pub(super) const BROKER: usize = 4 + 2 + 4;
+
+pub(super) fn parse_broker<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> {
+    let (i, node) = int32("node_id", i)?;
+    let (i, host) = text("host", body, i)?;
+    let (i, raw_port) = int32("port", i)?;
+    Ok((i, Broker { node, host, raw_port }))
 }
 
 impl TopicMetadata {
@@ -176,12 +193,7 @@ impl Body for MetadataResponse {
     const NAME: &'static str = "Metadata response";
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.array("brokers", &self.brokers, |to, broker| {
-            to.int32(broker.node.0);
-            to.text("host", &broker.host)?;
-            to.int32(broker.raw_port);
-            Ok(())
-        })?;
+        to.array("brokers", &self.brokers, |to, broker| broker.encode(to))?;
         to.array("topics", &self.topics, |to, topic| {
             to.int16(topic.error.0);
             to.text("topic", &topic.name)?;
@@ -189,23 +201,17 @@ impl Body for MetadataResponse {
                 to.int16(partition.error.0);
                 to.int32(partition.partition.0);
                 to.int32(partition.leader.0);
-                nodes(to, "replicas", &partition.replicas)?;
-                nodes(to, "isr", &partition.isr)
+                encode_nodes(to, "replicas", &partition.replicas)?;
+                encode_nodes(to, "isr", &partition.isr)
             })
         })
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
-        const BROKER: usize = 4 + 2 + 4;
         const TOPIC: usize = 2 + 2 + 4;
         const PARTITION: usize = 2 + 4 + 4 + 4 + 4;
         parse(Self::NAME, body, |i| {
-            let (i, brokers) = array("brokers", Sign::Strict, BROKER, i, |i| {
-                let (i, node) = int32("node_id", i)?;
-                let (i, host) = text("host", body, i)?;
-                let (i, raw_port) = int32("port", i)?;
-                Ok((i, Broker { node, host, raw_port }))
-            })?;
+            let (i, brokers) = array("brokers", Sign::Strict, BROKER, i, |i| parse_broker(body, i))?;
             let (i, topics) = array("topics", Sign::Strict, TOPIC, i, |i| {
                 let (i, error) = int16("topic_error", i)?;
                 let (i, name) = text("topic", body, i)?;
@@ -222,11 +228,4 @@ impl Body for MetadataResponse {
             Ok((i, Self { brokers, topics }))
         })
     }
-}
-
-fn nodes(to: &mut Encoder, field: &'static str, nodes: &[NodeId]) -> Result<(), EncodeError> {
-    to.array(field, nodes, |to, node| {
-        to.int32(node.0);
-        Ok(())
-    })
 }

@@ -5,25 +5,52 @@
 //! Responses are read strictly, requests as the real broker reads them: there a negative length is null and a negative
 //! count is an empty array, except where Metadata says otherwise.
 
+mod any;
 mod by_topic;
+mod consumer_metadata;
+mod controlled_shutdown;
 mod fetch;
 mod header;
+mod heartbeat;
+mod join_group;
+mod leader_and_isr;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod partition_state;
 mod problem;
 mod produce;
+mod stop_replica;
+mod update_metadata;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use any::{AnyError, AnyRequest, AnyResponse};
 pub use by_topic::{ByTopic, InTopic, TopicItems};
+pub use consumer_metadata::{ConsumerMetadataRequest, ConsumerMetadataResponse};
+pub use controlled_shutdown::{ControlledShutdownRequest, ControlledShutdownResponse};
 pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 pub use header::RequestHeader;
+pub use heartbeat::{HeartbeatRequest, HeartbeatResponse};
+pub use join_group::{JoinGroupRequest, JoinGroupResponse};
+pub use leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
 pub use list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, PartitionOffsets};
 pub use metadata::{Broker, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata, Topics};
+pub use offset_commit::{
+    CommitResult, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetToCommitV0,
+    OffsetToCommitV1,
+};
+pub use offset_fetch::{
+    CommittedOffset, OffsetFetchRequest, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse,
+};
+pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
+pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
+pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
 
 use crate::{
     ids::Api,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::ids::{Millis, ReplicaId, Text, TopicPartition};
+use crate::{
+    ids::{Api, Millis, ReplicaId, Text, TopicPartition},
+    profile::Profile,
+};
 
 /// Why a request was refused before anything was sent.
 ///
@@ -11,6 +14,16 @@ use crate::ids::{Millis, ReplicaId, Text, TopicPartition};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestProblem {
+    /// The release at the other end does not know this request: it would close the connection, and every request on it would
+    /// be lost; or it would read it as something else.
+    NotKnown {
+        /// The request.
+        api: Api,
+        /// The release.
+        profile: Profile,
+    },
+    /// The group has no name.
+    NoGroup,
     /// A partition stands in the request twice: the broker keeps the last one and drops the other silently.
     DuplicatePartition(TopicPartition),
     /// A produce has no message for a partition: the broker answers without an error, and nothing was written.
@@ -69,6 +82,10 @@ pub enum NameProblem {
 impl fmt::Display for RequestProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotKnown { api, profile } => {
+                write!(f, "{profile} does not know {api}: use what it knows, or set the profile if the broker is newer")
+            }
+            Self::NoGroup => f.write_str("the group has no name, and offsets would be stored where nobody finds them"),
             Self::DuplicatePartition(tp) => {
                 write!(
                     f,
@@ -144,4 +161,12 @@ pub(super) fn check_name(topic: &Text) -> Result<(), RequestProblem> {
 /// Refuses the replica ids of brokers.
 pub(super) fn check_replica(id: ReplicaId) -> Result<(), RequestProblem> {
     if id.0 < 0 { Ok(()) } else { Err(RequestProblem::BrokerReplicaId(id)) }
+}
+
+/// Refuses a group that is null or empty.
+pub(super) fn check_group(group: Option<&Text>) -> Result<(), RequestProblem> {
+    match group {
+        Some(group) if !group.is_empty() => Ok(()),
+        _ => Err(RequestProblem::NoGroup),
+    }
 }

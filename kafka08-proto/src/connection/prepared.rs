@@ -81,11 +81,14 @@ impl Prepared {
         })
     }
 
-    /// Checks a request, as [`Request::check`] does, and encodes it.
+    /// Checks a request, by the broker's profile and as [`Request::check`] does, and encodes it.
     ///
     /// # Errors
     /// The request would lose data or hang, or does not fit the wire.
     pub fn checked<R: Request>(request: &R, config: &ClientConfig) -> Result<Self, PrepareError> {
+        if !config.profile.knows(R::API) {
+            return Err(PrepareError::Problem(RequestProblem::NotKnown { api: R::API, profile: config.profile }));
+        }
         request.check(config.profile, &config.limits).map_err(PrepareError::Problem)?;
         Self::new(request).map_err(PrepareError::Encode)
     }

@@ -11,5 +11,8 @@ mod text;
 pub use api::{Api, ApiKey, ApiVersion};
 pub use correlation::CorrelationId;
 pub(crate) use correlation::Sequence;
-pub use numbers::{Acks, DurationTooLong, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, TopicPartition};
+pub use numbers::{
+    Acks, DurationTooLong, Epoch, Generation, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Timestamp,
+    TopicPartition,
+};
 pub use text::{NotUtf8, Text};

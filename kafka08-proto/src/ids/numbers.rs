@@ -60,6 +60,29 @@ number! {
     OffsetTime(i64)
 }
 
+number! {
+    /// Counts a group's memberships. Ignored by 0.8.
+    Generation(i32)
+}
+number! {
+    /// Counts elections: of a controller, or of a partition's leader.
+    Epoch(i32)
+}
+number! {
+    /// A time in milliseconds since the epoch, or [`Timestamp::NOW`].
+    Timestamp(i64)
+}
+
+impl Generation {
+    /// None: what a client of 0.8.2 sends.
+    pub const NONE: Self = Self(-1);
+}
+
+impl Timestamp {
+    /// The time at which the broker receives it.
+    pub const NOW: Self = Self(-1);
+}
+
 impl NodeId {
     /// No broker: a partition without a leader, a group without a coordinator.
     pub const NONE: Self = Self(-1);

@@ -8,7 +8,7 @@ use nom::{
     IResult, Parser as _,
     bytes::complete::take,
     error::{ErrorKind, ParseError},
-    number::complete::{be_i16, be_i32, be_i64},
+    number::complete::{be_i8, be_i16, be_i32, be_i64},
 };
 
 use super::{DecodeError, DecodeProblem};
@@ -65,6 +65,15 @@ pub(crate) fn int32<'a, T: From<i32>>(name: &'static str, i: &'a [u8]) -> Parsed
 
 pub(crate) fn int64<'a, T: From<i64>>(name: &'static str, i: &'a [u8]) -> Parsed<'a, T> {
     field(name, 8, be_i64.map(T::from), i)
+}
+
+/// A byte that is 0 or 1.
+pub(crate) fn flag<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, bool> {
+    match field(name, 1, be_i8, i)? {
+        (rest, 0) => Ok((rest, false)),
+        (rest, 1) => Ok((rest, true)),
+        (_, other) => fault(name, i, DecodeProblem::OutOfRange(other.into())),
+    }
 }
 
 /// What a negative length or count means. Responses are read strictly; requests as the broker's Scala reader does.

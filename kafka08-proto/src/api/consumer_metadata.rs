@@ -1,0 +1,102 @@
+//! ConsumerMetadata (key 10): which broker coordinates a group.
+
+use bytes::Bytes;
+
+use super::{Body, Broker, Request, RequestProblem, metadata::parse_broker, problem::check_group};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, NodeId, Text},
+    limits::Limits,
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, nullable_text, parse},
+};
+
+/// Asks any broker for a group's coordinator (`ConsumerMetadataRequest`, since 0.8.2).
+///
+/// The first one of a cluster's life creates the topic `__consumer_offsets`, and is answered with
+/// [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`]: ask again after a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerMetadataRequest {
+    /// The group. Null, which [`Request::check`] refuses, is answered with correlation id 0.
+    pub group: Option<Text>,
+}
+
+impl ConsumerMetadataRequest {
+    /// About `group`.
+    #[must_use]
+    pub fn new(group: impl Into<Text>) -> Self {
+        Self { group: Some(group.into()) }
+    }
+}
+
+impl Body for ConsumerMetadataRequest {
+    const NAME: &'static str = "ConsumerMetadata request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.nullable_text("group", self.group.as_ref())
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            Ok((i, Self { group }))
+        })
+    }
+}
+
+impl Request for ConsumerMetadataRequest {
+    type Response = ConsumerMetadataResponse;
+    const API: Api = Api::v0(ApiKey::CONSUMER_METADATA);
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check_group(self.group.as_ref())
+    }
+}
+
+/// A group's coordinator (`ConsumerMetadataResponse`, 0.8.2).
+///
+/// When the broker fails inside, it answers with correlation id 0, alone among all responses of 0.8; a
+/// [`ClientConnection`](crate::connection) takes that for the answer it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerMetadataResponse {
+    /// No error, or why there is no coordinator.
+    pub error: ErrorCode,
+    /// Where to send OffsetCommit and OffsetFetch of version 1. With an error: node -1, no host, port -1.
+    pub broker: Broker,
+}
+
+impl ConsumerMetadataResponse {
+    /// The answer "there is none (yet)".
+    #[must_use]
+    pub fn not_available() -> Self {
+        Self {
+            error: ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE,
+            broker: Broker { node: NodeId::NONE, host: Text::default(), raw_port: -1 },
+        }
+    }
+
+    /// The coordinator.
+    ///
+    /// # Errors
+    /// The broker's code: usually [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`], which means asking again later.
+    pub fn coordinator(&self) -> Result<&Broker, ErrorCode> {
+        self.error.ok().map(|()| &self.broker)
+    }
+}
+
+impl Body for ConsumerMetadataResponse {
+    const NAME: &'static str = "ConsumerMetadata response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        self.broker.encode(to)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            let (i, broker) = parse_broker(body, i)?;
+            Ok((i, Self { error, broker }))
+        })
+    }
+}

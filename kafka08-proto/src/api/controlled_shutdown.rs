@@ -1,0 +1,73 @@
+//! ControlledShutdown (key 7): a broker asks its controller to move leaders away.
+
+use bytes::Bytes;
+
+use super::{
+    Body, Request,
+    partition_state::{NAMED, encode_partition, parse_partition},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, NodeId, TopicPartition},
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse},
+};
+
+/// A broker's wish to stop (`ControlledShutdownRequest`, 0.8.2). Its header is the only one without a client id.
+///
+/// Old clients, and the Java enum of 0.8.1, take key 7 for OffsetFetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlledShutdownRequest {
+    /// The broker that wants to stop.
+    pub broker: NodeId,
+}
+
+impl Body for ControlledShutdownRequest {
+    const NAME: &'static str = "ControlledShutdown request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.broker.0);
+        Ok(())
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, broker) = int32("broker_id", i)?;
+            Ok((i, Self { broker }))
+        })
+    }
+}
+
+impl Request for ControlledShutdownRequest {
+    type Response = ControlledShutdownResponse;
+    const API: Api = Api::v0(ApiKey::CONTROLLED_SHUTDOWN);
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+/// What the broker still leads (`ControlledShutdownResponse`, 0.8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlledShutdownResponse {
+    /// [`ErrorCode::UNKNOWN`] from a broker that is not the controller, or about a broker that does not exist.
+    pub error: ErrorCode,
+    /// Partitions that have no other leader yet.
+    pub remaining: Vec<TopicPartition>,
+}
+
+impl Body for ControlledShutdownResponse {
+    const NAME: &'static str = "ControlledShutdown response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        to.array("partitions", &self.remaining, encode_partition)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            let (i, remaining) = array("partitions", Sign::Strict, NAMED, i, |i| parse_partition(body, i))?;
+            Ok((i, Self { error, remaining }))
+        })
+    }
+}

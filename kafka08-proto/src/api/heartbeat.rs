@@ -1,0 +1,70 @@
+//! Heartbeat (key 12): in 0.8.2 stillborn, and useful for telling releases apart.
+
+use bytes::Bytes;
+
+use super::{Body, Request};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Generation, Text},
+    wire::{DecodeError, EncodeError, Encoder, int16, int32, parse, text},
+};
+
+/// Would keep a group's member alive (`HeartbeatRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
+///
+/// Later releases answer another code, earlier ones close the connection: that tells them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatRequest {
+    /// The group.
+    pub group: Text,
+    /// The group's generation.
+    pub generation: Generation,
+    /// The member.
+    pub consumer: Text,
+}
+
+impl Body for HeartbeatRequest {
+    const NAME: &'static str = "Heartbeat request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.text("group", &self.group)?;
+        to.int32(self.generation.0);
+        to.text("consumer_id", &self.consumer)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = text("group", body, i)?;
+            let (i, generation) = int32("generation_id", i)?;
+            let (i, consumer) = text("consumer_id", body, i)?;
+            Ok((i, Self { group, generation, consumer }))
+        })
+    }
+}
+
+impl Request for HeartbeatRequest {
+    type Response = HeartbeatResponse;
+    const API: Api = Api::v0(ApiKey::HEARTBEAT);
+}
+
+/// The answer (`HeartbeatResponse`, 0.8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatResponse {
+    /// From 0.8.2 always [`ErrorCode::UNKNOWN`].
+    pub error: ErrorCode,
+}
+
+impl Body for HeartbeatResponse {
+    const NAME: &'static str = "Heartbeat response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        Ok(())
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            Ok((i, Self { error }))
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! JoinGroup (key 11): in 0.8.2 stillborn.
+
+use bytes::Bytes;
+
+use super::{Body, ByTopic, Request};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Generation, Millis, PartitionId, Text},
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse, text},
+};
+
+/// Would join a group (`JoinGroupRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
+///
+/// Version 0 of Kafka 0.9 and later has another layout under the same key and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinGroupRequest {
+    /// The group.
+    pub group: Text,
+    /// How long the broker would wait for a heartbeat.
+    pub session_timeout: Millis,
+    /// The topics the member wants. A negative count is an error, alone with Metadata's: a Java reader reads it.
+    pub topics: Vec<Text>,
+    /// The member, or empty for a new one.
+    pub consumer: Text,
+    /// How to assign partitions.
+    pub strategy: Text,
+}
+
+impl Body for JoinGroupRequest {
+    const NAME: &'static str = "JoinGroup request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.text("group", &self.group)?;
+        to.int32(self.session_timeout.0);
+        to.array("topics", &self.topics, |to, topic| to.text("topic", topic))?;
+        to.text("consumer_id", &self.consumer)?;
+        to.text("strategy", &self.strategy)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = text("group", body, i)?;
+            let (i, session_timeout) = int32("session_timeout_ms", i)?;
+            let (i, topics) = array("topics", Sign::Strict, 2, i, |i| text("topic", body, i))?;
+            let (i, consumer) = text("consumer_id", body, i)?;
+            let (i, strategy) = text("strategy", body, i)?;
+            Ok((i, Self { group, session_timeout, topics, consumer, strategy }))
+        })
+    }
+}
+
+impl Request for JoinGroupRequest {
+    type Response = JoinGroupResponse;
+    const API: Api = Api::v0(ApiKey::JOIN_GROUP);
+}
+
+/// What a coordinator would assign (`JoinGroupResponse`, 0.8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinGroupResponse {
+    /// From 0.8.2 always [`ErrorCode::UNKNOWN`].
+    pub error: ErrorCode,
+    /// The group's generation.
+    pub generation: Generation,
+    /// The member's id.
+    pub consumer: Text,
+    /// The partitions assigned.
+    pub topics: ByTopic<PartitionId>,
+}
+
+impl Body for JoinGroupResponse {
+    const NAME: &'static str = "JoinGroup response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        to.int32(self.generation.0);
+        to.text("consumer_id", &self.consumer)?;
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.0);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            let (i, generation) = int32("generation_id", i)?;
+            let (i, consumer) = text("consumer_id", body, i)?;
+            let (i, topics) = ByTopic::parse(Sign::Strict, 4, body, i, |i| int32("partition", i))?;
+            Ok((i, Self { error, generation, consumer, topics }))
+        })
+    }
+}

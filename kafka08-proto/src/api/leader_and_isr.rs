@@ -1,0 +1,85 @@
+//! LeaderAndIsr (key 4): a controller makes a broker leader or follower of partitions.
+
+use bytes::Bytes;
+
+use super::{
+    Body, Broker, Request,
+    metadata::{BROKER, parse_broker},
+    partition_state::{PartitionResult, PartitionState, encode_results, encode_states, parse_results, parse_states},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Epoch, NodeId},
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse},
+};
+
+/// A controller's order to lead or follow (`LeaderAndIsrRequest`, 0.8.2). The list is flat, not grouped by topic.
+///
+/// Do not send it to a live cluster: a broker obeys whoever has the newest epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderAndIsrRequest {
+    /// The controller's node.
+    pub controller: NodeId,
+    /// The controller's epoch.
+    pub controller_epoch: Epoch,
+    /// Partitions and their state.
+    pub partitions: Vec<PartitionState>,
+    /// Where the leaders listen.
+    pub leaders: Vec<Broker>,
+}
+
+impl Body for LeaderAndIsrRequest {
+    const NAME: &'static str = "LeaderAndIsr request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.controller.0);
+        to.int32(self.controller_epoch.0);
+        encode_states(to, &self.partitions)?;
+        to.array("leaders", &self.leaders, |to, broker| broker.encode(to))
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, controller) = int32("controller_id", i)?;
+            let (i, controller_epoch) = int32("controller_epoch", i)?;
+            let (i, partitions) = parse_states(body, i)?;
+            let (i, leaders) = array("leaders", Sign::AsTheBroker, BROKER, i, |i| parse_broker(body, i))?;
+            Ok((i, Self { controller, controller_epoch, partitions, leaders }))
+        })
+    }
+}
+
+impl Request for LeaderAndIsrRequest {
+    type Response = LeaderAndIsrResponse;
+    const API: Api = Api::v0(ApiKey::LEADER_AND_ISR);
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+/// What became of each partition (`LeaderAndIsrResponse`, 0.8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderAndIsrResponse {
+    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`], and an empty list, for a controller that was replaced.
+    pub error: ErrorCode,
+    /// One per partition; [`ErrorCode::STALE_LEADER_EPOCH`] since 0.8.1.
+    pub partitions: Vec<PartitionResult>,
+}
+
+impl Body for LeaderAndIsrResponse {
+    const NAME: &'static str = "LeaderAndIsr response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        encode_results(to, &self.partitions)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            let (i, partitions) = parse_results(body, i)?;
+            Ok((i, Self { error, partitions }))
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! OffsetCommit (key 8): store how far a group has read.
+
+use bytes::Bytes;
+
+use super::{
+    Body, ByTopic, InTopic, Request, RequestProblem,
+    problem::{check_group, check_name},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, ApiVersion, Generation, Offset, PartitionId, Text, Timestamp},
+    limits::Limits,
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+};
+
+/// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Any broker may be asked.
+///
+/// The metadata is discarded, and neither partition nor offset is validated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetCommitRequestV0 {
+    /// The group. Null, which [`Request::check`] refuses, becomes a group called "null".
+    pub group: Option<Text>,
+    /// What to store.
+    pub topics: ByTopic<OffsetToCommitV0>,
+}
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetToCommitV0 {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// Anything. A broker drops it here.
+    pub metadata: Option<Text>,
+}
+
+/// Stores a group's offsets in Kafka (`OffsetCommitRequest`, since 0.8.2). Only the group's coordinator may be asked.
+///
+/// Send it to brokers of 0.8.2 only: 0.8.1 reads it as version 0 with the generation as the count of topics, answers an
+/// empty list and stores nothing. So a partition that the answer lacks has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetCommitRequestV1 {
+    /// The group. Null, which [`Request::check`] refuses, is answered with [`ErrorCode::UNKNOWN`].
+    pub group: Option<Text>,
+    /// Ignored by 0.8.2: [`Generation::NONE`].
+    pub generation: Generation,
+    /// Ignored by 0.8.2: empty.
+    pub consumer: Option<Text>,
+    /// What to store.
+    pub topics: ByTopic<OffsetToCommitV1>,
+}
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetToCommitV1 {
+    /// Which partition. It need not exist.
+    pub partition: PartitionId,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// When: offsets older than a day (`offsets.retention.minutes`) are dropped. [`Timestamp::NOW`]: the broker's time.
+    pub timestamp: Timestamp,
+    /// Anything of up to 4096 UTF-16 units (`offset.metadata.max.bytes`). One that is longer is answered with
+    /// [`ErrorCode::OFFSET_METADATA_TOO_LARGE`], is not stored, and yet shows in the next OffsetFetch: a bug of 0.8.2.
+    pub metadata: Option<Text>,
+}
+
+impl InTopic for OffsetToCommitV0 {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl InTopic for OffsetToCommitV1 {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl OffsetCommitRequestV0 {
+    /// A request of `group` without partitions yet.
+    #[must_use]
+    pub fn new(group: impl Into<Text>) -> Self {
+        Self { group: Some(group.into()), topics: ByTopic::default() }
+    }
+
+    /// With one more partition.
+    #[must_use]
+    pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, offset: Offset) -> Self {
+        let item = OffsetToCommitV0 { partition: partition.into(), offset, metadata: Some(Text::default()) };
+        self.topics.push(topic, item);
+        self
+    }
+}
+
+impl OffsetCommitRequestV1 {
+    /// A request of `group` without partitions yet.
+    #[must_use]
+    pub fn new(group: impl Into<Text>) -> Self {
+        Self {
+            group: Some(group.into()),
+            generation: Generation::NONE,
+            consumer: Some(Text::default()),
+            topics: ByTopic::default(),
+        }
+    }
+
+    /// With one more partition.
+    #[must_use]
+    pub fn with(
+        mut self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+        offset: Offset,
+        metadata: impl Into<Text>,
+    ) -> Self {
+        let item = OffsetToCommitV1 {
+            partition: partition.into(),
+            offset,
+            timestamp: Timestamp::NOW,
+            metadata: Some(metadata.into()),
+        };
+        self.topics.push(topic, item);
+        self
+    }
+}
+
+impl Body for OffsetCommitRequestV0 {
+    const NAME: &'static str = "OffsetCommit v0 request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.nullable_text("group", self.group.as_ref())?;
+        self.topics.encode(to, |to, item| {
+            to.int32(item.partition.0);
+            to.int64(item.offset.0);
+            to.nullable_text("metadata", item.metadata.as_ref())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 2, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, offset) = int64("offset", i)?;
+                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                Ok((i, OffsetToCommitV0 { partition, offset, metadata }))
+            })?;
+            Ok((i, Self { group, topics }))
+        })
+    }
+}
+
+impl Body for OffsetCommitRequestV1 {
+    const NAME: &'static str = "OffsetCommit v1 request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.nullable_text("group", self.group.as_ref())?;
+        to.int32(self.generation.0);
+        to.nullable_text("consumer_id", self.consumer.as_ref())?;
+        self.topics.encode(to, |to, item| {
+            to.int32(item.partition.0);
+            to.int64(item.offset.0);
+            to.int64(item.timestamp.0);
+            to.nullable_text("metadata", item.metadata.as_ref())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, generation) = int32("generation_id", i)?;
+            let (i, consumer) = nullable_text("consumer_id", Sign::AsTheBroker, body, i)?;
+            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 8 + 2, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, offset) = int64("offset", i)?;
+                let (i, timestamp) = int64("timestamp", i)?;
+                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                Ok((i, OffsetToCommitV1 { partition, offset, timestamp, metadata }))
+            })?;
+            Ok((i, Self { group, generation, consumer, topics }))
+        })
+    }
+}
+
+/// What is wrong with a commit, whichever its version.
+fn check<T: InTopic>(group: Option<&Text>, topics: &ByTopic<T>) -> Result<(), RequestProblem> {
+    check_group(group)?;
+    if let Some(twice) = topics.duplicate() {
+        return Err(RequestProblem::DuplicatePartition(twice));
+    }
+    topics.topics().iter().try_for_each(|group| check_name(&group.topic))
+}
+
+impl Request for OffsetCommitRequestV0 {
+    type Response = OffsetCommitResponse;
+    const API: Api = Api::v0(ApiKey::OFFSET_COMMIT);
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check(self.group.as_ref(), &self.topics)
+    }
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+impl Request for OffsetCommitRequestV1 {
+    type Response = OffsetCommitResponse;
+    const API: Api = Api { key: ApiKey::OFFSET_COMMIT, version: ApiVersion(1) };
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check(self.group.as_ref(), &self.topics)
+    }
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+/// What became of each offset (`OffsetCommitResponse`, 0.8.2): the same for both versions.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OffsetCommitResponse {
+    /// One per partition asked for; one that is missing was not stored.
+    pub topics: ByTopic<CommitResult>,
+}
+
+/// What became of one offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitResult {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// No error, or why it was not stored.
+    pub error: ErrorCode,
+}
+
+impl InTopic for CommitResult {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl OffsetCommitResponse {
+    /// What became of one partition's offset; `None`: it was not stored.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommitResult> {
+        self.topics.find(topic, partition.into())
+    }
+}
+
+impl Body for OffsetCommitResponse {
+    const NAME: &'static str = "OffsetCommit response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        self.topics.encode(to, |to, item| {
+            to.int32(item.partition.0);
+            to.int16(item.error.0);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, error) = int16("error_code", i)?;
+                Ok((i, CommitResult { partition, error }))
+            })?;
+            Ok((i, Self { topics }))
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! OffsetFetch (key 9): look up how far a group has read.
+
+use bytes::Bytes;
+
+use super::{Body, ByTopic, InTopic, Request, RequestProblem, problem::check_group};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
+    limits::Limits,
+    profile::Profile,
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+};
+
+/// Looks a group's offsets up in ZooKeeper (since 0.8.1). Any broker may be asked.
+pub type OffsetFetchRequestV0 = OffsetFetchRequest<0>;
+
+/// Looks a group's offsets up in Kafka (since 0.8.2). Only the group's coordinator may be asked.
+///
+/// Send it to brokers of 0.8.2 only: 0.8.1 answers it from ZooKeeper.
+pub type OffsetFetchRequestV1 = OffsetFetchRequest<1>;
+
+/// Looks a group's offsets up (`OffsetFetchRequest`). Both versions have the same layout; the version says where to look.
+///
+/// There is no "all partitions": an empty list is answered with an empty list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetFetchRequest<const VERSION: i16> {
+    /// The group. [`Request::check`] refuses null.
+    pub group: Option<Text>,
+    /// Which partitions.
+    pub topics: ByTopic<PartitionId>,
+}
+
+impl InTopic for PartitionId {
+    fn partition(&self) -> PartitionId {
+        *self
+    }
+}
+
+impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
+    /// A request of `group` without partitions yet.
+    #[must_use]
+    pub fn new(group: impl Into<Text>) -> Self {
+        Self { group: Some(group.into()), topics: ByTopic::default() }
+    }
+
+    /// With one more partition.
+    #[must_use]
+    pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
+        self.topics.push(topic, partition.into());
+        self
+    }
+}
+
+impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
+    const NAME: &'static str = "OffsetFetch request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.nullable_text("group", self.group.as_ref())?;
+        self.topics.encode(to, |to, partition| {
+            to.int32(partition.0);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4, body, i, |i| int32("partition", i))?;
+            Ok((i, Self { group, topics }))
+        })
+    }
+}
+
+impl<const VERSION: i16> Request for OffsetFetchRequest<VERSION> {
+    type Response = OffsetFetchResponse;
+    const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(VERSION) };
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check_group(self.group.as_ref())
+    }
+}
+
+/// A group's offsets (`OffsetFetchResponse`, 0.8.2): the same for both versions.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OffsetFetchResponse {
+    /// One per partition asked for.
+    pub topics: ByTopic<CommittedOffset>,
+}
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The next offset to read, or [`Offset::NONE`].
+    pub offset: Offset,
+    /// What was committed along with it: from version 0 always empty; from version 1 null if null was committed, until the
+    /// coordinator reads its log again and makes that empty too.
+    pub metadata: Option<Text>,
+    /// No error; or why there is no offset. [`CommittedOffset::committed`] reads both together.
+    pub error: ErrorCode,
+}
+
+impl InTopic for CommittedOffset {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+impl CommittedOffset {
+    /// The offset, or `None` if the group has committed none.
+    ///
+    /// "None" is [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] from version 0 and no error from version 1, which says that code
+    /// of partitions that do not exist. This takes both for "none": ask Metadata whether a partition exists.
+    ///
+    /// # Errors
+    /// Any other code: see [`ErrorCode::is_retriable`].
+    pub fn committed(&self) -> Result<Option<Offset>, ErrorCode> {
+        match self.error {
+            ErrorCode::NONE => Ok(Some(self.offset).filter(|offset| offset.0 >= 0)),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Ok(None),
+            error => Err(error),
+        }
+    }
+}
+
+impl OffsetFetchResponse {
+    /// How far the group has read one partition; `None` if the broker left it out.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommittedOffset> {
+        self.topics.find(topic, partition.into())
+    }
+}
+
+impl Body for OffsetFetchResponse {
+    const NAME: &'static str = "OffsetFetch response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        self.topics.encode(to, |to, item| {
+            to.int32(item.partition.0);
+            to.int64(item.offset.0);
+            to.nullable_text("metadata", item.metadata.as_ref())?;
+            to.int16(item.error.0);
+            Ok(())
+        })
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 8 + 2 + 2, body, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, offset) = int64("offset", i)?;
+                let (i, metadata) = nullable_text("metadata", Sign::Strict, body, i)?;
+                let (i, error) = int16("error_code", i)?;
+                Ok((i, CommittedOffset { partition, offset, metadata, error }))
+            })?;
+            Ok((i, Self { topics }))
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! StopReplica (key 5): a controller stops a broker's replicas.
+
+use bytes::Bytes;
+
+use super::{
+    Body, Request,
+    partition_state::{NAMED, PartitionResult, encode_partition, encode_results, parse_partition, parse_results},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Epoch, NodeId, TopicPartition},
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, flag, int16, int32, parse},
+};
+
+/// A controller's order to stop serving replicas, and perhaps to delete them (`StopReplicaRequest`, 0.8.2).
+///
+/// Do not send it to a live cluster: a broker obeys whoever has the newest epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopReplicaRequest {
+    /// The controller's node.
+    pub controller: NodeId,
+    /// The controller's epoch.
+    pub controller_epoch: Epoch,
+    /// Whether to delete the data too. A broker closes the connection on any byte but 0 and 1.
+    pub delete_partitions: bool,
+    /// Which replicas.
+    pub partitions: Vec<TopicPartition>,
+}
+
+impl Body for StopReplicaRequest {
+    const NAME: &'static str = "StopReplica request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.controller.0);
+        to.int32(self.controller_epoch.0);
+        to.int8(self.delete_partitions.into());
+        to.array("partitions", &self.partitions, encode_partition)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, controller) = int32("controller_id", i)?;
+            let (i, controller_epoch) = int32("controller_epoch", i)?;
+            let (i, delete_partitions) = flag("delete_partitions", i)?;
+            let (i, partitions) = array("partitions", Sign::AsTheBroker, NAMED, i, |i| parse_partition(body, i))?;
+            Ok((i, Self { controller, controller_epoch, delete_partitions, partitions }))
+        })
+    }
+}
+
+impl Request for StopReplicaRequest {
+    type Response = StopReplicaResponse;
+    const API: Api = Api::v0(ApiKey::STOP_REPLICA);
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+/// What became of each replica (`StopReplicaResponse`, 0.8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopReplicaResponse {
+    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`], and an empty list, for a controller that was replaced.
+    pub error: ErrorCode,
+    /// One per replica.
+    pub partitions: Vec<PartitionResult>,
+}
+
+impl Body for StopReplicaResponse {
+    const NAME: &'static str = "StopReplica response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        encode_results(to, &self.partitions)
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            let (i, partitions) = parse_results(body, i)?;
+            Ok((i, Self { error, partitions }))
+        })
+    }
+}

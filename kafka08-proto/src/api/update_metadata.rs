@@ -1,0 +1,83 @@
+//! UpdateMetadata (key 6): a controller tells a broker the cluster's state.
+
+use bytes::Bytes;
+
+use super::{
+    Body, Broker, Request,
+    metadata::{BROKER, parse_broker},
+    partition_state::{PartitionState, encode_states, parse_states},
+};
+use crate::{
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, Epoch, NodeId},
+    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse},
+};
+
+/// The cluster's state, as brokers answer Metadata from it (`UpdateMetadataRequest`, 0.8.2).
+///
+/// Old clients, and the Java enum of 0.8.1, take key 6 for OffsetCommit. A broker would read the group's name as the
+/// controller's id and epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateMetadataRequest {
+    /// The controller's node.
+    pub controller: NodeId,
+    /// The controller's epoch. A stale one is answered with [`ErrorCode::UNKNOWN`], not with the code made for it.
+    pub controller_epoch: Epoch,
+    /// Partitions and their state.
+    pub partitions: Vec<PartitionState>,
+    /// Brokers that are alive.
+    pub brokers: Vec<Broker>,
+}
+
+impl Body for UpdateMetadataRequest {
+    const NAME: &'static str = "UpdateMetadata request";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int32(self.controller.0);
+        to.int32(self.controller_epoch.0);
+        encode_states(to, &self.partitions)?;
+        to.array("brokers", &self.brokers, |to, broker| broker.encode(to))
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, controller) = int32("controller_id", i)?;
+            let (i, controller_epoch) = int32("controller_epoch", i)?;
+            let (i, partitions) = parse_states(body, i)?;
+            let (i, brokers) = array("brokers", Sign::AsTheBroker, BROKER, i, |i| parse_broker(body, i))?;
+            Ok((i, Self { controller, controller_epoch, partitions, brokers }))
+        })
+    }
+}
+
+impl Request for UpdateMetadataRequest {
+    type Response = UpdateMetadataResponse;
+    const API: Api = Api::v0(ApiKey::UPDATE_METADATA);
+
+    fn changes_state(&self) -> bool {
+        true
+    }
+}
+
+/// The answer (`UpdateMetadataResponse`, 0.8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateMetadataResponse {
+    /// No error, or [`ErrorCode::UNKNOWN`].
+    pub error: ErrorCode,
+}
+
+impl Body for UpdateMetadataResponse {
+    const NAME: &'static str = "UpdateMetadata response";
+
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        to.int16(self.error.0);
+        Ok(())
+    }
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        parse(Self::NAME, body, |i| {
+            let (i, error) = int16("error_code", i)?;
+            Ok((i, Self { error }))
+        })
+    }
+}
