@@ -85,9 +85,9 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`ids`], [`error_code`], [`limits`], [`profile`] | plain values |
+//! | [`ids`], [`error_code`], [`limits`], [`profile`], [`partitioner`] | plain values and functions |
 //! | [`wire`] | primitives: integers, strings, arrays |
-//! | [`message`] | message sets: a lazy reader, a builder |
+//! | [`message`] | message sets: a lazy reader, a builder, compression |
 //! | [`api`] | requests and responses: one file per API, both directions |
 //! | [`frame`] | cuts the stream into frames |
 //! | [`connection`] | one byte stream, either end of it |
@@ -99,6 +99,7 @@ pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod partitioner;
 pub mod profile;
 pub mod wire;
 

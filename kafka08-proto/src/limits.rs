@@ -13,11 +13,13 @@ pub struct Limits {
     /// Largest entry of a produced set (12 bytes of offset and size, and the message), in bytes. Default 1 000 012, as the
     /// brokers' default `message.max.bytes`; `None` where it is not known, then the broker decides.
     pub max_message: Option<usize>,
+    /// Most bytes that compressed entries may become: one of them, and all of a response together. Default 64 MiB, ours.
+    pub max_inflated: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_frame: 64 << 20, max_request: 104_857_600, max_message: Some(1_000_012) }
+        Self { max_frame: 64 << 20, max_request: 104_857_600, max_message: Some(1_000_012), max_inflated: 64 << 20 }
     }
 }
 
@@ -40,6 +42,13 @@ impl Limits {
     #[must_use]
     pub fn with_max_message(mut self, bytes: Option<usize>) -> Self {
         self.max_message = bytes;
+        self
+    }
+
+    /// Most bytes that the compressed entries of one response may become.
+    #[must_use]
+    pub fn with_max_inflated(mut self, bytes: usize) -> Self {
+        self.max_inflated = bytes;
         self
     }
 }

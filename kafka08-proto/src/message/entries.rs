@@ -29,6 +29,9 @@ pub struct Wrapper<'a> {
     pub codec: Codec,
     /// The compressed bytes.
     pub value: &'a [u8],
+    /// Where its entry begins, in bytes from the start of the set around it.
+    pub(super) at: usize,
+    pub(super) origin: Origin,
 }
 
 /// How a wrapper is compressed.
@@ -41,6 +44,38 @@ pub enum Codec {
     Snappy,
     /// An LZ4 frame with a header checksum of Kafka's own. 0.8.2 only.
     Lz4,
+}
+
+impl Codec {
+    /// The codec that a message's attributes name (0.8.2 looks at three bits, earlier releases at two).
+    fn from_attributes(attributes: u8) -> Result<Option<Self>, MessageProblem> {
+        match attributes & 0b111 {
+            0 => Ok(None),
+            1 => Ok(Some(Self::Gzip)),
+            2 => Ok(Some(Self::Snappy)),
+            3 => Ok(Some(Self::Lz4)),
+            unknown => Err(MessageProblem::Codec(unknown)),
+        }
+    }
+
+    /// The attributes of a message that is compressed with it.
+    pub(super) fn attributes(self) -> i8 {
+        match self {
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+        })
+    }
 }
 
 /// One entry of a message set.
@@ -126,7 +161,7 @@ impl<'a> Entries<'a> {
     }
 
     /// Reads the message of an entry that is here in full.
-    fn read(&mut self, offset: Offset, message: &'a [u8]) -> Result<Entry<'a>, MessageProblem> {
+    fn read(&mut self, at: usize, offset: Offset, message: &'a [u8]) -> Result<Entry<'a>, MessageProblem> {
         let after = self.last.unwrap_or(Offset::NONE);
         if self.origin == Origin::Fetched && offset <= after {
             return Err(MessageProblem::NotAscending { after });
@@ -139,7 +174,14 @@ impl<'a> Entries<'a> {
                 return Err(MessageProblem::Crc { stored, computed });
             }
         }
-        parse(offset, covered)
+        let (key, value, codec) = parse(covered)?;
+        match codec {
+            None => Ok(Entry::Plain(Message { offset, key, value })),
+            Some(codec) => {
+                let value = value.ok_or(MessageProblem::ValueLength(-1))?;
+                Ok(Entry::Compressed(Wrapper { offset, codec, value, at, origin: self.origin }))
+            }
+        }
     }
 }
 
@@ -165,7 +207,7 @@ impl<'a> Iterator for Entries<'a> {
             return None;
         };
         self.at = at + ENTRY_HEADER + size_of_message;
-        Some(self.read(offset, message).map_err(|problem| MessageError { offset, at, problem }))
+        Some(self.read(at, offset, message).map_err(|problem| MessageError { offset, at, problem }))
     }
 }
 
@@ -179,23 +221,18 @@ impl fmt::Debug for Entries<'_> {
     }
 }
 
+/// A message's key, value and codec.
+type Parts<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<Codec>);
+
 /// Everything behind the checksum. Bytes behind the value are ignored, as the broker does.
-fn parse(offset: Offset, covered: &[u8]) -> Result<Entry<'_>, MessageProblem> {
+fn parse(covered: &[u8]) -> Result<Parts<'_>, MessageProblem> {
     let (&[magic, attributes], rest) = covered.split_first_chunk::<2>().ok_or(MessageProblem::Size(0))?;
     if magic != 0 {
         return Err(MessageProblem::Magic(i8::from_be_bytes([magic])));
     }
     let (key, rest) = split_nullable(rest).map_err(MessageProblem::KeyLength)?;
     let (value, _) = split_nullable(rest).map_err(MessageProblem::ValueLength)?;
-    let codec = match attributes & 0b111 {
-        0 => return Ok(Entry::Plain(Message { offset, key, value })),
-        1 => Codec::Gzip,
-        2 => Codec::Snappy,
-        3 => Codec::Lz4,
-        unknown => return Err(MessageProblem::Codec(unknown)),
-    };
-    let value = value.ok_or(MessageProblem::ValueLength(-1))?;
-    Ok(Entry::Compressed(Wrapper { offset, codec, value }))
+    Ok((key, value, Codec::from_attributes(attributes)?))
 }
 
 fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{Codec, InflateProblem};
 use crate::ids::Offset;
 
 /// One entry of a message set that cannot be used.
@@ -40,6 +41,15 @@ pub enum MessageProblem {
     KeyLength(i32),
     /// The value's length does not fit the message.
     ValueLength(i32),
+    /// A compressed set could not be opened.
+    Inflate {
+        /// How it is compressed.
+        codec: Codec,
+        /// Why not.
+        problem: InflateProblem,
+    },
+    /// A compressed set inside a compressed set, which no broker stores.
+    Nested,
     /// The offset does not follow the one before, as those of a fetched set do.
     NotAscending {
         /// The offset of the entry before.
@@ -59,6 +69,10 @@ impl fmt::Display for MessageError {
             MessageProblem::Codec(n) => write!(f, "is compressed with codec {n}, which Kafka 0.8 does not know"),
             MessageProblem::KeyLength(n) => write!(f, "claims a key of {n} bytes, which it does not hold"),
             MessageProblem::ValueLength(n) => write!(f, "claims a value of {n} bytes, which it does not hold"),
+            MessageProblem::Inflate { codec, problem } => {
+                write!(f, "is compressed with {codec} and cannot be opened: {problem}")
+            }
+            MessageProblem::Nested => f.write_str("is a compressed set inside a compressed set"),
             MessageProblem::NotAscending { after } => write!(f, "stands behind offset {after}"),
         }
     }

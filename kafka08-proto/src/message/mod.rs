@@ -1,17 +1,21 @@
-//! Message sets: read lazily and borrowed, built in one copy.
+//! Message sets: read lazily and borrowed, built in one copy, compressed or not.
 //!
 //! This layer knows the layout of a log's messages, and nothing of the requests that carry them. Source: `Message` and
 //! `ByteBufferMessageSet` of 0.8.2, magic 0.
 
 mod builder;
+mod compression;
 mod entries;
 mod error;
 mod set;
+mod visit;
 
-pub use builder::{MessageSetBuilder, SetFull};
+pub use builder::{CompressError, MessageSetBuilder, SetFull};
+pub use compression::{Budget, Deflater, InflateProblem, Inflater, MissingFeature};
 pub use entries::{Codec, Entries, Entry, Message, Tail, Wrapper};
 pub use error::{MessageError, MessageProblem};
 pub use set::{MessageSet, Origin};
+pub use visit::Visit;
 
 /// Bytes in front of each message: its offset and its size.
 pub(crate) const ENTRY_HEADER: usize = 12;

@@ -55,6 +55,20 @@ impl MessageSet {
         Entries::new(self)
     }
 
+    /// Its whole entries, without what is cut off or cannot be read behind them: what was fetched can be produced again as
+    /// it is, compressed or not, without being decoded (mirrors, proxies). Only sizes are looked at, not checksums.
+    #[must_use]
+    pub fn whole_entries(&self) -> Self {
+        let mut entries = Self::new(self.bytes.clone(), Origin::Produced);
+        let end = {
+            let mut walk = entries.entries().without_crc();
+            while walk.next().is_some() {}
+            walk.position()
+        };
+        entries.bytes.truncate(end);
+        entries
+    }
+
     /// The bytes as they are on the wire.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {

@@ -1,0 +1,154 @@
+//! LZ4 frames as `KafkaLZ4BlockOutputStream` of 0.8.2 writes and reads them.
+//!
+//! Its header checksum covers the magic number too, which the LZ4 specification leaves out (KAFKA-3160). 0.8.2 and 0.9
+//! refuse the right one, so the wrong one is written; both are read. Only what 0.8.2 takes is taken: independent blocks, no
+//! content size, no content checksum, no dictionary, and an end mark.
+
+use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
+use twox_hash::XxHash32;
+
+use super::{InflateProblem, Output};
+
+const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+/// Version 1, independent blocks.
+const FLAGS: u8 = 0x60;
+const BLOCK_CHECKSUM: u8 = 0x10;
+/// Blocks of at most 64 KiB.
+const BLOCK_DESCRIPTOR: u8 = 0x40;
+const BLOCK: usize = 64 << 10;
+/// Set in a block's length: it is stored, not compressed.
+const STORED: u32 = 1 << 31;
+/// The most bytes that one compressed byte can become.
+const RATIO: usize = 255;
+
+#[derive(Default)]
+pub(super) struct Inflate;
+
+impl Inflate {
+    #[expect(clippy::unused_self, reason = "the other codecs keep state")]
+    pub(super) fn inflate(&mut self, input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
+        let (header, mut rest) = input.split_first_chunk::<7>().ok_or(InflateProblem::Malformed)?;
+        let [m0, m1, m2, m3, flags, descriptor, checksum] = *header;
+        if [m0, m1, m2, m3] != MAGIC || flags & !BLOCK_CHECKSUM != FLAGS || descriptor & 0b1000_1111 != 0 {
+            return Err(InflateProblem::Malformed);
+        }
+        let block_size = match descriptor >> 4 {
+            4 => BLOCK,
+            5 => 4 * BLOCK,
+            6 => 16 * BLOCK,
+            7 => 64 * BLOCK,
+            _ => return Err(InflateProblem::Malformed),
+        };
+        if ![as_kafka(flags, descriptor), as_specified(flags, descriptor)].contains(&checksum) {
+            return Err(InflateProblem::Checksum);
+        }
+        loop {
+            let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
+            let len = u32::from_le_bytes(*len);
+            if len == 0 {
+                return Ok(());
+            }
+            let size = usize::try_from(len & !STORED).map_err(|_| InflateProblem::Malformed)?;
+            let (data, behind) = behind.split_at_checked(size).ok_or(InflateProblem::Malformed)?;
+            rest = behind;
+            if flags & BLOCK_CHECKSUM != 0 {
+                let (sum, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
+                if XxHash32::oneshot(0, data) != u32::from_le_bytes(*sum) {
+                    return Err(InflateProblem::Checksum);
+                }
+                rest = behind;
+            }
+            block(data, len & STORED != 0, block_size, to)?;
+        }
+    }
+}
+
+fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Result<(), InflateProblem> {
+    if stored {
+        if data.len() > block_size {
+            return Err(InflateProblem::Malformed);
+        }
+        to.extend(data.len())?.copy_from_slice(data);
+        return Ok(());
+    }
+    // The length is not said anywhere: make room for the most there can be, and give back what was not needed.
+    let start = to.bytes.len();
+    let most = block_size.min(data.len().saturating_mul(RATIO));
+    let room = most.min(to.limit - start);
+    match decompress_into(data, to.extend(room)?) {
+        Ok(len) => {
+            to.bytes.truncate(start + len);
+            Ok(())
+        }
+        Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if room < most => {
+            Err(InflateProblem::OverBudget { limit: to.limit })
+        }
+        Err(_) => Err(InflateProblem::Malformed),
+    }
+}
+
+/// The header's checksum as 0.8.2 computes it: over everything in front of it.
+fn as_kafka(flags: u8, descriptor: u8) -> u8 {
+    second_byte(XxHash32::oneshot(0, &[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], flags, descriptor]))
+}
+
+/// The header's checksum as the specification has it.
+fn as_specified(flags: u8, descriptor: u8) -> u8 {
+    second_byte(XxHash32::oneshot(0, &[flags, descriptor]))
+}
+
+fn second_byte(hash: u32) -> u8 {
+    let [_, byte, ..] = hash.to_le_bytes();
+    byte
+}
+
+#[derive(Default)]
+pub(super) struct Deflate(Option<CompressTable>);
+
+impl Deflate {
+    pub(super) fn deflate(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
+        let table = self.0.get_or_insert_with(CompressTable::large);
+        let mut out = Vec::with_capacity(plain.len() / 2 + 64);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[FLAGS, BLOCK_DESCRIPTOR, as_kafka(FLAGS, BLOCK_DESCRIPTOR)]);
+        for block in plain.chunks(BLOCK) {
+            let len_at = out.len();
+            let data_at = len_at + 4;
+            out.resize(data_at + get_maximum_output_size(block.len()), 0);
+            let room = out.get_mut(data_at..).unwrap_or_default();
+            let len = compress_into_with_table(block, room, table)
+                .expect("there is room for the longest that this can become");
+            let (len, flag) = if len < block.len() { (len, 0) } else { (block.len(), STORED) };
+            out.truncate(data_at + len);
+            if flag == STORED {
+                out.truncate(data_at);
+                out.extend_from_slice(block);
+            }
+            let len = u32::try_from(len).expect("a block of 64 KiB stays small") | flag;
+            if let Some(prefix) = out.get_mut(len_at..data_at) {
+                prefix.copy_from_slice(&len.to_le_bytes());
+            }
+        }
+        out.extend_from_slice(&[0; 4]);
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `protocol.md` section 4.4: seen on a live broker.
+    #[test]
+    fn the_header_checksum_is_the_wrong_one_of_0_8_2() {
+        for (flags, descriptor, wrong, right) in [
+            (0x60, 0x40, 0x1a, 0x82),
+            (0x60, 0x50, 0x77, 0xfb),
+            (0x60, 0x60, 0xd6, 0x51),
+            (0x60, 0x70, 0x10, 0x73),
+            (0x70, 0x40, 0xec, 0xad),
+        ] {
+            assert_eq!((as_kafka(flags, descriptor), as_specified(flags, descriptor)), (wrong, right));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Opening and making compressed sets.
+//!
+//! Everything here is bounded by a [`Budget`]: what a few bytes can claim to become is checked before it is allocated.
+
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "lz4")]
+mod lz4;
+#[cfg(not(all(feature = "gzip", feature = "snappy", feature = "lz4")))]
+mod missing;
+#[cfg(feature = "snappy")]
+mod snappy;
+
+use std::fmt;
+
+use bytes::Bytes;
+#[cfg(not(feature = "gzip"))]
+use missing as gzip;
+#[cfg(not(feature = "lz4"))]
+use missing as lz4;
+#[cfg(not(feature = "snappy"))]
+use missing as snappy;
+
+use super::{Codec, MessageError, MessageProblem, MessageSet, Wrapper};
+use crate::limits::Limits;
+
+/// How many bytes may still come out of decompression: of one wrapper, and of all of a response together.
+///
+/// Make one for each response, from its connection's [`Limits`]; each wrapper that is opened takes from it.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    left: usize,
+    limit: usize,
+}
+
+impl Budget {
+    /// A budget of this many bytes.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        Self { left: bytes, limit: bytes }
+    }
+
+    /// What is left, in bytes.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left
+    }
+}
+
+impl From<&Limits> for Budget {
+    fn from(limits: &Limits) -> Self {
+        Self::new(limits.max_inflated)
+    }
+}
+
+/// Why a wrapper could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InflateProblem {
+    /// The compressed bytes are not what the codec allows, or end early.
+    Malformed,
+    /// A checksum inside the compressed bytes does not match.
+    Checksum,
+    /// The compressed bytes claim to hold more than their format can.
+    Ratio {
+        /// What they claim, in bytes.
+        claimed: usize,
+    },
+    /// They hold more than the [`Budget`] had left.
+    OverBudget {
+        /// The whole budget, in bytes: `Limits::max_inflated`.
+        limit: usize,
+    },
+    /// This build cannot read the codec: it lacks the crate feature of that name.
+    MissingFeature,
+}
+
+impl fmt::Display for InflateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("the compressed bytes are malformed"),
+            Self::Checksum => f.write_str("a checksum in the compressed bytes does not match"),
+            Self::Ratio { claimed } => write!(f, "it claims to become {claimed} bytes, more than its format can"),
+            Self::OverBudget { limit } => {
+                write!(f, "it becomes larger than what is allowed of {limit} bytes (Limits::max_inflated)")
+            }
+            Self::MissingFeature => f.write_str("this build of kafka08-proto lacks the feature of that name"),
+        }
+    }
+}
+
+/// Opens compressed sets. It keeps its decompressors: make one and use it for all.
+#[derive(Default)]
+pub struct Inflater {
+    gzip: gzip::Inflate,
+    snappy: snappy::Inflate,
+    lz4: lz4::Inflate,
+}
+
+/// What a decompressor writes to, up to a limit.
+struct Output {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Output {
+    /// Adds `len` zeroed bytes to write to.
+    #[cfg_attr(not(any(feature = "snappy", feature = "lz4")), expect(dead_code, reason = "gzip grows as it goes"))]
+    fn extend(&mut self, len: usize) -> Result<&mut [u8], InflateProblem> {
+        let start = self.bytes.len();
+        if len > self.limit - start {
+            return Err(InflateProblem::OverBudget { limit: self.limit });
+        }
+        self.bytes.resize(start + len, 0);
+        Ok(self.bytes.get_mut(start..).unwrap_or_default())
+    }
+}
+
+impl Inflater {
+    /// One without decompressors yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decompresses a wrapper's set. Its entries may be wrappers again; who opens those decides how deep to go.
+    ///
+    /// # Errors
+    /// The problem is always [`MessageProblem::Inflate`]. The set around the wrapper can be read on.
+    pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
+        let fail = |problem| MessageError {
+            offset: wrapper.offset,
+            at: wrapper.at,
+            problem: MessageProblem::Inflate { codec: wrapper.codec, problem },
+        };
+        let bytes = self.inflate(wrapper.codec, wrapper.value, budget.left).map_err(|problem| match problem {
+            InflateProblem::OverBudget { .. } => fail(InflateProblem::OverBudget { limit: budget.limit }),
+            other => fail(other),
+        })?;
+        budget.left -= bytes.len();
+        Ok(MessageSet::new(Bytes::from(bytes), wrapper.origin))
+    }
+
+    fn inflate(&mut self, codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, InflateProblem> {
+        let mut to = Output { bytes: Vec::new(), limit };
+        match codec {
+            Codec::Gzip => self.gzip.inflate(compressed, &mut to)?,
+            Codec::Snappy => self.snappy.inflate(compressed, &mut to)?,
+            Codec::Lz4 => self.lz4.inflate(compressed, &mut to)?,
+        }
+        Ok(to.bytes)
+    }
+}
+
+/// Compresses sets. It keeps its compressors: make one and use it for all.
+#[derive(Default)]
+pub struct Deflater {
+    gzip: gzip::Deflate,
+    snappy: snappy::Deflate,
+    lz4: lz4::Deflate,
+}
+
+/// This build cannot write a codec: it lacks the crate feature of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingFeature(pub Codec);
+
+impl fmt::Display for MissingFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this build of kafka08-proto lacks the feature \"{}\"", self.0)
+    }
+}
+
+impl std::error::Error for MissingFeature {}
+
+impl Deflater {
+    /// One without compressors yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Compresses, in the framing that Kafka 0.8 wants of each codec.
+    pub(super) fn deflate(&mut self, codec: Codec, plain: &[u8]) -> Result<Vec<u8>, MissingFeature> {
+        match codec {
+            Codec::Gzip => self.gzip.deflate(plain),
+            Codec::Snappy => self.snappy.deflate(plain),
+            Codec::Lz4 => self.lz4.deflate(plain),
+        }
+        .ok_or(MissingFeature(codec))
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater").finish_non_exhaustive()
+    }
+}

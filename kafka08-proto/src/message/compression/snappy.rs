@@ -1,0 +1,67 @@
+//! snappy, in the framing of snappy-java ("xerial") or bare. Brokers read both, and write the framing.
+
+use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
+
+use super::{InflateProblem, Output};
+
+const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
+/// Version 1, readable by version 1: what every release writes and no reader should compare.
+const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+/// Plain bytes per block, as the Scala clients and the brokers of 0.8 write them. Readers take any size.
+const BLOCK: usize = 32 << 10;
+
+#[derive(Default)]
+pub(super) struct Inflate(Decoder);
+
+impl Inflate {
+    pub(super) fn inflate(&mut self, input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
+        let Some(framed) = input.strip_prefix(&MAGIC) else {
+            return block(&mut self.0, input, to);
+        };
+        let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
+        while !rest.is_empty() {
+            let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
+            let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| InflateProblem::Malformed)?;
+            let (compressed, behind) = behind.split_at_checked(len).ok_or(InflateProblem::Malformed)?;
+            block(&mut self.0, compressed, to)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+}
+
+fn block(decoder: &mut Decoder, compressed: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
+    let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
+    // Three bytes can copy at most 64: a block that claims more lies.
+    if compressed.is_empty() || claimed > compressed.len().saturating_mul(22).saturating_add(64) {
+        return Err(if compressed.is_empty() { InflateProblem::Malformed } else { InflateProblem::Ratio { claimed } });
+    }
+    let plain = to.extend(claimed)?;
+    decoder.decompress(compressed, plain).map_err(|_| InflateProblem::Malformed)?;
+    Ok(())
+}
+
+#[derive(Default)]
+pub(super) struct Deflate(Option<Encoder>);
+
+impl Deflate {
+    pub(super) fn deflate(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
+        let encoder = self.0.get_or_insert_with(Encoder::new);
+        let mut out = Vec::with_capacity(MAGIC.len() + VERSIONS.len() + plain.len() / 2 + 64);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSIONS);
+        for block in plain.chunks(BLOCK) {
+            let len_at = out.len();
+            let data_at = len_at + 4;
+            out.resize(data_at + max_compress_len(block.len()), 0);
+            let room = out.get_mut(data_at..).unwrap_or_default();
+            let len = encoder.compress(block, room).expect("there is room for the longest that this can become");
+            out.truncate(data_at + len);
+            let len = i32::try_from(len).expect("a block of 32 KiB stays small");
+            if let Some(prefix) = out.get_mut(len_at..data_at) {
+                prefix.copy_from_slice(&len.to_be_bytes());
+            }
+        }
+        Some(out)
+    }
+}
