@@ -91,6 +91,7 @@
 //! | [`api`] | requests and responses: one file per API, both directions |
 //! | [`frame`] | cuts the stream into frames |
 //! | [`connection`] | one byte stream, either end of it |
+//! | [`probe`] | which release is at the other end |
 
 pub mod api;
 pub mod connection;
@@ -100,6 +101,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod partitioner;
+pub mod probe;
 pub mod profile;
 pub mod wire;
 
