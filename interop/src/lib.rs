@@ -1,1 +1,17 @@
 //! Starts real Kafka brokers of the 0.8 line on loopback, for tests.
+//!
+//! The jars come from a Maven registry and are kept under `target/`, or in the folder that `KAFKA08_JARS` names. Everything
+//! binds 127.0.0.1 on free ports, and is stopped when its [`Cluster`] is dropped, whatever way the test ends. When a test
+//! fails, the logs stay, and their folder is printed.
+
+mod cluster;
+mod error;
+mod jars;
+mod process;
+mod release;
+mod tool;
+
+pub use cluster::{Cluster, ClusterBuilder};
+pub use error::Error;
+pub use release::Release;
+pub use tool::{Tool, ToolOutput};

@@ -1,0 +1,82 @@
+//! Why there is no broker.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+/// Why something could not be started or run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A program is not installed.
+    MissingProgram {
+        /// Which.
+        program: &'static str,
+        /// What to install.
+        package: &'static str,
+    },
+    /// Something failed in the file system or when starting a process.
+    Io {
+        /// What was tried.
+        doing: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Maven did not bring the jars.
+    Maven {
+        /// What it printed.
+        output: String,
+    },
+    /// A process ended, or was not ready in time.
+    NotReady {
+        /// Which.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+        /// Its log.
+        log: PathBuf,
+        /// The log's last lines.
+        last_lines: String,
+    },
+    /// A tool failed or did not end in time.
+    Tool {
+        /// Its main class.
+        class: String,
+        /// What happened.
+        why: String,
+        /// What it printed.
+        output: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        |error| Self::Io { doing, error }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingProgram { program, package } => {
+                write!(f, "{program} is not installed: install {package} (Debian: apt-get install {package})")
+            }
+            Self::Io { doing, error } => write!(f, "{doing}: {error}"),
+            Self::Maven { output } => {
+                write!(f, "Maven did not bring Kafka's jars: is its registry reachable? {output}")
+            }
+            Self::NotReady { what, after, log, last_lines } => {
+                write!(f, "{what} was not ready after {after:?}; its log is {}, and ends:\n{last_lines}", log.display())
+            }
+            Self::Tool { class, why, output } => write!(f, "{class} {why}:\n{output}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

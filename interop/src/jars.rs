@@ -1,0 +1,63 @@
+//! Kafka's jars, by way of Maven.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{Error, Release};
+
+/// The folder under which everything of this crate lies: the workspace's `target`.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+}
+
+/// The folder that holds every jar of a release; fetched on first use.
+pub(crate) fn fetch(release: Release) -> Result<PathBuf, Error> {
+    let root = env::var_os("KAFKA08_JARS").map_or_else(|| target().join("kafka-jars"), PathBuf::from);
+    let jars = root.join(release.version());
+    if jars.is_dir() {
+        return Ok(jars);
+    }
+    fs::create_dir_all(&root).map_err(Error::io(format!("creating {}", root.display())))?;
+    // Tests of several processes may come here at once: one fetches, the others wait and find the folder.
+    let lock = root.join(format!("{}.lock", release.version()));
+    let lock = File::create(&lock).map_err(Error::io(format!("creating {}", lock.display())))?;
+    lock.lock().map_err(Error::io("locking the folder of jars"))?;
+    if jars.is_dir() {
+        return Ok(jars);
+    }
+    let staging = root.join(format!("{}.part", release.version()));
+    match fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io(format!("clearing {}", staging.display()))(error));
+        }
+        _ => fs::create_dir_all(&staging).map_err(Error::io(format!("creating {}", staging.display())))?,
+    }
+    maven(release, &staging)?;
+    // Only a whole set of jars ever has the folder's name.
+    fs::rename(&staging, &jars).map_err(Error::io(format!("renaming {}", staging.display())))?;
+    Ok(jars)
+}
+
+fn maven(release: Release, into: &Path) -> Result<(), Error> {
+    let pom = into.join("pom.xml");
+    fs::write(&pom, release.pom()).map_err(Error::io(format!("writing {}", pom.display())))?;
+    let output = Command::new("mvn")
+        .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."])
+        .current_dir(into)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::MissingProgram { program: "mvn", package: "maven" },
+            _ => Error::io("starting mvn")(error),
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let output = [output.stdout, output.stderr].concat();
+    Err(Error::Maven { output: String::from_utf8_lossy(&output).into_owned() })
+}

@@ -1,0 +1,104 @@
+//! One Java process, with its log.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::Error;
+
+/// How long a process may take until it is ready: two seconds on an idle machine.
+const START: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running Java process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    what: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// A `java` command with every jar of `jars`, that dies with this process where the system can arrange it.
+pub(crate) fn java(jars: &Path, heap: &str) -> Command {
+    // setpriv is part of util-linux; without it a test that is killed hard leaves its brokers behind.
+    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--pdeathsig", "KILL", "java"]);
+        command
+    } else {
+        Command::new("java")
+    };
+    command.args([heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What an error from starting `java` means.
+pub(crate) fn start_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::MissingProgram { program: "java", package: "default-jre-headless" },
+        _ => Error::io("starting java")(error),
+    }
+}
+
+impl Process {
+    /// Starts `command`; its output goes to `log`, behind what is there.
+    pub(crate) fn start(what: String, mut command: Command, log: PathBuf) -> Result<Self, Error> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(Error::io(format!("opening {}", log.display())))?;
+        let second = file.try_clone().map_err(Error::io("duplicating a log's handle"))?;
+        let child = command.stdout(file).stderr(second).spawn().map_err(start_error)?;
+        Ok(Self { what, child, log })
+    }
+
+    /// Waits until it has logged `line`, if there is one to wait for, and accepts connections at `address`.
+    pub(crate) fn wait_until_ready(&mut self, line: Option<&str>, address: SocketAddr) -> Result<(), Error> {
+        let started = Instant::now();
+        while started.elapsed() < START {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            let has_line = line.is_none_or(|line| fs::read_to_string(&self.log).is_ok_and(|log| log.contains(line)));
+            if has_line && TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        Err(Error::NotReady {
+            what: self.what.clone(),
+            after: started.elapsed(),
+            log: self.log.clone(),
+            last_lines: lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n"),
+        })
+    }
+
+    /// Ends it, at once and without a word, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16, Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("looking for a free port"))?;
+    Ok(listener.local_addr().map_err(Error::io("looking for a free port"))?.port())
+}
