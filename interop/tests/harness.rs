@@ -2,8 +2,9 @@
 
 use std::{
     io::{Read as _, Write as _},
+    iter,
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use interop::{Cluster, Release};
@@ -38,11 +39,14 @@ fn a_broker_comes_back_on_its_port_and_its_tools_run() {
     let mut cluster = Cluster::start(Release::V0_8_2_2).expect("a broker");
     cluster.create_topic("made", 1, 1, &[]).expect("the tool makes a topic");
     cluster.restart(1).expect("the broker comes back");
-    // A restarted broker leads its partitions again after a moment, and the tool prints nothing until then.
-    let found = (0..20).any(|_| {
-        let args = ["--broker-list", &cluster.broker(), "--topic", "made", "--time", "-1"];
-        let output = cluster.tool("kafka.tools.GetOffsetShell").args(args).run().expect("the tool runs");
-        output.stdout.contains("made:0:0")
-    });
+    // A killed broker leads its partitions again when ZooKeeper has given up its old session, and the tool prints nothing
+    // until then.
+    let started = Instant::now();
+    let found =
+        iter::repeat_with(|| started.elapsed()).take_while(|passed| *passed < Duration::from_secs(60)).any(|_| {
+            let args = ["--broker-list", &cluster.broker(), "--topic", "made", "--time", "-1"];
+            let output = cluster.tool("kafka.tools.GetOffsetShell").args(args).run().expect("the tool runs");
+            output.stdout.contains("made:0:0")
+        });
     assert!(found, "the tool never saw the topic");
 }
