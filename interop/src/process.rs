@@ -5,7 +5,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -81,6 +81,20 @@ impl Process {
             log: self.log.clone(),
             last_lines: lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n"),
         })
+    }
+
+    /// Asks it to stop, waits until it has, and kills it if it does not.
+    pub(crate) fn terminate(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(15);
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let started = Instant::now();
+        while asked.as_ref().is_ok_and(ExitStatus::success) && started.elapsed() < PATIENCE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+        self.kill();
     }
 
     /// Ends it, at once and without a word, and waits until it is gone.

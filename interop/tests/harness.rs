@@ -39,8 +39,7 @@ fn a_broker_comes_back_on_its_port_and_its_tools_run() {
     let mut cluster = Cluster::start(Release::V0_8_2_2).expect("a broker");
     cluster.create_topic("made", 1, 1, &[]).expect("the tool makes a topic");
     cluster.restart(1).expect("the broker comes back");
-    // A killed broker leads its partitions again when ZooKeeper has given up its old session, and the tool prints nothing
-    // until then.
+    // It leads its partitions again after a moment, and the tool prints nothing until then.
     let started = Instant::now();
     let found =
         iter::repeat_with(|| started.elapsed()).take_while(|passed| *passed < Duration::from_secs(60)).any(|_| {
