@@ -1,1 +1,10 @@
-//! Blocking, pipelining client for Apache Kafka 0.8 over std sockets: one thread, many requests in flight.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod connect;
+mod driver;
+mod pending;
+
+pub use client::Client;
+pub use kafka08_proto::connection::{CallError, ConnectError, HostPort};
+pub use pending::Pending;

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use super::{Fate, RedeemError, RequestError, SendError};
+use super::{Closed, Fate, RedeemError, RequestError, SendError};
 use crate::{ids::CorrelationId, wire::DecodeError};
 
 /// Why a call through a driver brought no response.
@@ -35,6 +35,8 @@ pub enum CallError {
         /// Whether the broker may have acted on it.
         fate: Fate,
     },
+    /// The connection ended before everything that was staged could be written.
+    Closed(Closed),
     /// Its answer was taken already, or the request was forgotten or belongs to another client.
     NotOutstanding(CorrelationId),
 }
@@ -46,7 +48,7 @@ impl CallError {
         match self {
             Self::NotSent(_) | Self::NoResponseExpected => Fate::NotApplied,
             Self::Failed { fate, .. } | Self::Malformed { fate, .. } => *fate,
-            Self::NotOutstanding(_) => Fate::MaybeApplied,
+            Self::Closed(_) | Self::NotOutstanding(_) => Fate::MaybeApplied,
         }
     }
 
@@ -81,6 +83,7 @@ impl fmt::Display for CallError {
                 write!(f, " ({fate})")
             }
             Self::Malformed { id, error, fate } => write!(f, "request {id:?}: {error} ({fate})"),
+            Self::Closed(closed) => write!(f, "{closed}"),
             Self::NotOutstanding(id) => {
                 write!(f, "request {id:?} is not outstanding here: its answer was taken, or another client sent it")
             }
@@ -95,6 +98,7 @@ impl std::error::Error for CallError {
             Self::Failed { io: Some(io), .. } => Some(io.as_ref()),
             Self::Failed { error, .. } => Some(error),
             Self::Malformed { error, .. } => Some(error),
+            Self::Closed(closed) => Some(closed),
             Self::NoResponseExpected | Self::NotOutstanding(_) => None,
         }
     }

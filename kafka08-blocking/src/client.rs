@@ -1,0 +1,317 @@
+//! The client.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
+    os::fd::AsFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka08_proto::{
+    ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect,
+    api::Request,
+    connection::{
+        CallError, ClientStats, Closed, ConnectError, HostPort, Prepared, Reply, ResponseFrame, SendError, Ticket,
+    },
+    ids::CorrelationId,
+};
+
+use crate::{
+    connect::connect,
+    driver::Driver,
+    pending::{Dropped, Pending},
+};
+
+/// A connection to one broker, for one thread at a time.
+///
+/// Requests are sent with [`Client::send`], which returns at once, and their answers are taken with [`Client::wait`], in any
+/// order. Bytes move only while one of the methods runs: whichever it is, it reads while it waits to write, and keeps the
+/// answers it finds for those who will ask. An answer that nobody has taken keeps its place among those that may be in
+/// flight ([`ClientConfig::with_max_in_flight`]).
+///
+/// Dropping a client closes its connection at once, and what is staged is lost; [`Client::close`] lets it leave.
+#[derive(Debug)]
+pub struct Client<S = TcpStream> {
+    driver: Driver<S>,
+    connection: ClientConnection,
+    /// Requests that somebody may wait for, and how those that have ended did.
+    claims: BTreeMap<CorrelationId, Option<Outcome>>,
+    dropped: Dropped,
+    /// Failures of requests that nobody waits for, for the next flush.
+    unclaimed: Option<CallError>,
+    closed: Option<Closed>,
+}
+
+type Outcome = Result<ResponseFrame, CallError>;
+
+/// Whether to wait for the stream if nothing moves without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    UntilReady,
+}
+
+impl Client<TcpStream> {
+    /// Connects to a broker, given as `host:port`, `1.2.3.4:port` or `[::1]:port`.
+    ///
+    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]. `TCP_NODELAY` is set.
+    ///
+    /// # Errors
+    /// The target is no host and port, the name has no address, or no address answers; the error says what was tried.
+    pub fn connect(target: &str, config: ClientConfig) -> Result<Self, ConnectError> {
+        let target: HostPort = target.parse()?;
+        Ok(Self::new(connect(target, config.connect_timeout())?, config))
+    }
+}
+
+impl<S: Read + Write + AsFd> Client<S> {
+    /// A client over a stream that is connected and **non-blocking** already: TLS, a proxy, a Unix socket.
+    ///
+    /// A stream that blocks would block every method, beyond any timeout.
+    #[must_use]
+    pub fn new(stream: S, config: ClientConfig) -> Self {
+        Self {
+            driver: Driver::new(stream),
+            connection: ClientConnection::new(config),
+            claims: BTreeMap::new(),
+            dropped: Dropped::default(),
+            unclaimed: None,
+            closed: None,
+        }
+    }
+
+    /// Sends a request and returns at once, with the claim to its answer.
+    ///
+    /// Where too much is staged, or too many requests are in flight, it first moves bytes until there is room. One write is
+    /// tried; the rest leaves in later calls.
+    ///
+    /// # Errors
+    /// Nothing was sent: the request should not be sent as it is, it has no answer to wait for, the connection has ended,
+    /// or as many answers as may be in flight wait to be taken ([`SendError::Busy`]: take some).
+    pub fn send<R: Request>(&mut self, request: &R) -> Result<Pending<R>, CallError> {
+        let prepared = Prepared::checked(request, self.connection.config()).map_err(SendError::Prepare)?;
+        self.send_prepared(&prepared)
+    }
+
+    /// [`Client::send`] with a timeout of the request's own, instead of [`ClientConfig::with_request_timeout`].
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn send_with_timeout<R: Request>(&mut self, request: &R, timeout: Duration) -> Result<Pending<R>, CallError> {
+        let prepared = Prepared::checked(request, self.connection.config()).map_err(SendError::Prepare)?;
+        self.send_prepared(&prepared.with_timeout(timeout))
+    }
+
+    fn send_prepared<R: Request>(&mut self, prepared: &Prepared) -> Result<Pending<R>, CallError> {
+        if prepared.reply() == Reply::None {
+            return Err(CallError::NoResponseExpected);
+        }
+        self.forget_dropped();
+        if self.claims.len() >= self.connection.config().max_in_flight() {
+            return Err(SendError::Busy.into());
+        }
+        let id = self.stage(prepared)?;
+        let ticket = Ticket::new(id).expect("the id was given for this request's API");
+        self.claims.insert(id, None);
+        self.write_once();
+        Ok(Pending::new(ticket, self.dropped.clone()))
+    }
+
+    /// Sends a request whose answer, if it has one, nobody will take: above all a produce with acks = 0.
+    ///
+    /// That it was written, [`Client::flush`] tells. That the broker has acted on it, nothing tells, unless a later answer
+    /// on the connection does; see [`Client::closed`].
+    ///
+    /// # Errors
+    /// Nothing was sent: the request should not be sent as it is, or the connection has ended.
+    pub fn send_and_forget<R: Request>(&mut self, request: &R) -> Result<CorrelationId, CallError> {
+        let prepared = Prepared::checked(request, self.connection.config()).map_err(SendError::Prepare)?;
+        let id = self.stage(&prepared)?;
+        if prepared.reply() == Reply::Expected {
+            self.connection.forget(id);
+        }
+        self.write_once();
+        Ok(id)
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::wait`]; [`CallError::fate`] says whether the broker may have acted on it.
+    pub fn call<R: Request>(&mut self, request: &R) -> Result<R::Response, CallError> {
+        let pending = self.send(request)?;
+        self.wait(pending)
+    }
+
+    /// Waits for an answer. Others that come meanwhile are kept for those who ask for them.
+    ///
+    /// # Errors
+    /// The request has failed, or its answer is malformed; [`CallError::fate`] says whether the broker may have acted on
+    /// it. Or it was sent by another client.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer can be taken once")]
+    pub fn wait<R: Request>(&mut self, pending: Pending<R>) -> Result<R::Response, CallError> {
+        loop {
+            if let Some(answer) = self.take(&pending) {
+                return answer;
+            }
+            self.turn(Patience::UntilReady);
+        }
+    }
+
+    /// Takes an answer if it is here, after moving what moves without waiting.
+    ///
+    /// # Errors
+    /// The claim comes back if the answer is not here. The inner error is that of [`Client::wait`].
+    pub fn try_wait<R: Request>(&mut self, pending: Pending<R>) -> Result<Result<R::Response, CallError>, Pending<R>> {
+        self.turn(Patience::None);
+        self.take(&pending).ok_or(pending)
+    }
+
+    /// Waits until everything that was sent has been taken by the transport. Says nothing about the broker.
+    ///
+    /// # Errors
+    /// The connection ended before that, or a request that nobody waits for has failed since the last flush.
+    pub fn flush(&mut self) -> Result<(), CallError> {
+        while self.connection.wants_write() {
+            self.turn(Patience::UntilReady);
+        }
+        self.take_events();
+        if let Some(error) = self.unclaimed.take() {
+            return Err(error);
+        }
+        self.closed.clone().map_or(Ok(()), |closed| Err(CallError::Closed(closed)))
+    }
+
+    /// Lets what is staged leave, for no longer than its requests have time, and closes the connection.
+    ///
+    /// Requests that are in flight are given up. What comes back says why the connection ended, which may have been before,
+    /// and which requests with acks = 0 nothing proves to have been applied.
+    pub fn close(mut self) -> Closed {
+        while self.connection.wants_write() {
+            self.turn(Patience::UntilReady);
+        }
+        self.connection.close();
+        self.take_events();
+        self.closed.expect("a connection that was closed has said so")
+    }
+
+    /// Why the connection has ended, and what is unconfirmed; `None` while it lives, as far as the last call saw.
+    #[must_use]
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
+    }
+
+    /// The connection's settings.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        self.connection.config()
+    }
+
+    /// What the connection has done so far.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.connection.stats()
+    }
+
+    /// Stages a request, after making room for it.
+    fn stage(&mut self, prepared: &Prepared) -> Result<CorrelationId, CallError> {
+        let now = Instant::now();
+        self.forget_dropped();
+        loop {
+            match self.connection.send(now, prepared) {
+                Err(SendError::Busy) => {
+                    self.turn(Patience::UntilReady);
+                    self.forget_dropped();
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    fn write_once(&mut self) {
+        self.driver.write(&mut self.connection);
+        self.take_events();
+    }
+
+    fn take<R: Request>(&mut self, pending: &Pending<R>) -> Option<Result<R::Response, CallError>> {
+        let id = pending.id();
+        if !pending.is_of(&self.dropped) {
+            return Some(Err(CallError::NotOutstanding(id)));
+        }
+        let outcome = match self.claims.get_mut(&id) {
+            None => Some(Err(CallError::NotOutstanding(id))),
+            Some(outcome) => outcome.take(),
+        }?;
+        self.claims.remove(&id);
+        Some(
+            outcome.and_then(|frame| pending.ticket().redeem(frame).map_err(|error| CallError::from_redeem(id, error))),
+        )
+    }
+
+    /// Moves what moves without waiting; if nothing does, ends what is due or waits. Returns whether anything happened.
+    fn turn(&mut self, patience: Patience) -> bool {
+        let mut moved = false;
+        // To the point where nothing moves, so that an answer that is here beats its deadline.
+        while self.driver.pump(&mut self.connection) {
+            moved = true;
+            self.take_events();
+        }
+        self.take_events();
+        if self.connection.is_over() {
+            return moved;
+        }
+        let deadline = self.connection.poll_timeout();
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.connection.handle_timeout(now);
+            self.take_events();
+            return true;
+        }
+        if let Some(error) =
+            self.driver.error().filter(|_| !self.driver.can_write() && self.connection.in_flight() == 0)
+        {
+            // Nothing can be written and no answer is due: there is nothing left to live for.
+            let kind = error.kind();
+            self.connection.handle_disconnect(Disconnect::Error(kind));
+            self.take_events();
+            return true;
+        }
+        if patience == Patience::UntilReady && !moved {
+            self.driver.wait(&self.connection, deadline);
+        }
+        moved
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.connection.poll_event(Instant::now()) {
+            match event {
+                ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
+                ClientEvent::Written(_) => {}
+                ClientEvent::Failed { id, error, fate } => {
+                    let io = self.driver.error().map(Arc::clone);
+                    self.end(id, Err(CallError::Failed { id, error, fate, io }));
+                }
+                ClientEvent::Closed(closed) => self.closed = Some(closed),
+            }
+        }
+    }
+
+    /// Keeps how a request ended, for the one who will ask.
+    fn end(&mut self, id: CorrelationId, outcome: Outcome) {
+        match self.claims.get_mut(&id) {
+            Some(claim) => *claim = Some(outcome),
+            None => self.unclaimed = self.unclaimed.take().or(outcome.err()),
+        }
+    }
+
+    /// Forgets requests whose claim was dropped.
+    fn forget_dropped(&mut self) {
+        for id in self.dropped.take() {
+            if matches!(self.claims.remove(&id), Some(None)) {
+                self.connection.forget(id);
+            }
+        }
+    }
+}

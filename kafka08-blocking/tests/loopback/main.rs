@@ -1,0 +1,5 @@
+//! The client against peers on loopback.
+
+mod peers;
+mod peers_that_misbehave;
+mod pipelining;

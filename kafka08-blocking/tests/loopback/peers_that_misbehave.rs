@@ -1,0 +1,243 @@
+//! What the errors say when the peer is not a broker, or stops being one.
+
+use std::{
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    os::fd::{AsFd, BorrowedFd},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use crate::peers::{NO_METADATA, closed_port, peer, read_request, respond, within};
+use kafka08_blocking::{CallError, Client};
+use kafka08_proto::{
+    ClientConfig, Fate,
+    api::{MetadataRequest, ProduceRequest},
+    ids::{Acks, Millis},
+    message::MessageSet,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a Metadata call to this peer ends with.
+fn ask(address: &str) -> String {
+    let config = ClientConfig::default().with_request_timeout(Duration::from_millis(300));
+    let mut client = Client::connect(address, config).expect("the peer listens");
+    client.call(&MetadataRequest::all()).expect_err("the peer is no broker").to_string()
+}
+
+fn assert_says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+}
+
+#[test]
+fn an_http_server_is_named() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            read_request(&mut stream);
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").expect("the client is there");
+        });
+        assert_says(&ask(&address), &["the peer speaks HTTP", "port of another service"]);
+    });
+}
+
+#[test]
+fn a_tls_server_is_named() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            read_request(&mut stream);
+            stream.write_all(b"\x15\x03\x03\x00\x02\x02\x28").expect("the client is there");
+        });
+        assert_says(&ask(&address), &["the peer speaks TLS", "plaintext port"]);
+    });
+}
+
+#[test]
+fn a_peer_that_closes_before_it_says_a_byte_may_be_too_old_or_too_new() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| assert!(read_request(&mut stream).is_some()));
+        let words = [
+            "closed the connection instead of answering Metadata v0",
+            "before it had sent a byte",
+            "too old",
+            "too new",
+        ];
+        assert_says(&ask(&address), &words);
+    });
+}
+
+#[test]
+fn a_peer_that_never_answers_ends_in_a_timeout() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| while read_request(&mut stream).is_some() {});
+        assert_says(&ask(&address), &["no answer within the timeout", "does not speak Kafka 0.8"]);
+    });
+}
+
+#[test]
+fn a_peer_that_trickles_does_not_stretch_the_timeout() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            stream.write_all(&1000u32.to_be_bytes()).expect("the client is there");
+            while stream.write_all(&[0]).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        assert_says(&ask(&address), &["no answer within the timeout"]);
+    });
+}
+
+#[test]
+fn a_closed_port_is_told_with_every_address_that_was_tried() {
+    let target = closed_port();
+    let error = Client::connect(&target, ClientConfig::default()).expect_err("nobody listens").to_string();
+    assert_says(&error, &[&format!("cannot connect to {target}"), "refused", "check that a broker listens there"]);
+}
+
+#[test]
+fn a_name_without_an_address_and_a_target_without_a_port_are_told() {
+    let error = Client::connect("nosuch.invalid:9092", ClientConfig::default()).expect_err("no such name").to_string();
+    assert_says(&error, &["nosuch.invalid", "check the name"]);
+    let error = Client::connect("broker", ClientConfig::default()).expect_err("no port").to_string();
+    assert_says(&error, &["\"broker\"", "host:port"]);
+}
+
+#[test]
+fn an_ipv6_literal_is_a_target() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+        eprintln!("this machine has no IPv6 loopback");
+        return;
+    };
+    let target = listener.local_addr().expect("it is bound").to_string();
+    assert!(target.starts_with("[::1]:"));
+    Client::connect(&target, ClientConfig::default()).expect("somebody listens");
+}
+
+#[test]
+fn a_broker_that_closes_after_acks_0_leaves_the_request_unconfirmed() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            let first = read_request(&mut stream).expect("a request");
+            respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
+            read_request(&mut stream);
+        });
+        let mut client = Client::connect(&address, ClientConfig::default()).expect("the peer listens");
+        client.call(&MetadataRequest::all()).expect("it is answered");
+        let produce = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(b"v"));
+        let id = client.send_and_forget(&produce).expect("it is sent");
+        client.flush().expect("it is written");
+        let error = client.call(&MetadataRequest::all()).expect_err("the peer has closed");
+        assert_eq!(error.fate(), Fate::NotApplied);
+        assert_says(&error.to_string(), &["1 produce requests with acks = 0 are unconfirmed"]);
+        let closed = client.closed().expect("it is closed");
+        assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [id]);
+        assert_says(&closed.to_string(), &["acks = 0"]);
+    });
+}
+
+#[test]
+fn what_is_staged_leaves_before_a_close() {
+    within(LIMIT, || {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let address = peer(move |mut stream| {
+            while let Some(request) = read_request(&mut stream) {
+                sender.send(request.id).expect("the test listens");
+            }
+        });
+        let mut client = Client::connect(&address, ClientConfig::default()).expect("the peer listens");
+        let value = vec![0; 900_000];
+        let produce = (0..8).fold(ProduceRequest::new(Acks::NONE, Millis(0)), |request, partition| {
+            request.with("t", partition, MessageSet::of_value(&value))
+        });
+        let id = client.send_and_forget(&produce).expect("it is sent");
+        let closed = client.close();
+        assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [id]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [id.0]);
+    });
+}
+
+/// A stream that fails as a script says: what each write does before the socket gets it.
+struct Scripted {
+    socket: UnixStream,
+    writes: Vec<Result<usize, ErrorKind>>,
+    reads: Vec<ErrorKind>,
+}
+
+impl Read for Scripted {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self.reads.pop() {
+            Some(kind) => Err(kind.into()),
+            None => self.socket.read(space),
+        }
+    }
+}
+
+impl Write for Scripted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.writes.pop() {
+            Some(Ok(most)) => self.socket.write(bytes.get(..most).unwrap_or(bytes)),
+            Some(Err(kind)) => Err(kind.into()),
+            None => self.socket.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(slices.first().map_or(&[], |slice| slice))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Scripted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A client on a scripted stream, and the peer's end of it.
+fn scripted(writes: Vec<Result<usize, ErrorKind>>, reads: Vec<ErrorKind>) -> (Client<Scripted>, UnixStream) {
+    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
+    socket.set_nonblocking(true).expect("a setting");
+    (Client::new(Scripted { socket, writes, reads }, ClientConfig::default()), peer)
+}
+
+#[test]
+fn interrupted_blocked_and_short_writes_and_reads_change_nothing() {
+    within(LIMIT, || {
+        let writes = vec![Err(ErrorKind::Interrupted), Ok(3), Err(ErrorKind::WouldBlock), Ok(1), Ok(1)];
+        let reads = vec![ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::WouldBlock];
+        let (mut client, mut peer) = scripted(writes, reads);
+        let server = std::thread::spawn(move || {
+            let mut request = [0; 4 + 2 + 2 + 4 + 2 + 7 + 4];
+            peer.read_exact(&mut request).expect("the request comes whole");
+            let id = request.get(8..12).expect("it is long enough");
+            peer.write_all(&[&[0, 0, 0, 12][..], id, NO_METADATA].concat()).expect("the client is there");
+            peer
+        });
+        client.call(&MetadataRequest::all()).expect("it is answered");
+        drop(server.join().expect("the peer was content"));
+    });
+}
+
+#[test]
+fn answers_that_wait_behind_a_failed_write_still_come_out() {
+    within(LIMIT, || {
+        let (mut client, mut peer) = scripted(vec![], vec![]);
+        let first = client.send(&MetadataRequest::all()).expect("there is room");
+        let id = first.id().0;
+        peer.write_all(&[&[0, 0, 0, 12][..], &id.to_be_bytes(), NO_METADATA].concat()).expect("the client is there");
+        // The peer is gone: the next write fails, and its answer to the first is still in the socket.
+        drop(peer);
+        let second = client.send(&MetadataRequest::all()).expect("it is staged");
+        client.wait(first).expect("its answer was there");
+        let error = client.wait(second).expect_err("it was never written");
+        assert_eq!(error.fate(), Fate::NotApplied);
+        assert!(
+            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::BrokenPipe),
+            "{error:?}"
+        );
+    });
+}

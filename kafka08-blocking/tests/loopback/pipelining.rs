@@ -1,0 +1,151 @@
+//! Many requests in flight, and nobody waits for the other.
+
+use std::time::Duration;
+
+use crate::peers::{NO_METADATA, answers_at_length, answers_everything, peer, read_request, respond, within};
+use kafka08_blocking::{CallError, Client};
+use kafka08_proto::{
+    ClientConfig,
+    api::{FetchRequest, MetadataRequest, ProduceRequest},
+    connection::SendError,
+    ids::{Acks, Millis, Offset},
+    limits::Limits,
+    message::MessageSet,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const MEGABYTE: usize = 1_000_000;
+
+fn connect(address: &str) -> Client {
+    Client::connect(address, ClientConfig::default()).expect("the peer listens")
+}
+
+/// About 2 MB to send, which this peer answers as if it had been a fetch.
+fn large_request() -> ProduceRequest {
+    let value = vec![7; MEGABYTE - 1000];
+    let request = ProduceRequest::new(Acks::LEADER, Millis(1000));
+    (0..2).fold(request, |request, partition| request.with("t", partition, MessageSet::of_value(&value)))
+}
+
+#[test]
+fn a_peer_that_writes_4_mb_for_each_2_mb_before_it_reads_on_cannot_stall_the_client() {
+    within(LIMIT, || {
+        let address = peer(|stream| answers_at_length(stream, 4 * MEGABYTE));
+        let mut client = connect(&address);
+        let request = large_request();
+        let pending: Vec<_> = (0..8).map(|_| client.send(&request).expect("there is room")).collect();
+        for pending in pending {
+            // It is an answer to the request, though none that a produce could have: what counts is that it came.
+            assert!(matches!(client.wait(pending), Err(CallError::Malformed { .. }) | Ok(_)));
+        }
+        assert_eq!(client.stats().responses, 8);
+    });
+}
+
+#[test]
+fn sixty_four_requests_in_flight_are_awaited_in_reverse_order() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let mut client = connect(&address);
+        let mut pending: Vec<_> =
+            (0..64).map(|_| client.send(&MetadataRequest::all()).expect("64 are allowed")).collect();
+        assert!(pending.is_sorted_by_key(|pending| pending.id()));
+        while let Some(last) = pending.pop() {
+            client.wait(last).expect("each is answered");
+        }
+    });
+}
+
+#[test]
+fn answers_that_nobody_takes_keep_their_place_and_dropped_claims_give_it_back() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let config = ClientConfig::default().with_max_in_flight(2);
+        let mut client = Client::connect(&address, config).expect("the peer listens");
+        let first = client.send(&MetadataRequest::all()).expect("there is room");
+        let second = client.send(&MetadataRequest::all()).expect("there is room");
+        assert!(matches!(client.send(&MetadataRequest::all()), Err(CallError::NotSent(SendError::Busy))));
+        let id = first.id();
+        drop(first);
+        let third = client.send(&MetadataRequest::all()).expect("a place is free");
+        assert_ne!(third.id(), id);
+        client.wait(third).expect("it is answered");
+        client.wait(second).expect("it is answered");
+        assert_eq!(client.stats().swallowed, 1);
+    });
+}
+
+#[test]
+fn an_answer_is_taken_without_waiting_when_it_is_here() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let mut client = connect(&address);
+        let mut pending = client.send(&MetadataRequest::all()).expect("there is room");
+        loop {
+            match client.try_wait(pending) {
+                Ok(answer) => break drop(answer.expect("it is answered")),
+                Err(claim) => pending = claim,
+            }
+        }
+    });
+}
+
+#[test]
+fn a_late_answer_is_swallowed_and_the_connection_is_sound_again() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            let first = read_request(&mut stream).expect("a request");
+            let second = read_request(&mut stream).expect("a request");
+            std::thread::sleep(Duration::from_millis(300));
+            respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
+            respond(&mut stream, second.id, NO_METADATA).expect("the client is there");
+            answers_everything(stream);
+        });
+        let mut client = connect(&address);
+        let hasty =
+            client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(50)).expect("there is room");
+        let patient = client.send(&MetadataRequest::all()).expect("there is room");
+        let error = client.wait(hasty).expect_err("it is late");
+        assert!(error.to_string().contains("no answer within the timeout"), "{error}");
+        client.wait(patient).expect("it is answered");
+        client.call(&MetadataRequest::all()).expect("the connection is sound");
+        assert_eq!(client.stats().swallowed, 1);
+    });
+}
+
+#[test]
+fn a_claim_of_another_client_is_refused() {
+    within(LIMIT, || {
+        let (one, two) = (peer(answers_everything), peer(answers_everything));
+        let (mut one, mut two) = (connect(&one), connect(&two));
+        let pending = one.send(&MetadataRequest::all()).expect("there is room");
+        let same_id = two.send(&MetadataRequest::all()).expect("there is room");
+        assert_eq!(pending.id(), same_id.id());
+        assert!(matches!(two.wait(pending), Err(CallError::NotOutstanding(_))));
+        two.wait(same_id).expect("its own claim is still good");
+    });
+}
+
+#[test]
+fn a_request_without_an_answer_cannot_be_waited_for() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let mut client = connect(&address);
+        let request = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(b"v"));
+        let error = client.call(&request).expect_err("nothing will come");
+        assert!(error.to_string().contains("send_and_forget"), "{error}");
+        assert_eq!(client.stats().sent, 0);
+    });
+}
+
+#[test]
+fn a_fetch_that_could_exceed_the_frame_limit_is_refused_before_it_is_sent() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let config = ClientConfig::default().with_limits(Limits::default().with_max_frame(1000));
+        let mut client = Client::connect(&address, config).expect("the peer listens");
+        let error = client.call(&FetchRequest::new(Millis(0), 1).with("t", 0, Offset(0), 1001)).expect_err("too much");
+        assert!(error.to_string().contains("lower max_bytes"), "{error}");
+        assert_eq!(client.stats().sent, 0);
+    });
+}
