@@ -302,7 +302,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
         match self.claims.get_mut(&id) {
             Some(claim) => *claim = Some(outcome),
-            None => self.unclaimed = self.unclaimed.take().or(outcome.err()),
+            None => self.unclaimed = self.unclaimed.take().or_else(|| outcome.err()),
         }
     }
 

@@ -17,9 +17,12 @@ use rustix::{
 /// Chunks per `writev`, well below the 1024 that systems take.
 const SLICES: usize = 64;
 
-/// A stream, and how it is doing.
+/// Moves bytes between a non-blocking stream and either end of a [`Connection`].
+///
+/// [`Client`](crate::Client) is made of one and a `ClientConnection`. For those who keep many connections in a poll loop of
+/// their own: [`Driver::pump`] each one that is ready, take its events, and pump it again if that moved anything.
 #[derive(Debug)]
-pub(crate) struct Driver<S> {
+pub struct Driver<S> {
     stream: S,
     /// The first failure of the stream, for its text. After one of writing, reading goes on: answers may be waiting.
     error: Option<Arc<io::Error>>,
@@ -27,22 +30,29 @@ pub(crate) struct Driver<S> {
 }
 
 impl<S: Read + Write + AsFd> Driver<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// A driver of a stream that is connected and non-blocking already.
+    pub fn new(stream: S) -> Self {
         Self { stream, error: None, can_write: true }
     }
 
-    pub(crate) fn error(&self) -> Option<&Arc<io::Error>> {
+    /// The stream, to be polled.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream's first failure.
+    pub fn error(&self) -> Option<&Arc<io::Error>> {
         self.error.as_ref()
     }
 
     /// Whether what is staged can still leave.
-    pub(crate) fn can_write(&self) -> bool {
+    pub fn can_write(&self) -> bool {
         self.can_write
     }
 
     /// Moves what moves without waiting: writes, then reads for as long as the connection wants to. Take events afterwards,
     /// and pump again if it returned true.
-    pub(crate) fn pump<C: Connection>(&mut self, connection: &mut C) -> bool {
+    pub fn pump<C: Connection>(&mut self, connection: &mut C) -> bool {
         let written = self.write(connection);
         let mut has_read = false;
         // To the point where it would block, because a TLS layer may hold bytes that no poll knows of.
@@ -53,7 +63,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     }
 
     /// Writes what the stream takes. Returns whether it took anything.
-    pub(crate) fn write<C: Connection>(&mut self, connection: &mut C) -> bool {
+    pub fn write<C: Connection>(&mut self, connection: &mut C) -> bool {
         let mut moved = false;
         while self.can_write && connection.wants_write() {
             let (_, queue) = connection.buffers();
@@ -117,7 +127,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
 
     /// Waits until the stream is ready for what the connection wants, or `until` has come. Wakes up early for nothing now
     /// and then, as polls do.
-    pub(crate) fn wait<C: Connection>(&mut self, connection: &C, until: Option<Instant>) {
+    pub fn wait<C: Connection>(&mut self, connection: &C, until: Option<Instant>) {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, connection.wants_read());
         flags.set(PollFlags::OUT, connection.wants_write() && self.can_write);

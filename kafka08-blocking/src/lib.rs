@@ -6,5 +6,6 @@ mod driver;
 mod pending;
 
 pub use client::Client;
+pub use driver::Driver;
 pub use kafka08_proto::connection::{CallError, ConnectError, HostPort};
 pub use pending::Pending;

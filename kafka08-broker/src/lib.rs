@@ -1,1 +1,9 @@
-//! Embedded Apache Kafka 0.8 broker for tests and demos: a sans-IO state machine and a thin TCP server.
+#![doc = include_str!("../README.md")]
+
+mod broker;
+mod config;
+mod server;
+
+pub use broker::{Action, Broker, ConnectionId, Now};
+pub use config::BrokerConfig;
+pub use server::Server;

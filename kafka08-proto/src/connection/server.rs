@@ -6,7 +6,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::{CallId, CloseReason, Connection, Disconnect, Heard, RequestFrame, ServerConfig, ServerEvent};
 use crate::{
-    api::{Body, RequestHeader},
+    api::{AnyResponse, Body, RequestHeader},
     frame::{FrameDecoder, LENGTH_PREFIX, SendQueue},
     ids::CorrelationId,
     wire::{Chunks, EncodeError, Encoder},
@@ -99,10 +99,26 @@ impl ServerConnection {
     /// # Errors
     /// The call is not open, or the answer does not fit the wire.
     pub fn respond<B: Body>(&mut self, call: CallId, body: &B) -> Result<(), RespondError> {
+        self.respond_with(call, |encoder| body.encode(encoder))
+    }
+
+    fn respond_with(
+        &mut self,
+        call: CallId,
+        encode: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
+    ) -> Result<(), RespondError> {
         let id = self.open_call(call)?.correlation_id;
         let mut encoder = Encoder::new();
-        body.encode(&mut encoder).map_err(RespondError::Encode)?;
+        encode(&mut encoder).map_err(RespondError::Encode)?;
         self.end_call(call, Answer::Ready(frame(id, &encoder.finish()).map_err(RespondError::Encode)?))
+    }
+
+    /// Answers a call with the response of any API.
+    ///
+    /// # Errors
+    /// The call is not open, or the answer does not fit the wire.
+    pub fn respond_any(&mut self, call: CallId, response: &AnyResponse) -> Result<(), RespondError> {
+        self.respond_with(call, |encoder| response.encode(encoder))
     }
 
     /// Answers a call with a body that is encoded already.

@@ -1,0 +1,71 @@
+//! Metadata.
+
+use kafka08_proto::{
+    api::{
+        Broker as BrokerAddress, MetadataRequest, MetadataResponse, PartitionMetadata, Request as _, TopicMetadata,
+        Topics as Wanted,
+    },
+    error_code::ErrorCode,
+    ids::{NodeId, PartitionId, Text},
+    limits::Limits,
+    profile::Profile,
+};
+
+use super::{Broker, Now, topics::Topic};
+
+impl Broker {
+    pub(super) fn metadata(&mut self, request: &MetadataRequest, now: Now) -> MetadataResponse {
+        let node = self.config.node;
+        let topics = match &request.topics {
+            Wanted::All => self.topics.iter_mut().map(|(name, topic)| describe(node, name, topic)).collect(),
+            // One name that is not allowed spoils the answer for all.
+            Wanted::Named(names) if request.check(Profile::V0_8_2, &Limits::default()).is_err() => {
+                let topics = names.iter().map(|name| without_partitions(name, ErrorCode::INVALID_TOPIC)).collect();
+                return MetadataResponse { brokers: Vec::new(), topics };
+            }
+            Wanted::Named(names) => names.iter().map(|name| self.describe_or_create(name, now)).collect(),
+        };
+        // A cluster that never had a topic knows no brokers either.
+        let brokers = if self.topics.is_empty() { Vec::new() } else { vec![self.address()] };
+        MetadataResponse { brokers, topics }
+    }
+
+    fn describe_or_create(&mut self, name: &Text, now: Now) -> TopicMetadata {
+        if self.topics.get_mut(name).is_none() {
+            if !self.config.auto_create {
+                return without_partitions(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            }
+            if !self.topics.create(name, self.config.partitions, self.config.leaderless_answers, now.wall) {
+                return without_partitions(name, ErrorCode::UNKNOWN);
+            }
+        }
+        match self.topics.get_mut(name) {
+            Some(topic) => describe(self.config.node, name, topic),
+            None => without_partitions(name, ErrorCode::UNKNOWN),
+        }
+    }
+
+    fn address(&self) -> BrokerAddress {
+        let host = Text::from(self.advertised.host());
+        BrokerAddress { node: self.config.node, host, raw_port: self.advertised.port().into() }
+    }
+}
+
+fn describe(node: NodeId, name: &Text, topic: &mut Topic) -> TopicMetadata {
+    if topic.leaderless > 0 {
+        topic.leaderless -= 1;
+        return without_partitions(name, ErrorCode::LEADER_NOT_AVAILABLE);
+    }
+    let partitions = (0..).zip(&topic.partitions).map(|(partition, _)| PartitionMetadata {
+        error: ErrorCode::NONE,
+        partition: PartitionId(partition),
+        leader: node,
+        replicas: vec![node],
+        isr: vec![node],
+    });
+    TopicMetadata { error: ErrorCode::NONE, name: name.clone(), partitions: partitions.collect() }
+}
+
+fn without_partitions(name: &Text, error: ErrorCode) -> TopicMetadata {
+    TopicMetadata { error, name: name.clone(), partitions: Vec::new() }
+}

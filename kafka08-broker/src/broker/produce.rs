@@ -1,0 +1,101 @@
+//! Produce.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use kafka08_proto::{
+    api::{AnyResponse, ByTopic, ProduceRequest, ProduceResponse, ProducedPartition},
+    error_code::ErrorCode,
+    ids::{Acks, Offset, TopicPartition},
+    message::MessageSet,
+};
+
+use super::{Action, Broker, Caller, Now, append};
+
+/// A produce that asks for more replicas than there are: its time will run out.
+#[derive(Debug)]
+pub(super) struct WaitingProduce {
+    /// What to answer then.
+    pub(super) response: ProduceResponse,
+    /// `None`: never, as a real broker takes a negative timeout.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Broker {
+    pub(super) fn produce(&mut self, caller: Caller, request: &ProduceRequest, now: Now) {
+        // Read into a map, as a real broker does: of two sets for one partition the last is kept.
+        let sets: BTreeMap<TopicPartition, &MessageSet> = request
+            .topics
+            .iter()
+            .map(|(topic, item)| (TopicPartition { topic: topic.clone(), partition: item.partition }, &item.messages))
+            .collect();
+        let mut topics = ByTopic::default();
+        let mut has_failed = false;
+        for (to, set) in sets {
+            let (error, offset) = match self.append(&to, set, now) {
+                Ok(offset) => (ErrorCode::NONE, offset),
+                Err(error) => (error, Offset::NONE),
+            };
+            has_failed |= !error.is_ok();
+            topics.push(to.topic, ProducedPartition { partition: to.partition, error, offset });
+        }
+        self.answer_produce(caller, request, ProduceResponse { topics }, has_failed, now);
+        self.wake_fetches();
+    }
+
+    fn answer_produce(
+        &mut self,
+        caller: Caller,
+        request: &ProduceRequest,
+        response: ProduceResponse,
+        has_failed: bool,
+        now: Now,
+    ) {
+        let Caller { connection, call } = caller;
+        match request.acks {
+            Acks::NONE if has_failed => self.actions.push_back(Action::Close { connection }),
+            Acks::NONE => self.actions.push_back(Action::Finish { connection, call }),
+            // One replica, which has the messages: whoever asks for all of them is served.
+            Acks(acks) if acks <= 1 => self.respond(caller, AnyResponse::Produce(response)),
+            _ => {
+                let response = timed_out(&response);
+                let deadline = match u64::try_from(request.timeout.0) {
+                    Ok(_) => now.instant.checked_add(request.timeout.to_duration()),
+                    Err(_) => None,
+                };
+                if self.has_room_to_wait() && request.timeout.0 != 0 {
+                    self.produces.insert(caller, WaitingProduce { response, deadline });
+                } else {
+                    self.respond(caller, AnyResponse::Produce(response));
+                }
+            }
+        }
+    }
+
+    /// Appends a set; gives the offset of its first message, or none if there was nothing to append.
+    fn append(&mut self, to: &TopicPartition, set: &MessageSet, now: Now) -> Result<Offset, ErrorCode> {
+        let log = self.topics.log(&to.topic, to.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let first = log.end();
+        let max_message = self.config.max_message;
+        let Some(accepted) = append::accept(set, first, max_message, &mut self.inflater, &mut self.deflater)? else {
+            return Ok(Offset::NONE);
+        };
+        let bytes = accepted.bytes.len();
+        if bytes > 0
+            && let Some(log) = self.topics.log_mut(&to.topic, to.partition)
+        {
+            log.append(accepted.bytes, accepted.end, now.wall);
+            self.topics.appended(bytes);
+        }
+        Ok(first)
+    }
+}
+
+/// The answer when replicas did not come in time: the messages stay, and their offset is told.
+fn timed_out(response: &ProduceResponse) -> ProduceResponse {
+    let mut topics = ByTopic::default();
+    for (topic, item) in response.topics.iter() {
+        let error = if item.error.is_ok() { ErrorCode::REQUEST_TIMED_OUT } else { item.error };
+        topics.push(topic, ProducedPartition { error, ..*item });
+    }
+    ProduceResponse { topics }
+}

@@ -1,0 +1,149 @@
+//! Settings and bounds.
+
+use std::{net::SocketAddr, time::Duration};
+
+use kafka08_proto::{connection::HostPort, ids::NodeId};
+
+/// Settings of a broker. Each bound keeps a hostile or forgotten client from filling this process's memory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BrokerConfig {
+    pub(crate) node: NodeId,
+    pub(crate) listen: SocketAddr,
+    pub(crate) advertised: Option<HostPort>,
+    pub(crate) auto_create: bool,
+    pub(crate) partitions: u16,
+    pub(crate) leaderless_answers: u32,
+    pub(crate) max_message: usize,
+    pub(crate) max_frame: usize,
+    pub(crate) max_log_bytes: usize,
+    pub(crate) max_topics: usize,
+    pub(crate) max_partitions_per_request: usize,
+    pub(crate) max_waiting: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) frame_timeout: Duration,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            node: NodeId(1),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertised: None,
+            auto_create: true,
+            partitions: 2,
+            leaderless_answers: 1,
+            max_message: 1_000_012,
+            max_frame: 8 << 20,
+            max_log_bytes: 256 << 20,
+            max_topics: 10_000,
+            max_partitions_per_request: 4096,
+            max_waiting: 10_000,
+            max_connections: 256,
+            frame_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// The broker's id. Default 1.
+    #[must_use]
+    pub fn with_node(mut self, node: NodeId) -> Self {
+        self.node = node;
+        self
+    }
+
+    /// Where the server listens. Default 127.0.0.1 and a free port. There is no authentication: think before you open it.
+    #[must_use]
+    pub fn with_listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// What Metadata says of where the broker listens. Default: where it does.
+    #[must_use]
+    pub fn with_advertised(mut self, host_port: HostPort) -> Self {
+        self.advertised = Some(host_port);
+        self
+    }
+
+    /// Topics are made by [`Broker::create_topic`](crate::Broker::create_topic) only: Metadata does not create what it is
+    /// asked for, as with `auto.create.topics.enable=false`. The default is to create, as Kafka's is.
+    #[must_use]
+    pub fn without_auto_create(mut self) -> Self {
+        self.auto_create = false;
+        self
+    }
+
+    /// How many partitions a topic gets that Metadata creates. Default 2, ours; Kafka's `num.partitions` is 1.
+    #[must_use]
+    pub fn with_partitions(mut self, partitions: u16) -> Self {
+        self.partitions = partitions.max(1);
+        self
+    }
+
+    /// How many Metadata answers call a new topic leaderless, the one that creates it included. Default 1, as a real broker
+    /// does at least.
+    #[must_use]
+    pub fn with_leaderless_answers(mut self, answers: u32) -> Self {
+        self.leaderless_answers = answers;
+        self
+    }
+
+    /// The largest entry of a produced set, in bytes. Default 1 000 012, Kafka's `message.max.bytes`.
+    #[must_use]
+    pub fn with_max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The largest request, in bytes. Default 8 MiB, ours; Kafka's `socket.request.max.bytes` is 100 MiB.
+    #[must_use]
+    pub fn with_max_frame(mut self, bytes: usize) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// Bytes of messages in all topics together. When more are produced, the oldest of the largest partition go, as by
+    /// retention. Default 256 MiB.
+    #[must_use]
+    pub fn with_max_log_bytes(mut self, bytes: usize) -> Self {
+        self.max_log_bytes = bytes;
+        self
+    }
+
+    /// Topics that can be created; one more is answered with -1. Default 10 000.
+    #[must_use]
+    pub fn with_max_topics(mut self, topics: usize) -> Self {
+        self.max_topics = topics;
+        self
+    }
+
+    /// Partitions that one request may name; more close the connection. Default 4096.
+    #[must_use]
+    pub fn with_max_partitions_per_request(mut self, partitions: usize) -> Self {
+        self.max_partitions_per_request = partitions;
+        self
+    }
+
+    /// Requests that may wait for data, replicas or time; one more is answered at once. Default 10 000.
+    #[must_use]
+    pub fn with_max_waiting(mut self, requests: usize) -> Self {
+        self.max_waiting = requests;
+        self
+    }
+
+    /// Connections; one more is closed as soon as it is made. Default 256.
+    #[must_use]
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How long a request may take to arrive, from its first byte; then the connection closes. Default 30 s.
+    #[must_use]
+    pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
+        self.frame_timeout = timeout;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! The server's loop.
+
+use std::{
+    collections::BTreeMap,
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use kafka08_blocking::Driver;
+use kafka08_proto::{Connection as _, ServerConfig, ServerConnection, ServerEvent, ids::Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{Action, Broker, BrokerConfig, ConnectionId, Now};
+
+pub(super) struct Serving {
+    broker: Broker,
+    config: BrokerConfig,
+    listener: TcpListener,
+    /// Readable when it is time to stop.
+    stopped: UnixStream,
+    connections: BTreeMap<ConnectionId, Peer>,
+    next: u64,
+}
+
+struct Peer {
+    driver: Driver<TcpStream>,
+    connection: ServerConnection,
+}
+
+impl Serving {
+    pub(super) fn new(broker: Broker, config: BrokerConfig, listener: TcpListener, stopped: UnixStream) -> Self {
+        Self { broker, config, listener, stopped, connections: BTreeMap::new(), next: 0 }
+    }
+
+    pub(super) fn run(&mut self) {
+        while !self.wait() {
+            self.accept();
+            self.pump();
+            let now = Instant::now();
+            self.broker.handle_timeout(now);
+            for peer in self.connections.values_mut() {
+                peer.connection.handle_timeout(now);
+            }
+            self.pump();
+        }
+    }
+
+    /// Waits until a socket is ready or a deadline has come. Returns whether it is time to stop.
+    fn wait(&self) -> bool {
+        let mut polled = vec![PollFd::new(&self.stopped, PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
+        for peer in self.connections.values() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, peer.connection.wants_read());
+            flags.set(PollFlags::OUT, peer.connection.wants_write() && peer.driver.can_write());
+            // A connection that wants nothing waits for its answer; polled for nothing, it would still wake us when reset.
+            if !flags.is_empty() {
+                polled.push(PollFd::new(peer.driver.stream(), flags));
+            }
+        }
+        let deadlines = self.connections.values().filter_map(|peer| peer.connection.poll_timeout());
+        let deadline = deadlines.chain(self.broker.poll_timeout()).min();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        // Only an interrupted call fails here, and the loop comes back.
+        let _ = poll(&mut polled, timeout.as_ref());
+        polled.first().is_some_and(|stopped| !stopped.revents().is_empty())
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            // One that cannot be set up, or is one too many, is closed at once, as 0.8.2 does.
+            let is_set_up = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok();
+            if is_set_up && self.connections.len() < self.config.max_connections {
+                let config = ServerConfig::default()
+                    .with_max_frame(self.config.max_frame)
+                    .with_frame_timeout(self.config.frame_timeout);
+                let peer = Peer { driver: Driver::new(stream), connection: ServerConnection::new(config) };
+                self.connections.insert(ConnectionId(self.next), peer);
+                self.next += 1;
+            }
+        }
+    }
+
+    /// Moves bytes, requests and answers until nothing moves.
+    fn pump(&mut self) {
+        let mut moved = true;
+        while moved {
+            moved = false;
+            let now = now();
+            let mut closed = Vec::new();
+            for (&id, peer) in &mut self.connections {
+                moved |= peer.driver.pump(&mut peer.connection);
+                while let Some(event) = peer.connection.poll_event(now.instant) {
+                    moved = true;
+                    match event {
+                        ServerEvent::Request(request) => self.broker.handle_request(now, id, &request),
+                        ServerEvent::Closed(_) => self.broker.handle_closed(id),
+                    }
+                }
+                // One that cannot be written to any more owes its answers to nobody.
+                if peer.connection.is_over() || !peer.driver.can_write() {
+                    closed.push(id);
+                }
+            }
+            for id in closed {
+                self.broker.handle_closed(id);
+                self.connections.remove(&id);
+            }
+            moved |= self.act();
+        }
+    }
+
+    /// Does what the broker says. Returns whether there was anything to do.
+    fn act(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(action) = self.broker.poll_action() {
+            moved = true;
+            match action {
+                Action::Respond { connection, call, response } => {
+                    if let Some(peer) = self.connections.get_mut(&connection)
+                        && peer.connection.respond_any(call, &response).is_err()
+                    {
+                        peer.connection.close();
+                    }
+                }
+                Action::Finish { connection, call } => {
+                    if let Some(peer) = self.connections.get_mut(&connection) {
+                        peer.connection.finish(call);
+                    }
+                }
+                Action::Close { connection } => {
+                    if let Some(peer) = self.connections.get_mut(&connection) {
+                        peer.connection.close();
+                    }
+                }
+            }
+        }
+        moved
+    }
+}
+
+fn now() -> Now {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+    Now { instant: Instant::now(), wall }
+}
