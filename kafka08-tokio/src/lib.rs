@@ -1,1 +1,12 @@
-//! Client for Apache Kafka 0.8 on tokio: one task owns the socket, cheap handles, futures that may be dropped anywhere.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod command;
+mod connect;
+mod driver;
+mod pending;
+mod task;
+
+pub use client::Client;
+pub use kafka08_proto::connection::{CallError, ConnectError, HostPort};
+pub use pending::Pending;

@@ -95,6 +95,12 @@ impl ClientConfig {
         self
     }
 
+    /// How long a request may take, unless it says otherwise.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
     /// How long a driver may take to connect.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
