@@ -21,7 +21,7 @@ fn hex(text: &str) -> Bytes {
     digits.chunks(2).map(byte).collect()
 }
 
-type Owned = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+type Owned = (i64, Part, Part);
 
 /// Every message from `from` on, every error, and how far the visit came.
 fn read(set: &MessageSet, from: i64) -> (Vec<Owned>, Vec<MessageError>, Visit) {
@@ -357,7 +357,9 @@ fn malformed_snappy_frames_are_refused() {
     assert_eq!((messages.len(), errors.len(), visit.position), (0, 0, Offset(1)), "a header alone is an empty stream");
 }
 
-fn messages() -> impl Strategy<Value = Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>> {
+type Part = Option<Vec<u8>>;
+
+fn messages() -> impl Strategy<Value = Vec<(Part, Part)>> {
     let part = || proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200));
     proptest::collection::vec((part(), part()), 0..20)
 }
