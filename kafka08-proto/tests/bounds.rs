@@ -1,0 +1,248 @@
+//! What is refused: absurd frames and counts from a peer, and requests that would lose data or hang.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use kafka08_proto::{
+    ClientConfig, ClientConnection, ClientEvent, Connection as _,
+    api::{
+        AnyError, AnyRequest, AnyResponse, Body as _, ConsumerMetadataRequest, FetchRequest, HeartbeatRequest,
+        ListOffsetsRequest, MetadataRequest, MetadataResponse, NameProblem, OffsetCommitRequestV1,
+        OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, ProduceResponse, Request, RequestProblem, Topics,
+    },
+    connection::{CloseReason, PrepareError, SendError},
+    frame::{FrameError, LooksLike},
+    ids::{
+        Acks, Api, ApiKey, ApiVersion, CorrelationId, Generation, Millis, Offset, OffsetTime, ReplicaId, Text,
+        TopicPartition,
+    },
+    limits::Limits,
+    message::{MessageSet, Origin},
+    profile::Profile,
+    wire::DecodeProblem,
+};
+
+#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+/// How a connection ends that receives these bytes.
+fn end_of(bytes: &[u8]) -> CloseReason {
+    let mut connection = ClientConnection::new(ClientConfig::default());
+    connection.receive(bytes);
+    match connection.poll_event(origin()) {
+        Some(ClientEvent::Closed(closed)) => closed.reason,
+        other => panic!("the end was expected: {other:?}"),
+    }
+}
+
+#[test]
+fn a_length_that_no_frame_has_ends_the_connection() {
+    let max = 64 << 20;
+    for (bytes, expected) in [
+        (&[0xff, 0xff, 0xff, 0xff][..], FrameError::TooSmall { len: -1, looks_like: None }),
+        (&[0, 0, 0, 0], FrameError::TooSmall { len: 0, looks_like: None }),
+        (&[0, 0, 0, 3, 1, 2, 3], FrameError::TooSmall { len: 3, looks_like: None }),
+        (&[0x7f, 0xff, 0xff, 0xff], FrameError::TooLarge { len: i32::MAX, max, looks_like: None }),
+        (&[0x04, 0, 0, 1], FrameError::TooLarge { len: (64 << 20) + 1, max, looks_like: None }),
+        (
+            b"\x15\x03\x03\x00\x02\x02\x28",
+            FrameError::TooLarge { len: 0x1503_0300, max, looks_like: Some(LooksLike::Tls) },
+        ),
+        (b"HTTP/1.1", FrameError::TooLarge { len: 1_213_486_160, max, looks_like: Some(LooksLike::Http) }),
+    ] {
+        assert_eq!(end_of(bytes), CloseReason::Frame(expected), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn a_frame_of_exactly_the_limit_is_waited_for() {
+    let mut connection = ClientConnection::new(ClientConfig::default());
+    connection.receive(&[0x04, 0, 0, 0]);
+    assert!(connection.poll_event(origin()).is_none());
+    assert!(connection.wants_read());
+}
+
+#[test]
+fn an_array_is_believed_no_further_than_its_bytes_reach() {
+    let error = MetadataResponse::decode(&Bytes::from_static(&[0x03, 0x3c, 0x0c, 0x00, 0xb6])).expect_err("absurd");
+    assert_eq!((error.at, error.field), (0, "brokers"));
+    assert_eq!(error.problem, DecodeProblem::CountTooLarge { count: 0x033c_0c00, fit: 0 });
+    let error = ProduceResponse::decode(&Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff])).expect_err("absurd");
+    assert_eq!(error.problem, DecodeProblem::CountTooLarge { count: 0x7fff_ffff, fit: 0 });
+    assert_eq!(
+        error.to_string(),
+        "malformed Produce response: topics at byte 0 claims 2147483647 elements, what is left can hold 0"
+    );
+}
+
+#[test]
+fn requests_are_read_as_the_broker_reads_them() {
+    // acks 1, timeout 0, -5 topics: the broker's loops do not run.
+    let produce = ProduceRequest::decode_strict(&Bytes::from_static(&[0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfb]));
+    assert!(produce.expect("an empty request").topics.is_empty());
+    // Metadata alone checks its count.
+    let error = MetadataRequest::decode(&Bytes::from_static(&[0xff; 4])).expect_err("negative");
+    assert_eq!(error.problem, DecodeProblem::Negative(-1));
+    assert_eq!(MetadataRequest::decode(&Bytes::from_static(&[0; 4])), Ok(MetadataRequest::all()));
+}
+
+fn refused<R: Request>(request: &R) -> RequestProblem {
+    refused_by(ClientConfig::default(), request)
+}
+
+/// The problem for which a request is refused, after making sure that nothing was sent.
+fn refused_by<R: Request>(config: ClientConfig, request: &R) -> RequestProblem {
+    let mut connection = ClientConnection::new(config);
+    let problem = match connection.request(origin(), request) {
+        Err(SendError::Prepare(PrepareError::Problem(problem))) => problem,
+        other => panic!("a refusal was expected: {other:?}"),
+    };
+    assert!(!connection.wants_write() && connection.in_flight() == 0 && connection.stats().sent == 0);
+    problem
+}
+
+fn accepted<R: Request>(config: ClientConfig, request: &R) {
+    ClientConnection::new(config).request(origin(), request).expect("it is sound");
+}
+
+fn produce() -> ProduceRequest {
+    ProduceRequest::new(Acks::LEADER, Millis(0))
+}
+
+fn value() -> MessageSet {
+    MessageSet::of_value(b"v")
+}
+
+#[test]
+fn a_partition_that_stands_twice_is_refused() {
+    let twice = produce().with("t", 0, value()).with("u", 0, value()).with("t", 0, value());
+    assert_eq!(refused(&twice), RequestProblem::DuplicatePartition(TopicPartition::new("t", 0)));
+    let twice = FetchRequest::new(Millis(0), 0).with("t", 1, Offset(0), 1).with("t", 1, Offset(5), 1);
+    assert_eq!(refused(&twice), RequestProblem::DuplicatePartition(TopicPartition::new("t", 1)));
+    let twice = ListOffsetsRequest::new().with("t", 1, OffsetTime::LATEST).with("t", 1, OffsetTime::EARLIEST);
+    assert_eq!(refused(&twice), RequestProblem::DuplicatePartition(TopicPartition::new("t", 1)));
+}
+
+#[test]
+fn a_set_that_is_empty_cut_or_no_set_is_refused() {
+    let at = || TopicPartition::new("t", 0);
+    let with = |set: Bytes| produce().with("t", 0, MessageSet::new(set, Origin::Produced));
+    let good = value().bytes().clone();
+    assert_eq!(refused(&with(Bytes::new())), RequestProblem::EmptyMessageSet(at()));
+    for len in 1..good.len() {
+        assert_eq!(refused(&with(good.slice(..len))), RequestProblem::CutMessageSet(at()), "{len}");
+    }
+    assert_eq!(refused(&with(Bytes::from_static(&[0; 30]))), RequestProblem::CorruptMessageSet(at()));
+    accepted(ClientConfig::default(), &with(good));
+}
+
+#[test]
+fn a_message_is_refused_from_one_byte_above_the_brokers_limit_on() {
+    let limits = Limits::default().with_max_message(Some(100));
+    let config = || ClientConfig::default().with_limits(limits.clone());
+    // 26 bytes are not the value's.
+    accepted(config(), &produce().with("t", 0, MessageSet::of_value(&[0; 74])));
+    let to = TopicPartition::new("t", 0);
+    let large = produce().with("t", 0, MessageSet::of_value(&[0; 75]));
+    assert_eq!(refused_by(config(), &large), RequestProblem::MessageTooLarge { to, entry: 101, max: 100 });
+    accepted(ClientConfig::default().with_limits(limits.with_max_message(None)), &large);
+}
+
+#[test]
+fn a_name_that_no_topic_has_is_refused() {
+    let longest = "x".repeat(255);
+    accepted(ClientConfig::default(), &MetadataRequest::of([longest.as_str(), "A-z_0.9", "..."]));
+    for (name, problem) in [
+        ("", NameProblem::Empty),
+        (".", NameProblem::Dots),
+        ("..", NameProblem::Dots),
+        ("a b", NameProblem::Character(' ')),
+        ("a/b", NameProblem::Character('/')),
+        ("\u{e9}", NameProblem::Character('\u{e9}')),
+        (&format!("{longest}x"), NameProblem::TooLong),
+    ] {
+        let topic = Text::from(name);
+        let expected = RequestProblem::TopicName { topic, problem };
+        assert_eq!(refused(&MetadataRequest::of([name])), expected);
+        assert_eq!(refused(&produce().with(name, 0, value())), expected);
+        assert_eq!(refused(&FetchRequest::new(Millis(0), 0).with(name, 0, Offset(0), 1)), expected);
+        assert_eq!(refused(&ListOffsetsRequest::new().with(name, 0, OffsetTime::LATEST)), expected);
+    }
+}
+
+#[test]
+fn what_would_hang_or_harm_is_refused() {
+    let endless = ProduceRequest::new(Acks::ALL, Millis(-1)).with("t", 0, value());
+    assert_eq!(refused(&endless), RequestProblem::NegativeTimeout(Millis(-1)));
+    let mut replica = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 1);
+    replica.replica = ReplicaId(0);
+    assert_eq!(refused(&replica), RequestProblem::BrokerReplicaId(ReplicaId(0)));
+    let negative = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), -1);
+    assert_eq!(refused(&negative), RequestProblem::NegativeMaxBytes(TopicPartition::new("t", 0)));
+    assert_eq!(refused(&MetadataRequest { topics: Topics::Named(vec![]) }), RequestProblem::NoTopics);
+    assert_eq!(refused(&ConsumerMetadataRequest { group: None }), RequestProblem::NoGroup);
+    assert_eq!(refused(&OffsetCommitRequestV1::new("")), RequestProblem::NoGroup);
+}
+
+#[test]
+fn a_fetch_whose_answer_could_exceed_the_frame_limit_is_refused() {
+    let config = || ClientConfig::default().with_limits(Limits::default().with_max_frame(100));
+    let fetch = |b| FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 60).with("t", 1, Offset(0), b);
+    accepted(config(), &fetch(40));
+    assert_eq!(refused_by(config(), &fetch(41)), RequestProblem::FetchTooLarge { total: 101, max: 100 });
+}
+
+#[test]
+fn a_request_is_refused_where_its_release_does_not_know_it() {
+    let heartbeat = HeartbeatRequest { group: "g".into(), generation: Generation(0), consumer: "c".into() };
+    let config = |profile| ClientConfig::default().with_profile(profile);
+    for profile in [Profile::V0_8_0, Profile::V0_8_1] {
+        let api = HeartbeatRequest::API;
+        assert_eq!(refused_by(config(profile), &heartbeat), RequestProblem::NotKnown { api, profile });
+    }
+    accepted(config(Profile::V0_8_2), &heartbeat);
+    // 0.8.1 would read version 1 as version 0, and store nothing.
+    let commit = OffsetCommitRequestV1::new("g");
+    assert!(matches!(refused_by(config(Profile::V0_8_1), &commit), RequestProblem::NotKnown { .. }));
+    assert!(matches!(
+        refused_by(config(Profile::V0_8_0), &OffsetFetchRequestV0::new("g")),
+        RequestProblem::NotKnown { .. }
+    ));
+    accepted(config(Profile::V0_8_1), &OffsetFetchRequestV0::new("g"));
+    assert!(matches!(
+        refused_by(config(Profile::V0_8_1), &OffsetFetchRequestV1::new("g")),
+        RequestProblem::NotKnown { .. }
+    ));
+}
+
+#[test]
+fn any_request_is_read_by_the_versions_that_0_8_2_looks_at() {
+    let api = |key, version| Api { key, version: ApiVersion(version) };
+    let metadata = Bytes::from_static(&[0; 4]);
+    // Metadata of version 9 is read as version 0.
+    assert_eq!(
+        AnyRequest::decode(api(ApiKey::METADATA, 9), &metadata),
+        Ok(AnyRequest::Metadata(MetadataRequest::all()))
+    );
+    for unknown in [api(ApiKey(13), 0), api(ApiKey(-1), 0), api(ApiKey(18), 0), api(ApiKey::OFFSET_COMMIT, 2)] {
+        assert_eq!(AnyRequest::decode(unknown, &metadata), Err(AnyError::UnknownApi(unknown)));
+    }
+    let fetch = OffsetFetchRequestV1::new("g").to_bytes().expect("it fits");
+    for (version, expected) in [(0, 0), (1, 1), (7, 1)] {
+        let read = AnyRequest::decode(api(ApiKey::OFFSET_FETCH, version), &fetch).expect("it is read");
+        assert_eq!(read.api(), api(ApiKey::OFFSET_FETCH, expected));
+    }
+}
+
+#[test]
+fn a_response_of_ours_is_read_alone_by_the_range_of_its_id() {
+    let mut frame = ((3 + 1) << 27 | 5i32).to_be_bytes().to_vec();
+    frame.extend_from_slice(&[0; 8]);
+    let (id, response) = AnyResponse::decode_alone(&frame.into()).expect("ours");
+    assert_eq!(id, CorrelationId(4 << 27 | 5));
+    assert_eq!(response, AnyResponse::Metadata(MetadataResponse::default()));
+    let foreign = Bytes::from_static(&[0, 0, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(AnyResponse::decode_alone(&foreign), Err(AnyError::UnknownRange(CorrelationId(1))));
+}
