@@ -1,0 +1,115 @@
+//! What a peer's bytes may cost, counted exactly.
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::Bytes;
+use kafka08_proto::{
+    ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
+    api::{
+        Body, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        OffsetCommitRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse,
+    },
+    ids::Offset,
+    message::MessageSetBuilder,
+};
+
+const KIB: u64 = 1 << 10;
+
+/// What a connection costs that receives `bytes` and waits for more.
+fn cost(mut connection: impl Connection, bytes: &[u8]) -> AllocationInfo {
+    measure(|| {
+        connection.receive(bytes);
+        // As a driver would, which asks for room before it reads.
+        assert!(!connection.buffers().0.is_empty());
+    })
+}
+
+#[test]
+fn four_bytes_that_claim_anything_cost_no_more_than_64_kib() {
+    let limit = u32::try_from(ClientConfig::default().limits().max_frame).expect("64 MiB").to_be_bytes();
+    for claim in [[0x7f, 0xff, 0xff, 0xff], limit] {
+        let client = cost(ClientConnection::new(ClientConfig::default()), &claim);
+        assert!(client.bytes_max <= 64 * KIB, "{claim:x?}: {client:?}");
+        let server = cost(ServerConnection::new(ServerConfig::default()), &claim);
+        assert!(server.bytes_max <= 64 * KIB, "{claim:x?}: {server:?}");
+    }
+    // One that a server takes: exactly its limit.
+    let claim = 104_857_600u32.to_be_bytes();
+    assert!(cost(ServerConnection::new(ServerConfig::default()), &claim).bytes_max <= 64 * KIB);
+}
+
+#[test]
+fn a_frame_that_is_coming_costs_twice_what_has_come_and_64_kib() {
+    let mut connection = ClientConnection::new(ClientConfig::default());
+    let piece = vec![0; 10_000];
+    let mut received = 4;
+    connection.receive(&(8u32 << 20).to_be_bytes());
+    let mut held = 0;
+    for _ in 0..800 {
+        let step = measure(|| connection.receive(&piece));
+        received += 10_000;
+        held += step.bytes_current;
+        assert!(held <= 2 * received + 64 * 1024, "{held} held of {received} received");
+    }
+}
+
+#[test]
+fn iterating_a_message_set_allocates_nothing() {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    for n in 0..1000u32 {
+        builder.push(Some(&n.to_be_bytes()), Some(b"value")).expect("small");
+    }
+    let set = builder.build();
+    let mut bytes = 0;
+    let counted = measure(|| {
+        for entry in set.entries() {
+            bytes += usize::from(entry.is_ok());
+        }
+    });
+    assert_eq!((bytes, counted.count_total), (1000, 0));
+}
+
+#[test]
+fn an_idle_connection_costs_little_and_a_small_answer_no_buffer() {
+    let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default())));
+    assert!(idle.bytes_max <= KIB, "{idle:?}");
+}
+
+fn decode<B: Body>(body: Vec<u8>) -> (Option<B>, AllocationInfo) {
+    let body = Bytes::from(body);
+    let mut decoded = None;
+    let counted = measure(|| decoded = B::decode(&body).ok());
+    (decoded, counted)
+}
+
+/// Asserts that decoding a hostile body stays within `16 KiB + factor * len`, succeed or not.
+fn within<B: Body>(body: Vec<u8>, factor: u64) {
+    let len = body.len() as u64;
+    let (_, counted) = decode::<B>(body);
+    assert!(counted.bytes_max <= 16 * KIB + factor * len, "{}: {len} bytes cost {counted:?}", B::NAME);
+}
+
+#[test]
+fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
+    const RESPONSE: u64 = 10;
+    const REQUEST: u64 = 17;
+    // As many of the smallest elements as fit: everything zero is an empty name without partitions.
+    let many = |size: usize| {
+        let count = 100_000u32;
+        [&count.to_be_bytes()[..], &vec![0; count as usize * size]].concat()
+    };
+    assert!(decode::<ProduceResponse>(many(6)).0.is_some(), "the worst of them is well formed");
+    within::<ProduceResponse>(many(6), RESPONSE);
+    within::<FetchResponse>(many(6), RESPONSE);
+    within::<ListOffsetsResponse>(many(6), RESPONSE);
+    within::<OffsetFetchResponse>(many(6), RESPONSE);
+    within::<MetadataResponse>(many(10), RESPONSE);
+    within::<MetadataResponse>([vec![0; 4], many(8)].concat(), RESPONSE);
+    within::<MetadataRequest>(many(2), REQUEST);
+    within::<ProduceRequest>([vec![0; 6], many(6)].concat(), REQUEST);
+    within::<FetchRequest>([vec![0; 12], many(6)].concat(), REQUEST);
+    within::<ListOffsetsRequest>([vec![0; 4], many(6)].concat(), REQUEST);
+    within::<OffsetCommitRequestV0>([vec![0; 2], many(6)].concat(), REQUEST);
+    // Counts that lie.
+    within::<MetadataResponse>(vec![0x03, 0x3c, 0x0c, 0x00, 0xb6], RESPONSE);
+    within::<ProduceResponse>(vec![0x7f, 0xff, 0xff, 0xff], RESPONSE);
+}
