@@ -161,8 +161,12 @@ impl Encoder {
     }
 
     pub(crate) fn finish(mut self) -> Chunks {
-        self.cut();
-        Chunks { list: self.chunks, len: self.chunked }
+        let len = self.len();
+        if !self.tail.is_empty() {
+            // Not split off but taken, which costs no reference count where the capacity was right.
+            self.chunks.push(self.tail.freeze());
+        }
+        Chunks { list: self.chunks, len }
     }
 
     fn cut(&mut self) {

@@ -1,0 +1,9 @@
+//! How requests end: by answers, deadlines, cancellation, and the end of the connection. All in virtual time.
+
+mod deadlines;
+mod disconnects;
+mod matching;
+mod rig;
+mod server;
+mod taking_back;
+mod without_answer;

@@ -1,0 +1,161 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka08_proto::{
+    ClientEvent, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
+    connection::{CloseReason, Heard, Pair, RespondError},
+    frame::FrameError,
+    ids::Acks,
+};
+
+use crate::rig::{End, Rig, config, metadata, origin, pair, produce};
+
+fn answer() -> Bytes {
+    Bytes::from_static(&[0; 8])
+}
+
+#[test]
+fn answers_leave_in_request_order_whatever_order_they_were_given_in() {
+    let mut pair = pair();
+    let ids = [0; 4].map(|_| pair.sent(&metadata()));
+    let calls = pair.calls();
+    for index in [2, 0, 3, 1] {
+        pair.server.respond_raw(calls[index].call, answer()).expect("the call is open");
+    }
+    pair.to_client(usize::MAX);
+    assert_eq!(pair.ends(), ids.map(End::Answered));
+}
+
+#[test]
+fn a_server_reads_no_further_request_while_it_owes_an_answer() {
+    let mut pair = Pair::new(origin(), config(), ServerConfig::default());
+    pair.sent(&metadata());
+    pair.sent(&metadata());
+    pair.to_server(usize::MAX);
+    let Some(ServerEvent::Request(first)) = pair.server_event() else { panic!("a request is due") };
+    assert!(pair.server_event().is_none() && !pair.server.wants_read());
+    pair.server.respond_raw(first.call, answer()).expect("the call is open");
+    let Some(ServerEvent::Request(second)) = pair.server_event() else { panic!("the next is due") };
+    pair.server.finish(second.call);
+    assert!(pair.server.wants_read());
+}
+
+#[test]
+fn a_call_is_ended_once() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    pair.sent(&produce(Acks::NONE, 0));
+    let calls = pair.calls();
+    pair.server.finish(calls[1].call);
+    pair.server.finish(calls[1].call);
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    for call in calls {
+        assert_eq!(pair.server.respond_raw(call.call, answer()), Err(RespondError::NotOpen));
+    }
+    assert_eq!(pair.server.responses(), 1);
+}
+
+#[test]
+fn when_a_server_closes_answers_already_given_still_leave() {
+    let mut pair = pair();
+    let first = pair.sent(&metadata());
+    let second = pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    pair.server.close();
+    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(CloseReason::Local))));
+    assert!(!pair.server.is_over() && pair.server.wants_write());
+    assert_eq!(pair.server.respond_raw(calls[1].call, answer()), Err(RespondError::NotOpen));
+    pair.to_client(usize::MAX);
+    assert!(pair.server.is_over());
+    pair.client.handle_disconnect(Disconnect::Eof);
+    assert!(
+        matches!(pair.ends()[..], [End::Answered(a), End::Lost(b, _), End::Closed(_)] if (a, b) == (first, second))
+    );
+}
+
+#[test]
+fn a_client_that_has_closed_its_sending_side_still_gets_its_answers() {
+    let mut pair = pair();
+    let id = pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server.handle_disconnect(Disconnect::Eof);
+    assert!(pair.server_event().is_none(), "an answer is owed");
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    pair.to_client(usize::MAX);
+    assert_eq!(pair.ends(), [End::Answered(id)]);
+    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(_))));
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_client_that_is_reset_gets_nothing_more() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    pair.server.handle_disconnect(Disconnect::Error(std::io::ErrorKind::ConnectionReset));
+    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(_))));
+    assert!(pair.server.is_over() && !pair.server.wants_write());
+}
+
+/// How a server's connection ends that receives these bytes.
+fn end_of(bytes: &[u8], max_frame: usize) -> CloseReason {
+    let mut server = ServerConnection::new(ServerConfig::default().with_max_frame(max_frame));
+    server.receive(bytes);
+    match server.poll_event(origin()) {
+        Some(ServerEvent::Closed(reason)) => reason,
+        other => panic!("the end was expected: {other:?}"),
+    }
+}
+
+#[test]
+fn a_frame_or_a_header_that_cannot_be_ends_the_connection() {
+    let max = 100;
+    let too_large = FrameError::TooLarge { len: 101, max, looks_like: None };
+    assert_eq!(end_of(&[0, 0, 0, 101], max), CloseReason::Frame(too_large));
+    assert!(matches!(end_of(&[0; 4], max), CloseReason::Frame(FrameError::TooSmall { len: 0, .. })));
+    // A client id that is longer than its frame.
+    let header = [0, 0, 0, 10, 0, 3, 0, 0, 0, 0, 0, 1, 0, 9];
+    assert!(matches!(end_of(&header, max), CloseReason::Header(_)));
+}
+
+#[test]
+fn a_request_must_arrive_in_time_from_its_first_byte_on() {
+    let timeout = Duration::from_secs(5);
+    let mut server = ServerConnection::new(ServerConfig::default().with_frame_timeout(timeout));
+    let start = origin();
+    assert_eq!(server.poll_timeout(), None, "an idle client may wait");
+    server.receive(&[0]);
+    assert!(server.poll_event(start).is_none());
+    assert_eq!(server.poll_timeout(), Some(start + timeout));
+    // Bytes that trickle in do not stretch it.
+    server.receive(&[0]);
+    assert!(server.poll_event(start + timeout / 2).is_none());
+    server.handle_timeout(start + timeout);
+    assert!(matches!(server.poll_event(start + timeout), Some(ServerEvent::Closed(CloseReason::SlowRequest))));
+}
+
+#[test]
+fn a_request_that_has_arrived_frees_the_next_of_its_deadline() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    pair.to_server(3);
+    assert!(pair.server_event().is_none());
+    assert!(pair.server.poll_timeout().is_some());
+    assert_eq!(pair.calls().len(), 1);
+    assert_eq!(pair.server.poll_timeout(), None);
+}
+
+#[test]
+fn a_server_tells_a_client_that_left_in_the_middle_of_a_request() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    pair.to_server(3);
+    pair.cut(Disconnect::Eof);
+    let Some(ServerEvent::Closed(CloseReason::Disconnected { heard, .. })) = pair.server_event() else {
+        panic!("the end was expected")
+    };
+    assert_eq!(heard, Heard::PartOfFrame { bytes: 3 });
+    assert!(matches!(pair.client_event(), Some(ClientEvent::Failed { .. })));
+}
