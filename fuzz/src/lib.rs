@@ -1,1 +1,27 @@
-//! Bodies of the fuzz targets.
+//! What is fuzzed: each function takes any bytes, and panics if a promise is broken. The targets only call them, and
+//! `tests/replay.rs` runs them over the committed corpora.
+
+mod bodies;
+mod connection;
+mod input;
+mod messages;
+mod stream;
+
+pub use bodies::{requests, responses};
+pub use connection::connection;
+pub use messages::{decompress, message_set};
+pub use stream::{chunking, frame};
+
+/// A target: panics if a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("frame", frame),
+    ("chunking", chunking),
+    ("requests", requests),
+    ("responses", responses),
+    ("message_set", message_set),
+    ("decompress", decompress),
+    ("connection", connection),
+];

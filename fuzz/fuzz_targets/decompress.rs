@@ -1,0 +1,8 @@
+//! See `kafka08_fuzz::decompress`.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka08_fuzz::decompress(data));
+
+#[cfg(not(fuzzing))]
+fn main() {}

@@ -1,0 +1,45 @@
+//! The codecs.
+
+use bytes::Bytes;
+use kafka08_proto::{
+    api::{AnyRequest, AnyResponse},
+    ids::Api,
+    wire::{EncodeError, Encoder},
+};
+
+/// Reads any bytes as a request, whose API the first byte picks.
+///
+/// No panic. What is accepted is written back as something that is read as the same, no longer than it was.
+pub fn requests(data: &[u8]) {
+    let Some((api, body)) = pick(data) else { return };
+    if let Ok(request) = AnyRequest::decode(api, &body) {
+        assert_eq!(request.api(), api);
+        let again = written(body.len(), |to| request.encode(to));
+        assert_eq!(AnyRequest::decode(api, &again), Ok(request));
+    }
+}
+
+/// Reads any bytes as a response, whose API the first byte picks.
+///
+/// No panic. What is accepted is written back as its own beginning: responses have one spelling.
+pub fn responses(data: &[u8]) {
+    let Some((api, body)) = pick(data) else { return };
+    if let Ok(response) = AnyResponse::decode(api, &body) {
+        let again = written(body.len(), |to| response.encode(to));
+        assert!(body.starts_with(&again));
+        assert_eq!(AnyResponse::decode(api, &again), Ok(response));
+    }
+}
+
+fn pick(data: &[u8]) -> Option<(Api, Bytes)> {
+    let (pick, body) = data.split_first()?;
+    let api = AnyRequest::APIS.get(usize::from(*pick) % AnyRequest::APIS.len())?;
+    Some((*api, Bytes::copy_from_slice(body)))
+}
+
+fn written(at_most: usize, encode: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>) -> Bytes {
+    let mut encoder = Encoder::new();
+    encode(&mut encoder).expect("it came from the wire");
+    assert!(encoder.len() <= at_most);
+    encoder.into_bytes()
+}
