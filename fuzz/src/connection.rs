@@ -88,6 +88,8 @@ pub fn connection(data: &[u8]) {
                 now += Duration::from_millis(u64::from(argument) * 4);
                 connection.handle_timeout(now);
                 assert!(connection.poll_timeout().is_none_or(|deadline| deadline > now));
+                // What was withdrawn must be known before more bytes are taken.
+                poll(&mut connection, &mut model, now);
             }
             6 => poll(&mut connection, &mut model, now),
             7 => cancel(&mut connection, &mut model, now, argument),
