@@ -1,0 +1,198 @@
+//! Offsets, coordinators, the requests that 0.8.2 only half knows, and the probe, on every release as far as it goes.
+
+use std::{
+    io,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use interop::{Cluster, Release};
+use kafka08_blocking::{Client, Driver};
+use kafka08_proto::{
+    ClientConfig, Connection as _,
+    api::{
+        ConsumerMetadataRequest, ControlledShutdownRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest,
+        OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1,
+    },
+    error_code::ErrorCode,
+    ids::{Generation, Millis, NodeId, Offset, PartitionId, Text},
+    probe::{Probe, ProbeStep, Release as Found},
+    profile::Profile,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn profile(release: Release) -> Profile {
+    match release {
+        Release::V0_8_0 => Profile::V0_8_0,
+        Release::V0_8_1_1 => Profile::V0_8_1,
+        Release::V0_8_2_2 => Profile::V0_8_2,
+    }
+}
+
+fn start(release: Release) -> (Cluster, Client) {
+    let cluster = Cluster::start(release).unwrap_or_else(|error| panic!("{release}: {error}"));
+    let config = ClientConfig::default().with_profile(profile(release));
+    let mut client = Client::connect(&cluster.broker(), config).expect("the broker listens");
+    let started = Instant::now();
+    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader("t", PartitionId(1)).is_none() {
+        assert!(started.elapsed() < LIMIT, "no leader");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (cluster, client)
+}
+
+#[test]
+fn offsets_are_kept_in_zookeeper_by_version_0() {
+    for release in [Release::V0_8_1_1, Release::V0_8_2_2] {
+        let (_cluster, mut client) = start(release);
+        let ask = OffsetFetchRequestV0::new("g").with("t", 0).with("t", 1);
+        let nothing = client.call(&ask).expect("an answer");
+        let told = nothing.find("t", 0).expect("it is told");
+        assert_eq!((told.error, told.offset), (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Offset::NONE), "{release}");
+        assert_eq!(told.committed(), Ok(None));
+        let commit = OffsetCommitRequestV0::new("g").with("t", 0, Offset(7)).with("unknown", 0, Offset(1));
+        let committed = client.call(&commit).expect("an answer");
+        assert_eq!(committed.find("t", 0).expect("it is told").error, ErrorCode::NONE);
+        assert_eq!(committed.find("unknown", 0).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let found = client.call(&ask).expect("an answer");
+        let told = found.find("t", 0).expect("it is told");
+        assert_eq!((told.committed(), told.metadata.as_deref()), (Ok(Some(Offset(7))), Some("")), "{release}");
+    }
+}
+
+#[test]
+fn offsets_are_kept_in_kafka_by_version_1_once_there_is_a_coordinator() {
+    let (cluster, mut client) = start(Release::V0_8_2_2);
+    // The first question of a cluster's life creates the topic it needs.
+    let find = ConsumerMetadataRequest::new("g");
+    let first = client.call(&find).expect("an answer");
+    assert_eq!(first.coordinator(), Err(ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE));
+    assert_eq!((first.broker.node, first.broker.raw_port), (NodeId::NONE, -1));
+    let started = Instant::now();
+    let coordinator = loop {
+        match client.call(&find).expect("an answer").coordinator() {
+            Ok(broker) => break broker.clone(),
+            Err(code) => assert!(code == ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE && started.elapsed() < LIMIT),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(format!("{}:{}", coordinator.host, coordinator.raw_port), cluster.broker());
+
+    let ask = OffsetFetchRequestV1::new("g").with("t", 0).with("t", 1).with("t", 99);
+    let commit = OffsetCommitRequestV1::new("g").with("t", 0, Offset(7), "m\u{e4}rz");
+    // The coordinator has to read its log before it answers.
+    let retry = |code: ErrorCode| code.is_retriable() && started.elapsed() < LIMIT;
+    loop {
+        match client.call(&commit).expect("an answer").find("t", 0).expect("it is told").error {
+            ErrorCode::NONE => break,
+            code => assert!(retry(code), "{code}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let found = client.call(&ask).expect("an answer");
+    let told = found.find("t", 0).expect("it is told");
+    assert_eq!((told.committed(), told.metadata.as_deref()), (Ok(Some(Offset(7))), Some("m\u{e4}rz")));
+    let nothing = found.find("t", 1).expect("it is told");
+    assert_eq!((nothing.error, nothing.offset), (ErrorCode::NONE, Offset::NONE));
+    assert_eq!(nothing.committed(), Ok(None));
+    assert_eq!(found.find("t", 99).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+
+    // What is too long is refused, and shows all the same: a bug of this release.
+    let long = OffsetCommitRequestV1::new("g").with("t", 1, Offset(9), "x".repeat(4097));
+    let refused = client.call(&long).expect("an answer").find("t", 1).expect("it is told").error;
+    assert_eq!(refused, ErrorCode::OFFSET_METADATA_TOO_LARGE);
+    let shown = client.call(&ask).expect("an answer").find("t", 1).expect("it is told").committed();
+    assert_eq!(shown, Ok(Some(Offset(9))));
+}
+
+#[test]
+fn an_answer_with_correlation_id_zero_is_taken_for_the_consumer_metadata_it_answers() {
+    let (_cluster, mut client) = start(Release::V0_8_2_2);
+    // A null group is refused by our check, so it goes as it is: through a connection of its own.
+    let stream = TcpStream::connect(_cluster.broker()).expect("the broker listens");
+    stream.set_nonblocking(true).expect("a setting");
+    let mut driver = Driver::new(stream);
+    let mut connection = kafka08_proto::ClientConnection::new(ClientConfig::default());
+    let prepared = kafka08_proto::connection::Prepared::new(&ConsumerMetadataRequest { group: None }).expect("it fits");
+    let id = connection.send(Instant::now(), &prepared).expect("there is room");
+    let answered = loop {
+        if !driver.pump(&mut connection) {
+            driver.wait(&connection, connection.poll_timeout());
+        }
+        match connection.poll_event(Instant::now()) {
+            Some(kafka08_proto::ClientEvent::Response(frame)) => break frame,
+            Some(other) => panic!("{other:?}"),
+            None => connection.handle_timeout(Instant::now()),
+        }
+    };
+    assert_eq!((answered.id, connection.stats().quirk_id_zero), (id, 1));
+    client.call(&MetadataRequest::all()).expect("the broker is well");
+}
+
+#[test]
+fn what_0_8_2_only_parses_is_answered_with_an_error() {
+    let (_cluster, mut client) = start(Release::V0_8_2_2);
+    let heartbeat = HeartbeatRequest { group: "g".into(), generation: Generation(1), consumer: "c".into() };
+    assert_eq!(client.call(&heartbeat).expect("an answer").error, ErrorCode::UNKNOWN);
+    let join = JoinGroupRequest {
+        group: "g".into(),
+        session_timeout: Millis(6000),
+        topics: vec!["t".into()],
+        consumer: Text::default(),
+        strategy: "range".into(),
+    };
+    let joined = client.call(&join).expect("an answer");
+    assert_eq!((joined.error, joined.generation, joined.topics.len()), (ErrorCode::UNKNOWN, Generation(-1), 0));
+}
+
+#[test]
+fn a_controlled_shutdown_of_an_unknown_broker_is_refused_and_its_header_has_no_client_id() {
+    for release in Release::ALL {
+        let (_cluster, mut client) = start(release);
+        let answer = client.call(&ControlledShutdownRequest { broker: NodeId(77) }).expect("an answer");
+        assert_eq!((answer.error, answer.remaining.len()), (ErrorCode::UNKNOWN, 0), "{release}");
+        // Had the header been read otherwise, the connection would be out of step.
+        client.call(&MetadataRequest::all()).expect("the connection is sound");
+    }
+}
+
+#[test]
+fn the_probe_names_each_release() {
+    for release in Release::ALL {
+        let (cluster, _client) = start(release);
+        assert_eq!(ask(&cluster), Found::Known(profile(release)));
+    }
+}
+
+/// Runs a probe over sockets.
+fn ask(cluster: &Cluster) -> Found {
+    let mut probe = Probe::new(ClientConfig::default().with_request_timeout(LIMIT));
+    let mut driver: Option<Driver<TcpStream>> = None;
+    loop {
+        let now = Instant::now();
+        match probe.poll_step(now) {
+            ProbeStep::Connect => match connect(cluster) {
+                Ok(stream) => {
+                    driver = Some(Driver::new(stream));
+                    probe.handle_connected(now);
+                }
+                Err(error) => probe.handle_connect_failed(error.kind()),
+            },
+            ProbeStep::Pump(connection) => {
+                let driver = driver.as_mut().expect("it was connected");
+                if !driver.pump(connection) {
+                    driver.wait(connection, connection.poll_timeout());
+                    connection.handle_timeout(Instant::now());
+                }
+            }
+            ProbeStep::Done(release) => return release,
+        }
+    }
+}
+
+fn connect(cluster: &Cluster) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(cluster.broker())?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
