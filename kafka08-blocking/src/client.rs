@@ -172,7 +172,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Waits until everything that was sent has been taken by the transport. Says nothing about the broker.
     ///
     /// # Errors
-    /// The connection ended before that, or a request that nobody waits for has failed since the last flush.
+    /// The connection has ended, be it that everything was taken before; or a request that nobody waits for has failed since the last flush.
     pub fn flush(&mut self) -> Result<(), CallError> {
         while self.connection.wants_write() {
             self.turn(Patience::UntilReady);

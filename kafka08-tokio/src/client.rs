@@ -144,7 +144,7 @@ impl Client {
     /// Waits until everything that was sent before has been taken by the transport. Says nothing about the broker.
     ///
     /// # Errors
-    /// The connection ended before that, or a request that nobody waits for has failed since the last flush.
+    /// The connection has ended, be it that everything was taken before; or a request that nobody waits for has failed since the last flush.
     pub async fn flush(&self) -> Result<(), CallError> {
         let (done, wait) = oneshot::channel();
         match self.command(Command::Flush(done)).await {
