@@ -162,7 +162,10 @@ impl ServerConnection {
         self.open -= 1;
         while let Some(call) = self.calls.pop_front_if(|call| !matches!(call.answer, Answer::Open)) {
             self.first += 1;
-            if let Answer::Ready(frame) = call.answer {
+            // Once the transport has failed nobody can take it, and the connection could never be over.
+            if let Answer::Ready(frame) = call.answer
+                && !matches!(self.disconnect, Some(Disconnect::Error(_)))
+            {
                 self.queue.push(frame);
                 self.responses += 1;
             }

@@ -99,6 +99,17 @@ fn a_client_that_is_reset_gets_nothing_more() {
     assert!(pair.server.is_over() && !pair.server.wants_write());
 }
 
+#[test]
+fn an_answer_given_after_a_reset_is_dropped() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server.handle_disconnect(Disconnect::Error(std::io::ErrorKind::ConnectionReset));
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(_))));
+    assert!(pair.server.is_over() && !pair.server.wants_write());
+}
+
 /// How a server's connection ends that receives these bytes.
 fn end_of(bytes: &[u8], max_frame: usize) -> CloseReason {
     let mut server = ServerConnection::new(ServerConfig::default().with_max_frame(max_frame));
