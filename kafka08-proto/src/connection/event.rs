@@ -34,6 +34,17 @@ pub enum ClientEvent {
     Closed(Closed),
 }
 
+impl ClientEvent {
+    /// The request that it ends.
+    pub(super) fn ended(&self) -> Option<CorrelationId> {
+        match self {
+            Self::Response(frame) => Some(frame.id),
+            Self::Written(id) | Self::Failed { id, .. } => Some(*id),
+            Self::Closed(_) => None,
+        }
+    }
+}
+
 /// The answer to a request: its body is not decoded.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kafka08_proto::{
-    Connection as _,
+    Connection as _, Fate,
     connection::{Cancelled, CloseReason, Prepared},
     ids::{Acks, CorrelationId},
 };
@@ -44,6 +44,20 @@ fn a_forgotten_request_is_sent_and_its_answer_swallowed() {
     pair.answer(calls[0].call);
     assert_eq!(pair.ends(), []);
     assert_eq!(pair.client.in_flight(), 0);
+}
+
+#[test]
+fn no_event_names_a_forgotten_request_even_if_it_had_ended() {
+    let mut pair = pair();
+    let written = pair.sent(&produce(Acks::NONE, 0));
+    pair.to_server(usize::MAX);
+    pair.client.forget(written);
+    assert_eq!(pair.ends(), []);
+    let late = pair.sent(&metadata());
+    let next = pair.sent(&metadata());
+    pair.advance(TIMEOUT);
+    pair.client.forget(late);
+    assert_eq!(pair.ends(), [End::TimedOut(next, Fate::NotApplied)]);
 }
 
 #[test]

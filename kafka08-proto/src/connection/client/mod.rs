@@ -177,8 +177,9 @@ impl ClientConnection {
     /// Gives up the answer to a request: it is still written, its answer is swallowed, and no event will name it.
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
-        if let Some(entry) = self.ledger.live_mut(id) {
-            entry.state = State::Forgotten;
+        match self.ledger.live_mut(id) {
+            Some(entry) => entry.state = State::Forgotten,
+            None => self.events.retain(|event| event.ended() != Some(id)),
         }
         self.end_if_hopeless();
     }
