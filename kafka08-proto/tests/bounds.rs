@@ -2,19 +2,21 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        AnyError, AnyRequest, AnyResponse, Body as _, ConsumerMetadataRequest, FetchRequest, HeartbeatRequest,
-        ListOffsetsRequest, MetadataRequest, MetadataResponse, NameProblem, OffsetCommitRequestV1,
-        OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, ProduceResponse, Request, RequestProblem, Topics,
+        AnyError, AnyRequest, AnyResponse, Body as _, ConsumerMetadataRequest, FetchRequest, FetchResponse,
+        FetchedPartition, HeartbeatRequest, ListOffsetsRequest, MetadataRequest, MetadataResponse, NameProblem,
+        OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, ProduceResponse, Request,
+        RequestProblem, Topics,
     },
     connection::{CloseReason, PrepareError, SendError},
+    error_code::ErrorCode,
     frame::{FrameError, LooksLike},
     ids::{
-        Acks, Api, ApiKey, ApiVersion, CorrelationId, Generation, Millis, Offset, OffsetTime, ReplicaId, Text,
-        TopicPartition,
+        Acks, Api, ApiKey, ApiVersion, CorrelationId, Generation, Millis, Offset, OffsetTime, PartitionId, ReplicaId,
+        Text, TopicPartition,
     },
     limits::Limits,
     message::{MessageSet, Origin},
@@ -188,10 +190,30 @@ fn what_would_hang_or_harm_is_refused() {
 
 #[test]
 fn a_fetch_whose_answer_could_exceed_the_frame_limit_is_refused() {
-    let config = || ClientConfig::default().with_limits(Limits::default().with_max_frame(100));
+    // Around the messages: correlation id and number of topics, name and number of partitions, and 18 bytes for each.
+    let around = 4 + 4 + (2 + 1 + 4) + 2 * 18;
+    let max = 100 + around;
+    let config = || ClientConfig::default().with_limits(Limits::default().with_max_frame(max));
     let fetch = |b| FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 60).with("t", 1, Offset(0), b);
-    accepted(config(), &fetch(40));
-    assert_eq!(refused_by(config(), &fetch(41)), RequestProblem::FetchTooLarge { total: 101, max: 100 });
+    assert_eq!(refused_by(config(), &fetch(41)), RequestProblem::FetchTooLarge { total: max as u64 + 1, max });
+
+    let mut connection = ClientConnection::new(config());
+    let ticket = connection.request(origin(), &fetch(40)).expect("it fits");
+    let (_, queue) = connection.buffers();
+    queue.advance(queue.remaining());
+    let messages = |len| MessageSet::new(Bytes::from(vec![0; len]), Origin::Fetched);
+    let mut full = FetchResponse::default();
+    for (partition, len) in [(0, 60), (1, 40)] {
+        let (partition, error, high_watermark) = (PartitionId(partition), ErrorCode::NONE, Offset(0));
+        full.topics.push("t", FetchedPartition { partition, error, high_watermark, messages: messages(len) });
+    }
+    let body = full.to_bytes().expect("it fits");
+    connection.receive(&u32::try_from(max).expect("short").to_be_bytes());
+    connection.receive(&[&ticket.id().0.to_be_bytes()[..], &body].concat());
+    match connection.poll_event(origin()) {
+        Some(ClientEvent::Response(frame)) => assert_eq!(ticket.redeem(frame).expect("sound"), full),
+        other => panic!("the fullest answer ends the connection: {other:?}"),
+    }
 }
 
 #[test]

@@ -113,15 +113,17 @@ impl Request for FetchRequest {
         if let Some(twice) = self.topics.duplicate() {
             return Err(RequestProblem::DuplicatePartition(twice));
         }
-        let mut total: u64 = 0;
+        // The correlation id and the number of topics.
+        let mut total: u64 = 4 + 4;
         for group in self.topics.topics() {
             check_name(&group.topic)?;
+            total = total.saturating_add(2 + group.topic.len() as u64 + 4);
             for item in &group.partitions {
                 let Ok(max_bytes) = u64::try_from(item.max_bytes) else {
                     let at = TopicPartition { topic: group.topic.clone(), partition: item.partition };
                     return Err(RequestProblem::NegativeMaxBytes(at));
                 };
-                total = total.saturating_add(max_bytes);
+                total = total.saturating_add(FETCHED as u64 + max_bytes);
             }
         }
         if total > limits.max_frame as u64 {
@@ -141,6 +143,9 @@ pub struct FetchResponse {
     /// One per partition asked for.
     pub topics: ByTopic<FetchedPartition>,
 }
+
+/// What stands on the wire for one partition besides its messages, in bytes.
+const FETCHED: usize = 4 + 2 + 8 + 4;
 
 /// Messages of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +188,7 @@ impl Body for FetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 8 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Sign::Strict, FETCHED, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;

@@ -58,7 +58,7 @@ pub enum RequestProblem {
     NegativeMaxBytes(TopicPartition),
     /// The answer to a fetch could be larger than the frame limit, which would end the connection.
     FetchTooLarge {
-        /// The sum of all `max_bytes`, in bytes.
+        /// The length of the largest answer in bytes: every `max_bytes`, and what stands around the messages.
         total: u64,
         /// `Limits::max_frame`.
         max: usize,
