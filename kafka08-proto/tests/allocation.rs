@@ -109,7 +109,21 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<FetchRequest>([vec![0; 12], many(6)].concat(), REQUEST);
     within::<ListOffsetsRequest>([vec![0; 4], many(6)].concat(), REQUEST);
     within::<OffsetCommitRequestV0>([vec![0; 2], many(6)].concat(), REQUEST);
-    // Counts that lie.
+    // Counts that lie, at two levels: as many topics as fit, of which the first claims as many partitions as fit.
+    let lies = |head: usize, topic: usize, name: usize, partition: usize| {
+        const LEN: usize = 600_000;
+        let count = |size: usize| u32::try_from(LEN / size).expect("few").to_be_bytes();
+        let mut body = [&vec![0; head][..], &count(topic), &vec![0; name], &count(partition)].concat();
+        body.resize(head + 4 + name + 4 + LEN, 0);
+        body
+    };
+    within::<ProduceResponse>(lies(0, 6, 2, 14), RESPONSE);
+    within::<FetchResponse>(lies(0, 6, 2, 18), RESPONSE);
+    within::<ListOffsetsResponse>(lies(0, 6, 2, 10), RESPONSE);
+    within::<OffsetFetchResponse>(lies(0, 6, 2, 16), RESPONSE);
+    within::<MetadataResponse>(lies(4, 8, 4, 18), RESPONSE);
+    within::<ProduceRequest>(lies(6, 6, 2, 8), REQUEST);
+    // Counts of nothing.
     within::<MetadataResponse>(vec![0x03, 0x3c, 0x0c, 0x00, 0xb6], RESPONSE);
     within::<ProduceResponse>(vec![0x7f, 0xff, 0xff, 0xff], RESPONSE);
 }

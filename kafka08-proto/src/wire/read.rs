@@ -26,6 +26,14 @@ pub(crate) struct Fault {
     problem: DecodeProblem,
 }
 
+impl Fault {
+    /// As it is for a parser that sees `bytes` more behind the input of the one that failed.
+    fn with_behind(mut self, bytes: usize) -> Self {
+        self.left += bytes;
+        self
+    }
+}
+
 /// What nom's own parsers fail with; [`field`] replaces it by a [`Fault`] that knows more.
 struct Short;
 
@@ -150,10 +158,14 @@ pub(crate) fn array<'a, T>(
         return fault(name, i, DecodeProblem::CountTooLarge { count, fit });
     }
     let mut elements = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (left, value) = element(rest)?;
+    for behind in (0..count).rev() {
+        // The least that the elements behind this one take is theirs, so that all counts of a body together reserve no
+        // more than one of them alone could.
+        let reserved = behind * smallest;
+        let own = rest.get(..rest.len() - reserved).unwrap_or_default();
+        let (left, value) = element(own).map_err(|error| error.map(|fault| fault.with_behind(reserved)))?;
         elements.push(value);
-        rest = left;
+        rest = rest.split_at(own.len() - left.len()).1;
     }
     Ok((rest, elements))
 }
