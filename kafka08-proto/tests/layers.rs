@@ -17,26 +17,9 @@ const LAYERS: [&[&str]; 7] = [
     &["probe"],
 ];
 
-/// What a sans-IO core does not name. `std::net::SocketAddr` alone is data.
-const FORBIDDEN: [&str; 17] = [
-    "std::net::Tcp",
-    "std::net::Udp",
-    "net::TcpStream",
-    "std::fs",
-    "std::thread",
-    "std::process",
-    "std::env",
-    "Instant::now",
-    "SystemTime",
-    "HashMap",
-    "HashSet",
-    "Mutex",
-    "RwLock",
-    "println!",
-    "dbg!",
-    "rand::",
-    "unsafe",
-];
+/// What a sans-IO core does not name, besides the modules that [`worldly`] looks for.
+const FORBIDDEN: [&str; 10] =
+    ["Instant::now", "SystemTime", "HashMap", "HashSet", "Mutex", "RwLock", "println!", "dbg!", "rand::", "unsafe"];
 
 struct Source {
     path: PathBuf,
@@ -71,39 +54,53 @@ fn code(text: &str) -> String {
     code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// Every module of this crate that code names by `crate::`, also inside braces.
-fn used_layers(code: &str) -> Vec<String> {
-    let known = LAYERS.concat();
-    let mut used = Vec::new();
-    for part in code.split("crate::").skip(1) {
+/// What stands directly behind each `root::` in code, also inside the braces of a `use`.
+fn named_after(root: &str, code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for part in code.split(root).skip(1) {
         let names = match part.strip_prefix('{') {
             // `use crate::{a::B, c::{D, E}};`: what stands at the first level.
             Some(list) => {
                 let mut depth = 0;
-                let end = list.find(|c| {
+                let inside = list.chars().map_while(|c| {
                     depth += i32::from(c == '{') - i32::from(c == '}');
-                    depth < 0
+                    (depth >= 0).then_some((depth, c))
                 });
-                let mut depth = 0;
-                let mut first_level = String::new();
-                for c in list.get(..end.unwrap_or(0)).unwrap_or_default().chars() {
-                    depth += i32::from(c == '{') - i32::from(c == '}');
-                    if depth == 0 {
-                        first_level.push(c);
-                    }
-                }
-                first_level
+                inside.filter(|(depth, _)| *depth == 0).map(|(_, c)| c).collect()
             }
-            None => part.lines().next().unwrap_or_default().to_owned(),
+            None => part.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().to_owned(),
         };
         for name in names.split(',') {
             let name: String = name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            if known.contains(&name.as_str()) {
-                used.push(name);
-            }
+            named.push(name);
         }
     }
-    used
+    named
+}
+
+/// Every module of this crate that code names by `crate::`.
+fn used_layers(code: &str) -> Vec<String> {
+    let known = LAYERS.concat();
+    named_after("crate::", code).into_iter().filter(|name| known.contains(&name.as_str())).collect()
+}
+
+/// Parts of the standard library that reach the world outside, as far as a source may not name them.
+fn worldly(path: &Path, code: &str) -> Vec<String> {
+    let is_address =
+        path == Path::new("connection/endpoint.rs") && !code.replace("net::SocketAddr", "").contains("net::");
+    let forbidden = |name: &str| match name {
+        "fs" | "thread" | "env" | "process" | "os" => true,
+        "net" => !is_address,
+        _ => false,
+    };
+    named_after("std::", code).into_iter().filter(|name| forbidden(name)).collect()
+}
+
+/// Whether a path of `super`s leaves the layer that the source is in, which only `crate::` should do.
+fn climbs_out(path: &Path, code: &str) -> bool {
+    let folders = path.components().count() - 1;
+    let depth = folders + usize::from(!path.ends_with("mod.rs"));
+    code.contains(&"super::".repeat(depth))
 }
 
 fn row(layer: &str) -> Option<usize> {
@@ -121,6 +118,7 @@ fn trespasses(layer: &str, code: &str) -> Vec<String> {
 fn every_layer_uses_only_those_above_it_in_the_table() {
     for source in sources().iter().filter(|source| source.layer != "lib") {
         assert_eq!(trespasses(&source.layer, &code(&source.text)), [""; 0], "{}", source.path.display());
+        assert!(!climbs_out(&source.path, &code(&source.text)), "{}", source.path.display());
     }
 }
 
@@ -141,6 +139,7 @@ fn frame_and_api_do_not_know_each_other_nor_does_api_know_connections() {
 fn the_core_touches_no_socket_file_clock_thread_lock_or_dice() {
     for source in sources() {
         let code = code(&source.text);
+        assert_eq!(worldly(&source.path, &code), [""; 0], "{}", source.path.display());
         for word in FORBIDDEN {
             assert!(!code.contains(word), "{} names {word}", source.path.display());
         }
@@ -164,5 +163,18 @@ fn these_checks_find_what_they_look_for() {
     assert_eq!(trespasses("connection", &code(sample)), [""; 0]);
     assert!(code("let x = 1; // Instant::now").contains("let x"));
     assert!(!code("let x = 1; // Instant::now").contains("Instant::now"));
+    let address = "use std::{fmt, net::SocketAddr, time::Duration};";
+    let endpoint = Path::new("connection/endpoint.rs");
+    assert_eq!(worldly(endpoint, address), [""; 0]);
+    assert_eq!(worldly(Path::new("connection/mod.rs"), address), ["net"]);
+    assert_eq!(worldly(endpoint, "use std::{fmt, net::{SocketAddr, TcpStream}};"), ["net"]);
+    assert_eq!(
+        worldly(endpoint, "use std::{\n    collections::{BTreeMap},\n    fs,\n};\nstd::env::var(a)"),
+        ["fs", "env"]
+    );
+    assert!(climbs_out(Path::new("frame/mod.rs"), "use super::api;"));
+    assert!(climbs_out(Path::new("limits.rs"), "use super::api;"));
+    assert!(climbs_out(Path::new("frame/decoder.rs"), "use super::super::api;"));
+    assert!(!climbs_out(Path::new("connection/client/ledger.rs"), "use super::super::Fate;"));
     assert!(sources().len() > 40, "the sources are found");
 }
