@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection,
-    connection::{Cancelled, Prepared, Reply, SendError},
+    connection::{Cancelled, CloseReason, Prepared, Reply, SendError},
     ids::{Api, ApiKey, CorrelationId},
 };
 use proptest::prelude::*;
@@ -35,6 +35,7 @@ enum Operation {
     AnswerAny(prop::sample::Index),
     Receive(Vec<u8>),
     Pass(u64),
+    PollOnce,
     Poll,
     Disconnect(Disconnect),
     Close,
@@ -52,7 +53,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => any::<prop::sample::Index>().prop_map(Operation::AnswerAny),
         1 => proptest::collection::vec(any::<u8>(), 0..12).prop_map(Operation::Receive),
         4 => (0u64..1500).prop_map(Operation::Pass),
-        8 => Just(Operation::Poll),
+        4 => Just(Operation::PollOnce),
+        4 => Just(Operation::Poll),
         1 => how.prop_map(Operation::Disconnect),
         1 => Just(Operation::Close),
     ]
@@ -76,17 +78,29 @@ impl Book {
     }
 
     fn poll(&mut self, connection: &mut ClientConnection, now: Instant) {
-        while let Some(event) = connection.poll_event(now) {
-            match event {
-                ClientEvent::Response(frame) => self.end(frame.id, "response"),
-                ClientEvent::Written(id) => self.end(id, "written"),
-                ClientEvent::Failed { id, .. } => self.end(id, "failed"),
-                ClientEvent::Closed(_) => {
-                    assert!(!self.closed, "it ends twice");
-                    self.closed = true;
-                }
+        while self.poll_once(connection, now) {}
+    }
+
+    /// Takes one event, and checks that reading had stopped exactly if there was one, or a frame that is swallowed.
+    fn poll_once(&mut self, connection: &mut ClientConnection, now: Instant) -> bool {
+        let (wanted, swallowed) = (connection.wants_read(), connection.stats().swallowed);
+        let event = connection.poll_event(now);
+        let something_waited = event.is_some() || connection.stats().swallowed > swallowed;
+        // Only here it is found that nothing can be answered any more.
+        let is_given_up =
+            matches!(&event, Some(ClientEvent::Closed(closed)) if matches!(closed.reason, CloseReason::NoAnswer(_)));
+        assert!(wanted != (something_waited || self.closed) || wanted && is_given_up, "{wanted}: {event:?}");
+        match event {
+            Some(ClientEvent::Response(frame)) => self.end(frame.id, "response"),
+            Some(ClientEvent::Written(id)) => self.end(id, "written"),
+            Some(ClientEvent::Failed { id, .. }) => self.end(id, "failed"),
+            Some(ClientEvent::Closed(_)) => {
+                assert!(!self.closed, "it ends twice");
+                self.closed = true;
             }
+            None => return false,
         }
+        true
     }
 }
 
@@ -118,20 +132,21 @@ fn run(operations: Vec<Operation>) {
             }
             Operation::Forget(index) if !book.sent.is_empty() => {
                 let id = *index.get(&book.sent);
-                book.poll(&mut connection, now);
                 connection.forget(id);
                 book.ends.entry(id).or_insert("forgotten");
             }
             Operation::Cancel(index) if !book.sent.is_empty() => {
                 let id = *index.get(&book.sent);
-                book.poll(&mut connection, now);
                 match connection.cancel(id) {
                     Cancelled::Withdrawn => {
                         book.end(id, "withdrawn");
                         book.due.retain(|due| *due != id);
                     }
                     Cancelled::Abandoned => book.end(id, "abandoned"),
-                    Cancelled::NotOutstanding => assert!(book.ends.contains_key(&id), "{id:?} is outstanding"),
+                    Cancelled::NotOutstanding => {
+                        book.poll(&mut connection, now);
+                        assert!(book.ends.contains_key(&id), "{id:?} is outstanding");
+                    }
                 }
             }
             Operation::Forget(_) | Operation::Cancel(_) => {}
@@ -153,6 +168,9 @@ fn run(operations: Vec<Operation>) {
                 now += Duration::from_millis(millis);
                 connection.handle_timeout(now);
                 assert!(connection.poll_timeout().is_none_or(|deadline| deadline > now), "a deadline is left behind");
+            }
+            Operation::PollOnce => {
+                book.poll_once(&mut connection, now);
             }
             Operation::Poll => {
                 book.poll(&mut connection, now);
