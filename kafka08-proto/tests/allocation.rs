@@ -69,7 +69,7 @@ fn iterating_a_message_set_allocates_nothing() {
 }
 
 #[test]
-fn an_idle_connection_costs_little_and_a_small_answer_no_buffer() {
+fn an_idle_connection_costs_less_than_a_kibibyte() {
     let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default())));
     assert!(idle.bytes_max <= KIB, "{idle:?}");
 }
