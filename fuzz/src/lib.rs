@@ -3,6 +3,8 @@
 
 mod bodies;
 mod connection;
+#[cfg(feature = "differential")]
+pub mod differential;
 mod input;
 mod messages;
 mod stream;
