@@ -1,0 +1,120 @@
+//! The vectors that every release must get right, by name; each once broke some client. Those that have a test elsewhere are
+//! listed with it, the others follow.
+//!
+//! | vector | test |
+//! |---|---|
+//! | len-neg1, len-0, len-3, tls-alert, http | `bounds::a_length_that_no_frame_has_ends_the_connection`; their cost in `allocation` |
+//! | meta-5, topics-max | `bounds::an_array_is_believed_no_further_than_its_bytes_reach` |
+//! | topics-6B×100k | `allocation::what_is_decoded_stays_within_a_multiple_of_what_was_received` |
+//! | inner-minus-12, inner-zero | `compression::a_hostile_inner_size_is_one_error_and_ends_the_set` |
+//! | zero-tail | `message_sets::a_zeroed_tail_is_one_error_and_its_offset_is_the_one_behind_the_last_message` |
+//! | cut-k | `message_sets::a_set_cut_anywhere_gives_its_whole_entries_and_says_what_the_next_needs` |
+//! | key-too-long | `message_sets::lengths_that_do_not_fit_their_message_are_errors_and_not_a_cut_set` |
+//! | two-gzip | here |
+//! | nest-2 | `compression::a_compressed_set_inside_a_compressed_set_is_an_error` |
+//! | nest-20000 | `compression::gzip_nested_20_000_deep_is_refused_in_a_small_stack` |
+//! | bomb-gzip | `compression::a_megabyte_of_gzip_that_would_be_a_gibibyte_is_refused_at_the_limit` |
+//! | bomb-snappy | `compression::a_snappy_block_that_claims_4_gib_is_refused_by_its_ratio_before_anything_is_allocated` |
+//! | xerial-chunk | `compression::malformed_snappy_frames_are_refused` |
+//! | lz4-0.8 | `compression::both_lz4_header_checksums_are_read_and_no_other` |
+//! | corr-0 | `fates::matching::id_zero_answers_a_consumer_metadata_that_failed_and_nothing_else` |
+//! | corr-wrong, dup, swapped | `fates::matching`: an id that was never sent, was answered already, or is out of order |
+//! | acks0-reply | here |
+//! | meta-lies | here, as far as the codec goes; what a cluster makes of it is not built yet |
+//! | null-empty | `message_sets::null_and_empty_are_different_in_keys_and_values` |
+//! | offset-neg | here, as far as the codec goes; the consumer that must not seek to 0 is not built yet |
+//! | dur-30d | `ids::numbers` (what the wire holds); a client's own timeout may be of any length |
+
+use std::{ops::ControlFlow, time::Instant};
+
+use bytes::{Buf as _, Bytes};
+use kafka08_proto::{
+    ClientConfig, ClientConnection, ClientEvent, Connection as _,
+    api::{
+        Body as _, Broker, FetchRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, PartitionMetadata,
+        ProduceRequest, TopicMetadata,
+    },
+    connection::{CloseReason, MatchError},
+    error_code::ErrorCode,
+    ids::{Acks, Millis, NodeId, Offset, PartitionId, Text},
+    message::{Budget, Codec, Deflater, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
+};
+
+#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn two_gzip_both_wrappers_of_a_set_are_delivered() {
+    let wrapper = |first, value: &[u8]| {
+        let mut builder = MessageSetBuilder::fetched_from(Offset(first));
+        builder.push(None, Some(value)).expect("small");
+        builder.build_compressed(Codec::Gzip, &mut Deflater::new()).expect("gzip is in").bytes().to_vec()
+    };
+    let set = MessageSet::new([wrapper(0, b"a"), wrapper(1, b"b")].concat().into(), Origin::Fetched);
+    let mut values = Vec::new();
+    let visit = set.for_each_message(Offset(0), &mut Inflater::new(), &mut Budget::new(1000), |found| {
+        values.push(found.expect("sound").value.map(<[u8]>::to_vec));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(values, [Some(b"a".to_vec()), Some(b"b".to_vec())]);
+    assert_eq!((visit.position, visit.tail), (Offset(2), Some(Tail::Clean)));
+}
+
+#[test]
+fn acks0_reply_an_answer_to_it_ends_the_connection_also_when_another_is_due() {
+    let mut client = ClientConnection::new(ClientConfig::default());
+    let produce = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(b"v"));
+    let silent = client.request(origin(), &produce).expect("there is room").id();
+    let due = client.request(origin(), &MetadataRequest::all()).expect("there is room").id();
+    let (_, queue) = client.buffers();
+    queue.advance(queue.remaining());
+    client.receive(&[&[0, 0, 0, 8][..], &silent.0.to_be_bytes(), &[0; 4]].concat());
+    let reason = std::iter::from_fn(|| client.poll_event(origin())).find_map(|event| match event {
+        ClientEvent::Closed(closed) => Some(closed.reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(CloseReason::Match(MatchError::Unknown { got: silent, expected: due })));
+}
+
+#[test]
+fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
+    let broker =
+        |node, host: &'static str, raw_port| Broker { node: NodeId(node), host: Text::from_static(host), raw_port };
+    let partition = |partition, leader| PartitionMetadata {
+        error: ErrorCode::NONE,
+        partition: PartitionId(partition),
+        leader: NodeId(leader),
+        replicas: vec![],
+        isr: vec![],
+    };
+    let lies = MetadataResponse {
+        brokers: vec![broker(1, "", 70_000), broker(1, "h", 9092), broker(2, "h", -1), broker(3, "h", 0)],
+        topics: vec![TopicMetadata {
+            error: ErrorCode::NONE,
+            name: "t".into(),
+            partitions: vec![partition(5, 7), partition(5, 1), partition(-1, 2), partition(6, -1)],
+        }],
+    };
+    let read = MetadataResponse::decode_strict(&lies.to_bytes().expect("it fits")).expect("the layout is sound");
+    assert_eq!(read, lies);
+    let ports: Vec<_> = read.brokers.iter().map(Broker::port).collect();
+    assert_eq!(ports, [None, Some(9092), None, None]);
+    // The first of two counts, and a leader that is not listed or is none is no leader.
+    assert_eq!(read.leader("t", PartitionId(5)), None);
+    assert_eq!(read.leader("t", PartitionId(6)), None);
+    assert_eq!(read.leader("t", PartitionId(-1)).map(|broker| broker.node), Some(NodeId(2)));
+    assert_eq!(read.broker(NodeId(1)).map(Broker::port), Some(None));
+}
+
+#[test]
+fn offset_neg_is_read_as_it_was_sent() {
+    // One topic "t", partition 0, no error, one offset: -1.
+    let body = [&[0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0xff; 8]].concat();
+    let response = ListOffsetsResponse::decode_strict(&Bytes::from(body)).expect("well formed");
+    assert_eq!(response.find("t", 0).expect("it is told").offsets, [Offset(-1)]);
+    let request = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(-5), 10);
+    let read = FetchRequest::decode_strict(&request.to_bytes().expect("it fits")).expect("well formed");
+    assert_eq!(read, request);
+}
