@@ -1,4 +1,21 @@
 //! Every bound that keeps a peer from making us allocate or a caller from making a broker hang.
+//!
+//! Those of [`Limits`] are settings. The constants are the wire's and the formats' own. Arrays need none: a count is believed
+//! only as far as the bytes that are left could hold its elements, whose smallest size each layout knows.
+
+/// The longest string the wire can hold, in bytes of UTF-8: its length is a positive `i16`.
+pub const MAX_TEXT: usize = i16::MAX as usize;
+
+/// How deep compressed sets are opened: a set in a wrapper, and nothing inside that. Brokers of 0.8 flatten what they get, so
+/// that nothing deeper is ever stored.
+pub const MAX_NESTING: usize = 1;
+
+/// The most bytes that one byte of a snappy block can become, rounded up: three bytes can copy 64.
+pub const SNAPPY_RATIO: usize = 22;
+
+/// The most bytes that one byte of an LZ4 block can become. gzip, at 1032, needs no such bound: it is inflated step by step,
+/// and its claim to a length stands at the end.
+pub const LZ4_RATIO: usize = 255;
 
 /// The bounds of one connection. Each is checked; none is a hint.
 #[derive(Clone, Debug, PartialEq, Eq)]

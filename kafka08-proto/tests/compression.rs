@@ -122,6 +122,25 @@ fn what_the_java_producer_compressed_is_read() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_wrapper_is_noticed() {
+    for (_, vector) in vectors() {
+        for bit in 0..vector.len() * 8 {
+            let mut flipped = vector.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let set = MessageSet::new(flipped.into(), Origin::Produced);
+            let mut entries = set.entries();
+            // A wrong checksum, an impossible size, a cut entry; or another offset, which no checksum covers.
+            let is_noticed = match entries.next() {
+                Some(Err(error)) => matches!(error.problem, MessageProblem::Crc { .. } | MessageProblem::Size(_)),
+                Some(Ok(entry)) => entry.offset() != Offset(1),
+                None => matches!(entries.tail(), Some(Tail::Cut { .. })),
+            };
+            assert!(is_noticed, "bit {bit}");
+        }
+    }
+}
+
+#[test]
 fn the_headers_written_are_those_that_0_8_2_writes() {
     for (codec, header) in [
         (Codec::Gzip, hex("1f8b 08 00 00000000 00 00")),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{Budget, Entry, Inflater, Message, MessageError, MessageProblem, MessageSet, Origin, Tail, Wrapper};
-use crate::ids::Offset;
+use crate::{ids::Offset, limits::MAX_NESTING};
 
 /// How far a visit came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Visit {
 impl MessageSet {
     /// Calls `visitor` with each message from `from` on, in order, and with what could not be read.
     ///
-    /// A compressed entry is opened, one level deep, as brokers store them; in front of `from` it may hold messages, which
+    /// A compressed entry is opened, as deep as brokers store them ([`MAX_NESTING`]); in front of `from` it may hold messages, which
     /// are skipped. Each bad message or wrapper is told once, and the visitor's answer is the policy: `Continue` goes on
     /// behind it, `Break` stops there. The position to go on from is exact either way.
     pub fn for_each_message(
@@ -35,7 +35,7 @@ impl MessageSet {
         for entry in entries.by_ref() {
             let flow = match entry {
                 Ok(Entry::Plain(message)) => walk.message(message),
-                Ok(Entry::Compressed(wrapper)) => walk.wrapper(&wrapper, inflater, budget),
+                Ok(Entry::Compressed(wrapper)) => walk.wrapper(&wrapper, 1, inflater, budget),
                 Err(error) => walk.bad(error),
             };
             if flow.is_break() {
@@ -62,9 +62,20 @@ impl Walk<'_> {
         (self.visitor)(Ok(message))
     }
 
-    fn wrapper(&mut self, wrapper: &Wrapper<'_>, inflater: &mut Inflater, budget: &mut Budget) -> ControlFlow<()> {
+    /// `depth` counts the wrappers that the walk is in, this one included.
+    fn wrapper(
+        &mut self,
+        wrapper: &Wrapper<'_>,
+        depth: usize,
+        inflater: &mut Inflater,
+        budget: &mut Budget,
+    ) -> ControlFlow<()> {
         if self.absolute && wrapper.offset < self.position {
             return ControlFlow::Continue(());
+        }
+        if depth > MAX_NESTING {
+            let (offset, at) = (wrapper.offset, wrapper.at);
+            return self.bad(MessageError { offset, at, problem: MessageProblem::Nested });
         }
         let set = match inflater.open(wrapper, budget) {
             Ok(set) => set,
@@ -73,9 +84,7 @@ impl Walk<'_> {
         for entry in set.entries() {
             match entry {
                 Ok(Entry::Plain(message)) => self.message(message),
-                Ok(Entry::Compressed(inner)) => {
-                    self.bad(MessageError { offset: inner.offset, at: inner.at, problem: MessageProblem::Nested })
-                }
+                Ok(Entry::Compressed(inner)) => self.wrapper(&inner, depth + 1, inflater, budget),
                 Err(error) => self.bad(error),
             }?;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::ids::Text;
+use crate::{ids::Text, limits::MAX_TEXT};
 
 /// From this size on, in bytes, a value is passed on by reference instead of copied: a chunk costs an entry of `writev`
 /// and a reference count, about as much as copying 1 to 2 KiB does.
@@ -89,9 +89,8 @@ impl Encoder {
     /// # Errors
     /// It is longer than 32 767 bytes.
     pub fn text(&mut self, field: &'static str, text: &str) -> Result<(), EncodeError> {
-        const MAX: usize = i16::MAX as usize;
         let Ok(len) = i16::try_from(text.len()) else {
-            return Err(EncodeError { field, len: text.len(), max: MAX });
+            return Err(EncodeError { field, len: text.len(), max: MAX_TEXT });
         };
         self.int16(len);
         self.tail.put_slice(text.as_bytes());

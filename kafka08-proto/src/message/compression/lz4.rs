@@ -8,6 +8,7 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, 
 use twox_hash::XxHash32;
 
 use super::{InflateProblem, Output};
+use crate::limits::LZ4_RATIO;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// Version 1, independent blocks.
@@ -18,8 +19,6 @@ const BLOCK_DESCRIPTOR: u8 = 0x40;
 const BLOCK: usize = 64 << 10;
 /// Set in a block's length: it is stored, not compressed.
 const STORED: u32 = 1 << 31;
-/// The most bytes that one compressed byte can become.
-const RATIO: usize = 255;
 
 #[derive(Default)]
 pub(super) struct Inflate;
@@ -73,7 +72,7 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
     }
     // The length is not said anywhere: make room for the most there can be, and give back what was not needed.
     let start = to.bytes.len();
-    let most = block_size.min(data.len().saturating_mul(RATIO));
+    let most = block_size.min(data.len().saturating_mul(LZ4_RATIO));
     let room = most.min(to.limit - start);
     match decompress_into(data, to.extend(room)?) {
         Ok(len) => {

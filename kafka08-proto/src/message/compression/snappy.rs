@@ -3,6 +3,7 @@
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
 use super::{InflateProblem, Output};
+use crate::limits::SNAPPY_RATIO;
 
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 /// Version 1, readable by version 1: what every release writes and no reader should compare.
@@ -32,9 +33,12 @@ impl Inflate {
 
 fn block(decoder: &mut Decoder, compressed: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
     let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
-    // Three bytes can copy at most 64: a block that claims more lies.
-    if compressed.is_empty() || claimed > compressed.len().saturating_mul(22).saturating_add(64) {
-        return Err(if compressed.is_empty() { InflateProblem::Malformed } else { InflateProblem::Ratio { claimed } });
+    if compressed.is_empty() {
+        return Err(InflateProblem::Malformed);
+    }
+    // The 64 are for the first copy, before there is a ratio to speak of.
+    if claimed > compressed.len().saturating_mul(SNAPPY_RATIO).saturating_add(64) {
+        return Err(InflateProblem::Ratio { claimed });
     }
     let plain = to.extend(claimed)?;
     decoder.decompress(compressed, plain).map_err(|_| InflateProblem::Malformed)?;
