@@ -2,7 +2,7 @@
 //!
 //! Without arguments it starts a broker of its own. With `--broker HOST:PORT` it asks a real one.
 
-use std::{env, error::Error, thread, time::Duration};
+use std::{env, error::Error, process::ExitCode, thread, time::Duration};
 
 use kafka08_blocking::{Client, Pending};
 use kafka08_broker::{BrokerConfig, Server};
@@ -18,7 +18,17 @@ use kafka08_proto::{
 const TOPICS: [&str; 2] = ["page-views", "sign-ups"];
 const PARTITIONS: [i32; 2] = [0, 1];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let (_server, target) = broker()?;
     let mut client = Client::connect(&target, ClientConfig::default())?;
 

@@ -8,7 +8,7 @@
 //! A response does not say what it answers. One whose correlation id lies in a range of this crate's clients is read by that;
 //! for others give the stream of requests too: `dissect responses captured.bin requests.bin`.
 
-use std::{collections::BTreeMap, env, error::Error, fs};
+use std::{collections::BTreeMap, env, error::Error, fs, process::ExitCode};
 
 use bytes::Bytes;
 use kafka08_proto::{
@@ -17,7 +17,17 @@ use kafka08_proto::{
     ids::{Api, CorrelationId},
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dissect: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["requests", file] => {

@@ -2,7 +2,7 @@
 //!
 //! Without arguments it starts a broker of its own. With `--broker HOST:PORT` it asks a real one.
 
-use std::{env, error::Error, time::Duration};
+use std::{env, error::Error, process::ExitCode, time::Duration};
 
 use kafka08_broker::{BrokerConfig, Server};
 use kafka08_proto::{
@@ -19,7 +19,17 @@ const TOPICS: [&str; 2] = ["page-views", "sign-ups"];
 const PARTITIONS: [i32; 2] = [0, 1];
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart_tokio: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let (_server, target) = broker()?;
     let client = Client::connect(&target, ClientConfig::default()).await?;
 
