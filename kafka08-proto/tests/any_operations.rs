@@ -1,5 +1,7 @@
 //! Whatever a caller and a peer do, in whatever order: no panic, and every request ends exactly once.
 
+mod common;
+
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
@@ -7,17 +9,13 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
+use common::start as origin;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection,
     connection::{Cancelled, CloseReason, Prepared, Reply, SendError},
     ids::{Api, ApiKey, CorrelationId},
 };
 use proptest::prelude::*;
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-fn origin() -> Instant {
-    Instant::now()
-}
 
 #[derive(Clone, Debug)]
 enum Operation {

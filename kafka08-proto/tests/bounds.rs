@@ -1,8 +1,11 @@
 //! What is refused: absurd frames and counts from a peer, and requests that would lose data or hang.
 
+mod common;
+
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
+use common::start as origin;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
@@ -23,11 +26,6 @@ use kafka08_proto::{
     profile::Profile,
     wire::DecodeProblem,
 };
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-fn origin() -> Instant {
-    Instant::now()
-}
 
 /// How a connection ends that receives these bytes.
 fn end_of(bytes: &[u8]) -> CloseReason {

@@ -1,5 +1,7 @@
 //! Compressed sets: the vectors of the Java producer, hostile claims, and round trips through every codec.
 
+mod common;
+
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -16,9 +18,7 @@ const ALL: [Codec; 3] = [Codec::Gzip, Codec::Snappy, Codec::Lz4];
 const MEBIBYTE: usize = 1 << 20;
 
 fn hex(text: &str) -> Bytes {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex digits");
-    digits.chunks(2).map(byte).collect()
+    common::hex(text).into()
 }
 
 type Owned = (i64, Part, Part);

@@ -1,7 +1,10 @@
 //! Every field of every message set to a dictionary of evil values, and each outcome compared with that of a second reader:
 //! a few lines that know only a table of layouts.
 
+mod common;
+
 use bytes::Bytes;
+use common::hex;
 use kafka08_proto::{
     api::{AnyError, AnyRequest, AnyResponse},
     ids::{Api, ApiKey, ApiVersion},
@@ -173,13 +176,6 @@ const LAYOUTS: [Layout; 15] = [
         responses: &["ffff"],
     },
 ];
-
-fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
-    let (pairs, odd) = digits.as_chunks::<2>();
-    assert!(odd.is_empty());
-    pairs.iter().map(|[high, low]| u8::try_from(high << 4 | low).expect("two digits are a byte")).collect()
-}
 
 /// Why the second reader refuses a body.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,11 +1,14 @@
 //! The probe, against brokers that know as much as each release does.
 
+mod common;
+
 use std::{
     io,
     time::{Duration, Instant},
 };
 
 use bytes::{Buf as _, Bytes};
+use common::start as origin;
 use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
     api::{HeartbeatResponse, MetadataResponse, OffsetFetchResponse},
@@ -14,11 +17,6 @@ use kafka08_proto::{
     probe::{Probe, ProbeStep, Release, Undetermined},
     profile::Profile,
 };
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-fn origin() -> Instant {
-    Instant::now()
-}
 
 /// How a broker treats what it is asked.
 #[derive(Clone, Copy)]

@@ -25,9 +25,12 @@
 //! | offset-neg | here, as far as the codec goes; the consumer that must not seek to 0 is not built yet |
 //! | dur-30d | `ids::numbers` (what the wire holds); a client's own timeout may be of any length |
 
+mod common;
+
 use std::{ops::ControlFlow, time::Instant};
 
 use bytes::{Buf as _, Bytes};
+use common::start as origin;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
@@ -39,11 +42,6 @@ use kafka08_proto::{
     ids::{Acks, Millis, NodeId, Offset, PartitionId, Text},
     message::{Budget, Codec, Deflater, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
 };
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-fn origin() -> Instant {
-    Instant::now()
-}
 
 #[test]
 fn two_gzip_both_wrappers_of_a_set_are_delivered() {

@@ -1,20 +1,16 @@
 //! Thirty streams of responses, each cut in two and in three everywhere, into a fresh connection and one with requests in
 //! flight: the same events, whatever the cuts.
 
-use std::time::Instant;
+mod common;
 
 use bytes::{Buf as _, Bytes};
+use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect,
     api::AnyResponse,
     connection::{Prepared, Reply},
     ids::{Api, ApiKey},
 };
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-fn origin() -> Instant {
-    Instant::now()
-}
 
 /// A response's body for each API, by its key.
 const BODIES: [&str; 13] = [
@@ -33,12 +29,6 @@ const BODIES: [&str; 13] = [
     "ffff ffffffff 0000 00000000",
     "ffff",
 ];
-
-fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
-    let (pairs, _) = digits.as_chunks::<2>();
-    pairs.iter().map(|[high, low]| u8::try_from(high << 4 | low).expect("two digits are a byte")).collect()
-}
 
 /// The requests in flight, by their keys, and what the peer sends.
 struct Transcript {

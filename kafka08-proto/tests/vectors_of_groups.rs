@@ -1,18 +1,13 @@
 //! The vectors of the APIs around groups and controllers. Expected bytes are hex with a comment per field, from the
 //! official serializers and from live brokers of 0.8.2.
 
+mod common;
+
 use bytes::Bytes;
 use kafka08_proto::{api::*, error_code::ErrorCode, ids::*, wire::Encoder};
 
-/// Bytes in hex: spaces mean nothing, and `#` begins a comment.
 fn hex(text: &str) -> Bytes {
-    let digits = text.lines().flat_map(|line| line.split('#').next().unwrap_or_default().chars());
-    let digits: Vec<u32> = digits.filter_map(|c| c.to_digit(16)).collect();
-    let byte = |pair: &[u32]| match pair {
-        [high, low] => u8::try_from(high << 4 | low).expect("two digits are a byte"),
-        _ => panic!("an odd number of digits"),
-    };
-    digits.chunks(2).map(byte).collect()
+    common::hex(text).into()
 }
 
 /// The number in four bytes of a frame.

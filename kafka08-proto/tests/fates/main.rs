@@ -1,5 +1,7 @@
 //! How requests end: by answers, deadlines, cancellation, and the end of the connection. All in virtual time.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod deadlines;
 mod disconnects;
 mod matching;

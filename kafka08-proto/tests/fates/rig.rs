@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
+
+pub(crate) use crate::common::start as origin;
 use kafka08_proto::{
     ClientConfig, ClientEvent, Connection as _, Fate, ServerConfig, ServerEvent,
     api::{FetchRequest, MetadataRequest, ProduceRequest, Request},
@@ -13,11 +15,6 @@ use kafka08_proto::{
 
 /// The timeout of the rig's client, unless a test says otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-
-#[expect(clippy::disallowed_methods, reason = "the origin of virtual time, which a test may take from anywhere")]
-pub(crate) fn origin() -> Instant {
-    Instant::now()
-}
 
 pub(crate) fn config() -> ClientConfig {
     ClientConfig::default().with_request_timeout(TIMEOUT)
