@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::time::Instant;
-
 use bytes::{Buf as _, Bytes};
 use common::start as origin;
 use kafka08_proto::{
