@@ -27,7 +27,7 @@
 
 mod common;
 
-use std::{ops::ControlFlow, time::Instant};
+use std::ops::ControlFlow;
 
 use bytes::{Buf as _, Bytes};
 use common::start as origin;

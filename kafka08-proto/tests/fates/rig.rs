@@ -1,6 +1,6 @@
 //! A client and a server in memory, and short names for what the tests do with them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 
