@@ -104,6 +104,23 @@ fn taking_the_last_live_request_back_ends_a_connection_whose_first_has_timed_out
 }
 
 #[test]
+fn a_late_answer_that_is_here_saves_the_connection_when_the_last_live_request_is_taken_back() {
+    let mut pair = pair();
+    let hasty = Prepared::new(&metadata()).expect("it fits").with_timeout(Duration::from_secs(1));
+    pair.client.send(pair.now, &hasty).expect("there is room");
+    let live = pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.advance(Duration::from_secs(1));
+    pair.ends();
+    pair.answer(calls[0].call);
+    assert_eq!(pair.client.cancel(live), Cancelled::Abandoned);
+    assert_eq!(pair.ends(), []);
+    pair.answer(calls[1].call);
+    assert_eq!(pair.ends(), []);
+    pair.works();
+}
+
+#[test]
 fn closing_fails_what_is_open_and_drops_what_is_staged() {
     let mut pair = pair();
     let written = pair.sent(&produce(Acks::LEADER, 0));

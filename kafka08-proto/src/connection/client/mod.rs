@@ -222,9 +222,12 @@ impl ClientConnection {
         Ok(Some(ResponseFrame { id: answered.id, api: answered.api, body: frame, fate_if_malformed }))
     }
 
-    /// Ends the connection if the request first in line has timed out and no live one is left.
+    /// Ends the connection if the request first in line has timed out, no live one is left, and no frame is here that could
+    /// be the late answer.
     fn end_if_hopeless(&mut self) {
-        if let Some(id) = self.ledger.hopeless() {
+        if !self.decoder.has_frame()
+            && let Some(id) = self.ledger.hopeless()
+        {
             self.end(CloseReason::NoAnswer(id));
         }
     }
@@ -302,7 +305,10 @@ impl Connection for ClientConnection {
         while self.events.is_empty() && !self.over {
             match self.decoder.next_frame() {
                 Ok(Some(frame)) => match self.handle_frame(frame) {
-                    Ok(Some(response)) => return Some(ClientEvent::Response(response)),
+                    Ok(Some(response)) => {
+                        self.end_if_hopeless();
+                        return Some(ClientEvent::Response(response));
+                    }
                     Ok(None) => {}
                     Err(error) => self.end(CloseReason::Match(error)),
                 },
