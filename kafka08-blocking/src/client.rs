@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     os::fd::AsFd,
     sync::Arc,
@@ -51,6 +51,8 @@ type Outcome = Result<ResponseFrame, CallError>;
 enum Patience {
     None,
     UntilReady,
+    /// But no longer than that.
+    UntilReadyOr(Instant),
 }
 
 impl Client<TcpStream> {
@@ -69,7 +71,9 @@ impl Client<TcpStream> {
 impl<S: Read + Write + AsFd> Client<S> {
     /// A client over a stream that is connected and **non-blocking** already: TLS, a proxy, a Unix socket.
     ///
-    /// A stream that blocks would block every method, beyond any timeout.
+    /// A stream that blocks would block every method, beyond any timeout. It is read until it would block before it is
+    /// waited for, and flushed until it has let everything go, because layers such as TLS have buffers of their own. Let
+    /// such a layer finish its handshake first: one that would block on a write, but waits to read, is asked without pause.
     #[must_use]
     pub fn new(stream: S, config: ClientConfig) -> Self {
         Self {
@@ -171,12 +175,14 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Waits until everything that was sent has been taken by the transport. Says nothing about the broker.
     ///
+    /// Reads meanwhile. Each request has its own time to leave; for what the stream keeps in a buffer of its own there is
+    /// [`ClientConfig::with_request_timeout`], and then the connection ends.
+    ///
     /// # Errors
-    /// The connection has ended, be it that everything was taken before; or a request that nobody waits for has failed since the last flush.
+    /// The connection has ended, be it that everything was taken before; or a request that nobody waits for has failed since
+    /// the last flush.
     pub fn flush(&mut self) -> Result<(), CallError> {
-        while self.connection.wants_write() {
-            self.turn(Patience::UntilReady);
-        }
+        self.drain();
         self.take_events();
         if let Some(error) = self.unclaimed.take() {
             return Err(error);
@@ -189,9 +195,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Requests that are in flight are given up. What comes back says why the connection ended, which may have been before,
     /// and which requests with acks = 0 nothing proves to have been applied.
     pub fn close(mut self) -> Closed {
-        while self.connection.wants_write() {
-            self.turn(Patience::UntilReady);
-        }
+        self.drain();
         self.connection.close();
         self.take_events();
         self.closed.expect("a connection that was closed has said so")
@@ -230,6 +234,22 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
+    /// Lets what is staged leave, also from the stream's own buffer, or the connection end.
+    fn drain(&mut self) {
+        while self.connection.wants_write() {
+            self.turn(Patience::UntilReady);
+        }
+        // What the stream keeps to itself has no deadline in the connection: it gets the time of one request.
+        let until = Instant::now().checked_add(self.config().request_timeout());
+        while !self.connection.is_over() && !self.driver.is_flushed(&self.connection) {
+            if until.is_some_and(|until| until <= Instant::now()) {
+                self.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
+                return self.take_events();
+            }
+            self.turn(until.map_or(Patience::UntilReady, Patience::UntilReadyOr));
+        }
+    }
+
     fn write_once(&mut self) {
         self.driver.write(&mut self.connection);
         self.take_events();
@@ -250,8 +270,8 @@ impl<S: Read + Write + AsFd> Client<S> {
         )
     }
 
-    /// Moves what moves without waiting; if nothing does, ends what is due or waits. Returns whether anything happened.
-    fn turn(&mut self, patience: Patience) -> bool {
+    /// Moves what moves without waiting; if nothing does, ends what is due or waits.
+    fn turn(&mut self, patience: Patience) {
         let mut moved = false;
         // To the point where nothing moves, so that an answer that is here beats its deadline.
         while self.driver.pump(&mut self.connection) {
@@ -260,14 +280,13 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
         self.take_events();
         if self.connection.is_over() {
-            return moved;
+            return;
         }
         let deadline = self.connection.poll_timeout();
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.connection.handle_timeout(now);
-            self.take_events();
-            return true;
+            return self.take_events();
         }
         if let Some(error) =
             self.driver.error().filter(|_| !self.driver.can_write() && self.connection.in_flight() == 0)
@@ -275,13 +294,14 @@ impl<S: Read + Write + AsFd> Client<S> {
             // Nothing can be written and no answer is due: there is nothing left to live for.
             let kind = error.kind();
             self.connection.handle_disconnect(Disconnect::Error(kind));
-            self.take_events();
-            return true;
+            return self.take_events();
         }
-        if patience == Patience::UntilReady && !moved {
-            self.driver.wait(&self.connection, deadline);
-        }
-        moved
+        let until = match patience {
+            Patience::UntilReady if !moved => deadline,
+            Patience::UntilReadyOr(until) if !moved => Some(deadline.map_or(until, |deadline| deadline.min(until))),
+            _ => return,
+        };
+        self.driver.wait(&self.connection, until);
     }
 
     fn take_events(&mut self) {

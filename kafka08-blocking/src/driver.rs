@@ -27,12 +27,14 @@ pub struct Driver<S> {
     /// The first failure of the stream, for its text. After one of writing, reading goes on: answers may be waiting.
     error: Option<Arc<io::Error>>,
     can_write: bool,
+    /// The stream has taken bytes, and has not said since that they left its own buffer.
+    needs_flush: bool,
 }
 
 impl<S: Read + Write + AsFd> Driver<S> {
     /// A driver of a stream that is connected and non-blocking already.
     pub fn new(stream: S) -> Self {
-        Self { stream, error: None, can_write: true }
+        Self { stream, error: None, can_write: true, needs_flush: false }
     }
 
     /// The stream, to be polled.
@@ -48,6 +50,16 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// Whether what is staged can still leave.
     pub fn can_write(&self) -> bool {
         self.can_write
+    }
+
+    /// Whether everything staged has left, also from the stream's own buffer, or never will.
+    pub fn is_flushed<C: Connection>(&self, connection: &C) -> bool {
+        !connection.wants_write() && !self.holds_back()
+    }
+
+    /// Whether the stream may keep bytes in a buffer of its own.
+    fn holds_back(&self) -> bool {
+        self.needs_flush && self.can_write
     }
 
     /// Moves what moves without waiting: writes, then reads for as long as the connection wants to. Take events afterwards,
@@ -73,6 +85,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
                 Ok(0) => self.fail_write(ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     queue.advance(n);
+                    self.needs_flush = true;
                     moved = true;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -81,12 +94,14 @@ impl<S: Read + Write + AsFd> Driver<S> {
             }
         }
         // A layer with a buffer of its own, such as TLS, is told to let it go; one that would block is told again.
-        if moved && !connection.wants_write() {
+        if self.holds_back() && !connection.wants_write() {
             match self.stream.flush() {
-                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                    self.fail_write(error)
+                Ok(()) => {
+                    self.needs_flush = false;
+                    moved = true;
                 }
-                _ => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => self.fail_write(error),
             }
         }
         moved
@@ -130,7 +145,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     pub fn wait<C: Connection>(&mut self, connection: &C, until: Option<Instant>) {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, connection.wants_read());
-        flags.set(PollFlags::OUT, connection.wants_write() && self.can_write);
+        flags.set(PollFlags::OUT, (connection.wants_write() && self.can_write) || self.holds_back());
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         // A wait that no Timespec can say is for ever.
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());

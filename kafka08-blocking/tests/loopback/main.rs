@@ -3,3 +3,4 @@
 mod peers;
 mod peers_that_misbehave;
 mod pipelining;
+mod streams;
