@@ -112,8 +112,11 @@ impl<S: Read + Write + AsFd> Client<S> {
         if prepared.reply() == Reply::None {
             return Err(CallError::NoResponseExpected);
         }
-        self.forget_dropped();
-        if self.claims.len() >= self.connection.config().max_in_flight() {
+        if !self.has_place() {
+            // Some claims may have been dropped.
+            self.turn(Patience::None);
+        }
+        if !self.has_place() {
             return Err(SendError::Busy.into());
         }
         let id = self.stage(prepared)?;
@@ -222,16 +225,17 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Stages a request, after making room for it.
     fn stage(&mut self, prepared: &Prepared) -> Result<CorrelationId, CallError> {
         let now = Instant::now();
-        self.forget_dropped();
         loop {
             match self.connection.send(now, prepared) {
-                Err(SendError::Busy) => {
-                    self.turn(Patience::UntilReady);
-                    self.forget_dropped();
-                }
+                Err(SendError::Busy) => self.turn(Patience::UntilReady),
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// Whether one more answer may be claimed.
+    fn has_place(&self) -> bool {
+        self.claims.len() < self.connection.config().max_in_flight()
     }
 
     /// Lets what is staged leave, also from the stream's own buffer, or the connection end.
@@ -273,11 +277,13 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Moves what moves without waiting; if nothing does, ends what is due or waits.
     fn turn(&mut self, patience: Patience) {
         let mut moved = false;
-        // To the point where nothing moves, so that an answer that is here beats its deadline.
+        // To the point where nothing moves, so that an answer that is here beats its deadline, and a late one saves the
+        // connection before the last claim behind it is given up.
         while self.driver.pump(&mut self.connection) {
             moved = true;
             self.take_events();
         }
+        self.forget_dropped();
         self.take_events();
         if self.connection.is_over() {
             return;

@@ -1,6 +1,6 @@
 //! Many requests in flight, and nobody waits for the other.
 
-use std::time::Duration;
+use std::{io::Write as _, os::unix::net::UnixStream, sync::mpsc, time::Duration};
 
 use crate::peers::{NO_METADATA, answers_at_length, answers_everything, peer, read_request, respond, within};
 use kafka08_blocking::{CallError, Client};
@@ -71,7 +71,46 @@ fn answers_that_nobody_takes_keep_their_place_and_dropped_claims_give_it_back() 
         assert_ne!(third.id(), id);
         client.wait(third).expect("it is answered");
         client.wait(second).expect("it is answered");
+        assert_eq!(client.stats().responses, 3);
+    });
+}
+
+#[test]
+fn a_claim_that_was_dropped_is_forgotten_without_anything_being_sent() {
+    within(LIMIT, || {
+        let (go, wait) = mpsc::channel();
+        let address = peer(move |stream| {
+            wait.recv().expect("the test goes on");
+            answers_everything(stream);
+        });
+        let mut client = connect(&address);
+        let first = client.send(&MetadataRequest::all()).expect("there is room");
+        let second = client.send(&MetadataRequest::all()).expect("there is room");
+        drop(first);
+        let second = client.try_wait(second).expect_err("nothing was answered yet");
+        go.send(()).expect("the peer waits");
+        client.wait(second).expect("it is answered");
         assert_eq!(client.stats().swallowed, 1);
+    });
+}
+
+#[test]
+fn dropping_a_claim_does_not_outrun_a_late_answer_that_is_in_the_socket() {
+    within(LIMIT, || {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::new(socket, ClientConfig::default());
+        let hasty =
+            client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(50)).expect("there is room");
+        let patient = client.send(&MetadataRequest::all()).expect("there is room");
+        let ids = [hasty.id(), patient.id()];
+        client.wait(hasty).expect_err("it is late");
+        for id in ids {
+            peer.write_all(&[&[0, 0, 0, 12][..], &id.0.to_be_bytes(), NO_METADATA].concat()).expect("there is room");
+        }
+        drop(patient);
+        client.send(&MetadataRequest::all()).map(drop).expect("the late answer was here, and the connection is sound");
+        assert!(client.closed().is_none());
     });
 }
 
