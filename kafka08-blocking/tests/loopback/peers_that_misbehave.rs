@@ -1,11 +1,6 @@
 //! What the errors say when the peer is not a broker, or stops being one.
 
-use std::{
-    io::{self, ErrorKind, IoSlice, Read, Write},
-    os::fd::{AsFd, BorrowedFd},
-    os::unix::net::UnixStream,
-    time::Duration,
-};
+use std::{io::Write as _, time::Duration};
 
 use crate::peers::{NO_METADATA, closed_port, peer, read_request, respond, within};
 use kafka08_blocking::{CallError, Client};
@@ -157,90 +152,5 @@ fn what_is_staged_leaves_before_a_close() {
         let closed = client.close();
         assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [id]);
         assert_eq!(receiver.iter().collect::<Vec<_>>(), [id.0]);
-    });
-}
-
-/// A stream that fails as a script says: what each write does before the socket gets it.
-struct Scripted {
-    socket: UnixStream,
-    writes: Vec<Result<usize, ErrorKind>>,
-    reads: Vec<ErrorKind>,
-}
-
-impl Read for Scripted {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        match self.reads.pop() {
-            Some(kind) => Err(kind.into()),
-            None => self.socket.read(space),
-        }
-    }
-}
-
-impl Write for Scripted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.writes.pop() {
-            Some(Ok(most)) => self.socket.write(bytes.get(..most).unwrap_or(bytes)),
-            Some(Err(kind)) => Err(kind.into()),
-            None => self.socket.write(bytes),
-        }
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(slices.first().map_or(&[], |slice| slice))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsFd for Scripted {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-/// A client on a scripted stream, and the peer's end of it.
-fn scripted(writes: Vec<Result<usize, ErrorKind>>, reads: Vec<ErrorKind>) -> (Client<Scripted>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
-    (Client::new(Scripted { socket, writes, reads }, ClientConfig::default()), peer)
-}
-
-#[test]
-fn interrupted_blocked_and_short_writes_and_reads_change_nothing() {
-    within(LIMIT, || {
-        let writes = vec![Err(ErrorKind::Interrupted), Ok(3), Err(ErrorKind::WouldBlock), Ok(1), Ok(1)];
-        let reads = vec![ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::WouldBlock];
-        let (mut client, mut peer) = scripted(writes, reads);
-        let server = std::thread::spawn(move || {
-            let mut request = [0; 4 + 2 + 2 + 4 + 2 + 7 + 4];
-            peer.read_exact(&mut request).expect("the request comes whole");
-            let id = request.get(8..12).expect("it is long enough");
-            peer.write_all(&[&[0, 0, 0, 12][..], id, NO_METADATA].concat()).expect("the client is there");
-            peer
-        });
-        client.call(&MetadataRequest::all()).expect("it is answered");
-        drop(server.join().expect("the peer was content"));
-    });
-}
-
-#[test]
-fn answers_that_wait_behind_a_failed_write_still_come_out() {
-    within(LIMIT, || {
-        let (mut client, mut peer) = scripted(vec![], vec![]);
-        let first = client.send(&MetadataRequest::all()).expect("there is room");
-        let id = first.id().0;
-        peer.write_all(&[&[0, 0, 0, 12][..], &id.to_be_bytes(), NO_METADATA].concat()).expect("the client is there");
-        // The peer is gone: the next write fails, and its answer to the first is still in the socket.
-        drop(peer);
-        let second = client.send(&MetadataRequest::all()).expect("it is staged");
-        client.wait(first).expect("its answer was there");
-        let error = client.wait(second).expect_err("it was never written");
-        assert_eq!(error.fate(), Fate::NotApplied);
-        assert!(
-            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::BrokenPipe),
-            "{error:?}"
-        );
     });
 }
