@@ -85,28 +85,45 @@ fn a_peer_that_trickles_does_not_stretch_the_timeout() {
 
 #[test]
 fn a_closed_port_is_told_with_every_address_that_was_tried() {
-    let target = closed_port();
-    let error = Client::connect(&target, ClientConfig::default()).expect_err("nobody listens").to_string();
-    assert_says(&error, &[&format!("cannot connect to {target}"), "refused", "check that a broker listens there"]);
+    within(LIMIT, || {
+        let target = closed_port();
+        let error = Client::connect(&target, ClientConfig::default()).expect_err("nobody listens").to_string();
+        assert_says(&error, &[&format!("cannot connect to {target}"), "refused", "check that a broker listens there"]);
+    });
+}
+
+#[test]
+fn a_connect_timeout_is_told_with_the_time_that_was_given() {
+    within(LIMIT, || {
+        let address = closed_port();
+        let config = ClientConfig::default().with_connect_timeout(Duration::ZERO);
+        let error = Client::connect(&address, config).expect_err("there is no time").to_string();
+        assert_says(&error, &[&format!("no connection to {address} within 0ns"), "the host is down, or a firewall"]);
+    });
 }
 
 #[test]
 fn a_name_without_an_address_and_a_target_without_a_port_are_told() {
-    let error = Client::connect("nosuch.invalid:9092", ClientConfig::default()).expect_err("no such name").to_string();
-    assert_says(&error, &["nosuch.invalid", "check the name"]);
-    let error = Client::connect("broker", ClientConfig::default()).expect_err("no port").to_string();
-    assert_says(&error, &["\"broker\"", "host:port"]);
+    within(LIMIT, || {
+        let error =
+            Client::connect("nosuch.invalid:9092", ClientConfig::default()).expect_err("no such name").to_string();
+        assert_says(&error, &["nosuch.invalid", "check the name"]);
+        let error = Client::connect("broker", ClientConfig::default()).expect_err("no port").to_string();
+        assert_says(&error, &["\"broker\"", "host:port"]);
+    });
 }
 
 #[test]
 fn an_ipv6_literal_is_a_target() {
-    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
-        eprintln!("this machine has no IPv6 loopback");
-        return;
-    };
-    let target = listener.local_addr().expect("it is bound").to_string();
-    assert!(target.starts_with("[::1]:"));
-    Client::connect(&target, ClientConfig::default()).expect("somebody listens");
+    within(LIMIT, || {
+        let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+            eprintln!("this machine has no IPv6 loopback");
+            return;
+        };
+        let target = listener.local_addr().expect("it is bound").to_string();
+        assert!(target.starts_with("[::1]:"));
+        Client::connect(&target, ClientConfig::default()).expect("somebody listens");
+    });
 }
 
 #[test]

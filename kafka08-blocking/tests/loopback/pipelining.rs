@@ -76,6 +76,55 @@ fn answers_that_nobody_takes_keep_their_place_and_dropped_claims_give_it_back() 
 }
 
 #[test]
+fn answers_that_are_here_and_not_taken_refuse_another_request_instead_of_blocking_it() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let config = ClientConfig::default().with_max_in_flight(2);
+        let mut client = Client::connect(&address, config).expect("the peer listens");
+        let first = client.send(&MetadataRequest::all()).expect("there is room");
+        let second = client.send(&MetadataRequest::all()).expect("there is room");
+        while client.stats().responses < 2 {
+            let error = client.send(&MetadataRequest::all()).expect_err("two answers are claimed");
+            assert!(matches!(error, CallError::NotSent(SendError::Busy)), "{error:?}");
+        }
+        let error = client.send(&MetadataRequest::all()).expect_err("two answers are claimed").to_string();
+        assert!(error.contains("take answers, then try again"), "{error}");
+        client.send_and_forget(&MetadataRequest::all()).expect("its answer is not claimed");
+        client.wait(second).expect("it is answered");
+        client.call(&MetadataRequest::all()).expect("a place is free");
+        client.wait(first).expect("it is answered");
+    });
+}
+
+#[test]
+fn an_answer_of_32_mb_comes_whole() {
+    within(LIMIT, || {
+        let address = peer(|stream| answers_at_length(stream, 32 * MEGABYTE));
+        let mut client = connect(&address);
+        let response = client
+            .call(&FetchRequest::new(Millis(0), 1).with("t", 0, Offset(0), 32 << 20))
+            .expect("it is a fetch response");
+        assert_eq!(response.topics.iter().count(), 1);
+        assert_eq!(client.stats().responses, 1);
+    });
+}
+
+#[test]
+fn a_client_and_its_claims_may_move_to_another_thread() {
+    within(LIMIT, || {
+        let address = peer(answers_everything);
+        let mut client = connect(&address);
+        let kept = client.send(&MetadataRequest::all()).expect("there is room");
+        let dropped = client.send(&MetadataRequest::all()).expect("there is room");
+        std::thread::spawn(move || drop(dropped)).join().expect("it is dropped elsewhere");
+        std::thread::spawn(move || client.wait(kept).map(drop))
+            .join()
+            .expect("it is awaited elsewhere")
+            .expect("it is answered");
+    });
+}
+
+#[test]
 fn a_claim_that_was_dropped_is_forgotten_without_anything_being_sent() {
     within(LIMIT, || {
         let (go, wait) = mpsc::channel();

@@ -9,7 +9,12 @@ use std::{
 
 use crate::peers::{NO_METADATA, within};
 use kafka08_blocking::{CallError, Client};
-use kafka08_proto::{ClientConfig, Fate, api::MetadataRequest};
+use kafka08_proto::{
+    ClientConfig, Fate,
+    api::{MetadataRequest, ProduceRequest},
+    ids::{Acks, Millis},
+    message::MessageSet,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -55,7 +60,7 @@ impl AsFd for Buffering {
 fn buffering(blocked_flushes: usize) -> (Client<Buffering>, UnixStream) {
     let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
     socket.set_nonblocking(true).expect("a setting");
-    let config = ClientConfig::default().with_request_timeout(Duration::from_secs(5));
+    let config = ClientConfig::default().with_request_timeout(Duration::from_secs(2));
     (Client::new(Buffering { socket, kept: Vec::new(), blocked_flushes }, config), peer)
 }
 
@@ -181,5 +186,138 @@ fn answers_that_wait_behind_a_failed_write_still_come_out() {
             matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::BrokenPipe),
             "{error:?}"
         );
+    });
+}
+
+#[test]
+fn a_stream_that_takes_no_byte_has_failed() {
+    within(LIMIT, || {
+        let (mut client, peer) = scripted(vec![Ok(0)], vec![]);
+        let pending = client.send(&MetadataRequest::all()).expect("it is staged");
+        drop(peer);
+        let error = client.wait(pending).expect_err("it was never written");
+        assert_eq!(error.fate(), Fate::NotApplied);
+        assert!(
+            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::WriteZero),
+            "{error:?}"
+        );
+    });
+}
+
+#[test]
+fn a_failed_read_is_told_with_what_the_system_said() {
+    within(LIMIT, || {
+        let (mut client, _peer) = scripted(vec![], vec![ErrorKind::ConnectionReset]);
+        let error = client.call(&MetadataRequest::all()).expect_err("reading fails");
+        assert!(
+            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::ConnectionReset),
+            "{error:?}"
+        );
+        let text = error.to_string();
+        assert!(text.contains("the peer reset the connection instead of answering Metadata v0"), "{text}");
+    });
+}
+
+#[test]
+fn what_a_stream_never_lets_go_ends_the_connection_after_the_time_of_one_request() {
+    within(LIMIT, || {
+        let (mut client, _peer) = buffering(usize::MAX);
+        client.send_and_forget(&unanswered(1)).expect("it is sent");
+        let error = client.flush().expect_err("the stream does not let go");
+        assert!(matches!(&error, CallError::Closed(_)), "{error:?}");
+        assert!(error.to_string().contains("the connection failed (timed out)"), "{error}");
+        assert_eq!(client.closed().map(|closed| closed.unconfirmed.len()), Some(1));
+    });
+}
+
+#[test]
+fn a_peer_that_never_reads_does_not_hold_up_flush_or_close_beyond_the_timeout() {
+    within(LIMIT, || {
+        let config = ClientConfig::default().with_request_timeout(Duration::from_millis(200));
+        let large = unanswered(200);
+        let stalled = || {
+            let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
+            socket.set_nonblocking(true).expect("a setting");
+            (Client::new(socket, config.clone()), peer)
+        };
+        let (mut client, _peer) = stalled();
+        let id = client.send_and_forget(&large).expect("it is staged");
+        let error = client.flush().expect_err("the peer does not read");
+        assert!(matches!(&error, CallError::Failed { id: failed, .. } if *failed == id), "{error:?}");
+        assert_eq!(error.fate(), Fate::NotApplied);
+        let (mut client, _peer) = stalled();
+        client.send_and_forget(&large).expect("it is staged");
+        let text = client.close().to_string();
+        assert!(text.contains("the peer does not read"), "{text}");
+    });
+}
+
+/// A produce with acks = 0 to that many partitions. Each value is [`VALUE`] bytes of the partition's number.
+fn unanswered(partitions: u8) -> ProduceRequest {
+    (0..partitions).fold(ProduceRequest::new(Acks::NONE, Millis(0)), |request, partition| {
+        request.with("t", i32::from(partition), MessageSet::of_value(&[partition; VALUE]))
+    })
+}
+
+/// Large enough to be a chunk of its own, in bytes.
+const VALUE: usize = 3000;
+
+/// A stream that takes at most [`Stingy::MOST`] bytes at once, from as many slices as they come in.
+struct Stingy(UnixStream);
+
+impl Stingy {
+    /// More than two values, and a multiple of nothing.
+    const MOST: usize = 7919;
+}
+
+impl Read for Stingy {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.0.read(space)
+    }
+}
+
+impl Write for Stingy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes.get(..Self::MOST).unwrap_or(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&slices.iter().flat_map(|slice| slice.iter().copied()).take(Self::MOST).collect::<Vec<_>>())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stingy {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn two_hundred_chunks_leave_whole_and_in_order_in_short_vectored_writes() {
+    const PARTITIONS: u8 = 200;
+    within(LIMIT, || {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::new(Stingy(socket), ClientConfig::default());
+        let server = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).expect("the client closes in the end");
+            received
+        });
+        client.send_and_forget(&unanswered(PARTITIONS)).expect("it is sent");
+        client.flush().expect("the peer reads");
+        drop(client);
+        let received = server.join().expect("the peer was content");
+        let (len, mut rest) = received.split_first_chunk::<4>().expect("a frame has a length");
+        assert_eq!(usize::try_from(u32::from_be_bytes(*len)), Ok(rest.len()));
+        for partition in 0..PARTITIONS {
+            let at = rest.windows(VALUE).position(|window| window.iter().all(|byte| *byte == partition));
+            let at = at.unwrap_or_else(|| panic!("the value of partition {partition} is missing or out of order"));
+            rest = rest.get(at + VALUE..).expect("it was found before the end");
+        }
     });
 }
