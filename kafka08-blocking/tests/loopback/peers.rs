@@ -2,7 +2,7 @@
 //! share them.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::mpsc,
     thread,
@@ -36,7 +36,7 @@ pub(crate) fn closed_port() -> String {
 }
 
 /// The next request; `None` when the client has closed.
-pub(crate) fn read_request(stream: &mut TcpStream) -> Option<Request> {
+pub(crate) fn read_request(stream: &mut impl Read) -> Option<Request> {
     let mut len = [0; 4];
     stream.read_exact(&mut len).ok()?;
     let mut frame = vec![0; usize::try_from(u32::from_be_bytes(len)).expect("a length")];
@@ -46,7 +46,7 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> Option<Request> {
 }
 
 /// Answers a request.
-pub(crate) fn respond(stream: &mut TcpStream, id: i32, body: &[u8]) -> io::Result<()> {
+pub(crate) fn respond(stream: &mut impl Write, id: i32, body: &[u8]) -> io::Result<()> {
     let len = u32::try_from(body.len() + 4).expect("a small body").to_be_bytes();
     stream.write_all(&[&len[..], &id.to_be_bytes(), body].concat())
 }
@@ -64,7 +64,7 @@ pub(crate) fn answers_everything(mut stream: TcpStream) {
 }
 
 /// For each request, writes an answer of `size` bytes before it reads on.
-pub(crate) fn answers_at_length(mut stream: TcpStream, size: usize) {
+pub(crate) fn answers_at_length(mut stream: impl Read + Write, size: usize) {
     // A Fetch response: one topic "t", partition 0, no error, high watermark 0, and as many bytes of messages as fill it.
     let head = [0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let filler = size - head.len() - 4;

@@ -43,6 +43,24 @@ fn a_peer_that_writes_4_mb_for_each_2_mb_before_it_reads_on_cannot_stall_the_cli
 }
 
 #[test]
+fn the_client_reads_while_a_peer_that_does_not_read_keeps_it_from_writing() {
+    // Loopback TCP would not show it: its buffers hold a whole request, and nobody ever waits to write.
+    within(LIMIT, || {
+        let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        std::thread::spawn(|| answers_at_length(peer, 4 * MEGABYTE));
+        let mut client = Client::new(socket, ClientConfig::default());
+        let request = large_request();
+        let pending: Vec<_> = (0..8).map(|_| client.send(&request).expect("there is room")).collect();
+        for pending in pending {
+            // Not a timeout: it is an answer, though none that a produce could have.
+            assert!(matches!(client.wait(pending), Err(CallError::Malformed { .. }) | Ok(_)));
+        }
+        assert_eq!(client.stats().responses, 8);
+    });
+}
+
+#[test]
 fn sixty_four_requests_in_flight_are_awaited_in_reverse_order() {
     within(LIMIT, || {
         let address = peer(answers_everything);

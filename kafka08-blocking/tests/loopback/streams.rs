@@ -190,6 +190,26 @@ fn answers_that_wait_behind_a_failed_write_still_come_out() {
 }
 
 #[test]
+fn an_answer_that_comes_after_a_write_has_failed_is_waited_for() {
+    within(LIMIT, || {
+        let (mut client, mut peer) = scripted(vec![Err(ErrorKind::BrokenPipe), Ok(REQUEST)], vec![]);
+        let first = client.send(&MetadataRequest::all()).expect("it is written");
+        let second = client.send(&MetadataRequest::all()).expect("it is staged");
+        // The stream has nothing to read yet.
+        let first = client.try_wait(first).expect_err("the peer has not answered");
+        let server = std::thread::spawn(move || serve_one(&mut peer));
+        client.wait(first).expect("it was written, and is answered");
+        server.join().expect("the peer was content");
+        let error = client.wait(second).expect_err("it was never written");
+        assert_eq!(error.fate(), Fate::NotApplied);
+        assert!(
+            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::BrokenPipe),
+            "{error:?}"
+        );
+    });
+}
+
+#[test]
 fn a_stream_that_takes_no_byte_has_failed() {
     within(LIMIT, || {
         let (mut client, peer) = scripted(vec![Ok(0)], vec![]);
