@@ -3,9 +3,11 @@
 use std::{
     collections::BTreeMap,
     future::poll_fn,
+    io::ErrorKind,
     mem,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,7 +19,7 @@ use kafka08_proto::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     sync::{Semaphore, mpsc, oneshot, watch},
-    time::{Instant, timeout},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
 use crate::{
@@ -46,6 +48,8 @@ pub(crate) struct Task<S> {
     /// Failures of requests that nobody waits for, for the next flush.
     unclaimed: Option<CallError>,
     phase: Phase,
+    /// Runs while nothing but the stream's own buffer keeps the connection from closing.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 struct Waiting {
@@ -73,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             closes: Vec::new(),
             unclaimed: None,
             phase: Phase::Open,
+            linger: None,
         }
     }
 
@@ -107,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         happened |= self.driver.poll(cx, &mut self.connection).is_ready();
         happened |= self.give_up_if_mute();
+        happened |= self.poll_linger(cx).is_ready();
         if happened { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -160,6 +166,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             }
             _ => false,
         }
+    }
+
+    /// Ends a connection that is to close and whose stream does not let go of what it has taken: no request has a deadline
+    /// for that any more, so it gets the time of one.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_held_up = self.phase != Phase::Open
+            && !self.connection.is_over()
+            && self.connection.in_flight() == 0
+            && !self.driver.is_flushed(&self.connection);
+        if !is_held_up {
+            self.linger = None;
+            return Poll::Pending;
+        }
+        let limit = self.connection.config().request_timeout();
+        ready!(self.linger.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+        self.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
+        Poll::Ready(())
     }
 
     fn close_if_done(&mut self) {

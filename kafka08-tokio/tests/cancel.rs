@@ -3,12 +3,13 @@
 
 use std::{
     future::Future,
-    pin::pin,
+    io,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -22,7 +23,7 @@ use kafka08_proto::{
 };
 use kafka08_tokio::{CallError, Client};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
     task::{JoinHandle, yield_now},
 };
 
@@ -158,4 +159,40 @@ async fn a_task_that_is_aborted_ends_what_waits_for_it() {
     client.call(&MetadataRequest::all()).await.expect_err("its task is gone");
     assert_eq!(client.wait_closed().await, None);
     assert_eq!(client.close().await, None);
+}
+
+/// A stream that takes what is written and never lets it go.
+struct Hoarder(DuplexStream);
+
+impl AsyncRead for Hoarder {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, space)
+    }
+}
+
+impl AsyncWrite for Hoarder {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_never_lets_go_cannot_keep_a_connection_from_closing() {
+    let (near, _far) = duplex(16);
+    let limit = Duration::from_secs(10);
+    let client = Client::new(Hoarder(near), ClientConfig::default().with_request_timeout(limit));
+    client.send_and_forget(&produce()).await.expect("it is staged");
+    let started = tokio::time::Instant::now();
+    let closed = client.close().await.expect("it ends");
+    assert_eq!(started.elapsed(), limit);
+    assert_eq!(closed.unconfirmed.len(), 1);
+    assert!(closed.to_string().contains("timed out"), "{closed}");
 }
