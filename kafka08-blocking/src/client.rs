@@ -58,7 +58,8 @@ enum Patience {
 impl Client<TcpStream> {
     /// Connects to a broker, given as `host:port`, `1.2.3.4:port` or `[::1]:port`.
     ///
-    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]. `TCP_NODELAY` is set.
+    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]; looking the name up takes the time
+    /// that the system gives it. `TCP_NODELAY` is set.
     ///
     /// # Errors
     /// The target is no host and port, the name has no address, or no address answers; the error says what was tried.
