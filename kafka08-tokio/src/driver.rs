@@ -53,11 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// moves any more, so that an answer that is here beats it.
     pub(crate) fn poll<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
         let written = self.write(cx, connection);
-        let mut has_read = false;
-        while connection.wants_read() && self.read(cx, connection) {
-            has_read = true;
-        }
-        if written || has_read {
+        if self.read_what_is_here(cx, connection) || written {
             return Poll::Ready(());
         }
         let Some(deadline) = connection.poll_timeout() else { return Poll::Pending };
@@ -69,6 +65,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.sleeps_until = None;
         connection.handle_timeout(tokio::time::Instant::now().into_std());
         Poll::Ready(())
+    }
+
+    /// Reads for as long as the connection wants to and the stream has something. Returns whether it had.
+    pub(crate) fn read_what_is_here<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> bool {
+        let mut has_read = false;
+        while connection.wants_read() && self.read(cx, connection) {
+            has_read = true;
+        }
+        has_read
     }
 
     fn write<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> bool {

@@ -96,6 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Ready when something has happened.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // First what has come: a late answer saves the connection before the last claim behind it is given up.
+        if self.driver.read_what_is_here(cx, &mut self.connection) {
+            return Poll::Ready(());
+        }
         let mut happened = false;
         while let Poll::Ready(Some(number)) = self.channels.cancels.poll_recv(cx) {
             self.cancel(number);

@@ -18,7 +18,7 @@ use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
     api::{MetadataRequest, MetadataResponse, ProduceRequest},
     connection::CloseReason,
-    ids::{Acks, ApiKey, Millis},
+    ids::{Acks, ApiKey, CorrelationId, Millis},
     message::MessageSet,
 };
 use kafka08_tokio::{CallError, Client};
@@ -159,6 +159,31 @@ async fn a_task_that_is_aborted_ends_what_waits_for_it() {
     client.call(&MetadataRequest::all()).await.expect_err("its task is gone");
     assert_eq!(client.wait_closed().await, None);
     assert_eq!(client.close().await, None);
+}
+
+/// An empty answer to a request.
+fn answer(id: CorrelationId) -> Vec<u8> {
+    [&[0, 0, 0, 12][..], &id.0.to_be_bytes(), &[0; 8]].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_in_the_stream_saves_the_connection_when_the_last_claim_is_dropped() {
+    let (near, mut far) = duplex(4096);
+    let client = Client::new(near, ClientConfig::default());
+    let hasty =
+        client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(50)).await.expect("there is room");
+    let patient = client.send(&MetadataRequest::all()).await.expect("there is room");
+    let late = hasty.id();
+    hasty.await.expect_err("it is late");
+    // Nothing runs in between: the answer and the drop reach the client's task at once.
+    let next = patient.id();
+    far.write_all(&answer(late)).await.expect("there is room in the pipe");
+    drop(patient);
+    yield_now().await;
+    far.write_all(&answer(next)).await.expect("there is room in the pipe");
+    let again = client.send(&MetadataRequest::all()).await.expect("the connection lives");
+    far.write_all(&answer(again.id())).await.expect("there is room in the pipe");
+    again.await.expect("it is answered");
 }
 
 /// A stream that takes what is written and never lets it go.

@@ -11,6 +11,8 @@ use kafka08_proto::{
 };
 use kafka08_tokio::{CallError, Client};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
 use crate::peers::{NO_METADATA, answers_at_length, answers_everything, peer, read_request, respond, within};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -45,6 +47,37 @@ fn a_peer_that_writes_4_mb_for_each_2_mb_before_it_reads_on_cannot_stall_the_cli
             // It is an answer to the request, though none that a produce could have: what counts is that it came.
             assert!(matches!(pending.await, Err(CallError::Malformed { .. }) | Ok(_)));
         }
+    });
+}
+
+/// The system's buffers are large enough to hide a client that does not read while it writes; these are not.
+#[test]
+fn through_a_small_pipe_it_reads_while_it_writes() {
+    run(async {
+        let (near, mut far) = duplex(64 << 10);
+        let server = tokio::spawn(async move {
+            for _ in 0..8 {
+                let len = far.read_u32().await.expect("a length");
+                let mut frame = vec![0; usize::try_from(len).expect("a length")];
+                far.read_exact(&mut frame).await.expect("a request");
+                let id = frame.get(4..8).expect("an id").to_vec();
+                let len = u32::try_from(4 * MEGABYTE + 4).expect("a length").to_be_bytes();
+                far.write_all(&[&len[..], &id, &vec![0; 4 * MEGABYTE]].concat()).await.expect("the client is there");
+            }
+        });
+        let client = Client::new(near, ClientConfig::default());
+        let value = vec![7; MEGABYTE - 1000];
+        let request = ProduceRequest::new(Acks::LEADER, Millis(1000));
+        let request =
+            (0..2).fold(request, |request, partition| request.with("t", partition, MessageSet::of_value(&value)));
+        let mut pending = Vec::new();
+        for _ in 0..8 {
+            pending.push(client.send(&request).await.expect("there is room"));
+        }
+        for pending in pending {
+            assert!(pending.await.expect("it is answered").topics.is_empty());
+        }
+        server.await.expect("the peer was content");
     });
 }
 
