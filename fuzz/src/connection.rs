@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect, Fate,
     connection::{Cancelled, Prepared, Reply, RequestError},
-    ids::{Api, ApiKey, CorrelationId},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId},
 };
 
 use crate::input::Input;
@@ -68,8 +68,10 @@ impl Model {
 pub fn connection(data: &[u8]) {
     let mut input = Input(data);
     let mut now = Instant::now();
-    let mut connection =
-        ClientConnection::new(ClientConfig::default().with_max_in_flight(6).with_first_sequence((1 << 27) - 2));
+    let mut connection = ClientConnection::new(
+        ClientConfig::default().with_max_in_flight(6).with_first_sequence((1 << 27) - 2),
+        ConnectionId(0),
+    );
     let mut model = Model::default();
     while !input.is_empty() {
         let operation = input.byte();
@@ -156,7 +158,7 @@ fn poll(connection: &mut ClientConnection, model: &mut Model, now: Instant) {
                 let request = model.end(frame.id);
                 assert!(request.is_answered && request.is_written());
             }
-            ClientEvent::Written(id) => {
+            ClientEvent::Written { id, .. } => {
                 let request = model.end(id);
                 assert!(!request.is_answered && request.is_written());
             }

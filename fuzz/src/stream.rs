@@ -8,7 +8,7 @@ use kafka08_proto::{
     api::AnyResponse,
     connection::{Prepared, Reply},
     frame::FrameDecoder,
-    ids::{Api, ApiKey},
+    ids::{Api, ApiKey, ConnectionId},
     limits::Limits,
 };
 
@@ -65,7 +65,7 @@ pub fn chunking(data: &[u8]) {
     assert_eq!(client(&bytes), whole);
     let server = |pieces: &[&[u8]]| {
         let config = ServerConfig::default().with_max_frame(MAX_FRAME).with_max_open_calls(usize::MAX);
-        gather(ServerConnection::new(config), pieces, |event| format!("{event:?}"))
+        gather(ServerConnection::new(config, ConnectionId(0)), pieces, |event| format!("{event:?}"))
     };
     let whole = server(&[stream]);
     assert_eq!(server(&pieces), whole);
@@ -75,7 +75,7 @@ pub fn chunking(data: &[u8]) {
 /// The events of a client that has asked one question of each API.
 fn client(pieces: &[&[u8]]) -> Vec<String> {
     let config = ClientConfig::default().with_limits(Limits::default().with_max_frame(MAX_FRAME));
-    let mut connection = ClientConnection::new(config);
+    let mut connection = ClientConnection::new(config, ConnectionId(0));
     for key in 0..=12 {
         let request = Prepared::raw(Api::v0(ApiKey(key)), Bytes::new(), Reply::Expected);
         connection.send(Instant::now(), &request).expect("there is room");

@@ -15,7 +15,7 @@ use kafka08_proto::{
         OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1,
     },
     error_code::ErrorCode,
-    ids::{Generation, Millis, NodeId, Offset, PartitionId, Text},
+    ids::{ConnectionId, Generation, Millis, NodeId, Offset, PartitionId, Text},
     probe::{Probe, ProbeStep, Release as Found},
     profile::Profile,
 };
@@ -113,7 +113,7 @@ fn an_answer_with_correlation_id_zero_is_taken_for_the_consumer_metadata_it_answ
     let stream = TcpStream::connect(_cluster.broker()).expect("the broker listens");
     stream.set_nonblocking(true).expect("a setting");
     let mut driver = Driver::new(stream);
-    let mut connection = kafka08_proto::ClientConnection::new(ClientConfig::default());
+    let mut connection = kafka08_proto::ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let prepared = kafka08_proto::connection::Prepared::new(&ConsumerMetadataRequest { group: None }).expect("it fits");
     let id = connection.send(Instant::now(), &prepared).expect("there is room");
     let answered = loop {

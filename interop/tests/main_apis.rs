@@ -16,7 +16,7 @@ use kafka08_proto::{
     },
     connection::{CloseReason, Closed, Prepared, Reply},
     error_code::ErrorCode,
-    ids::{Acks, Api, ApiKey, Millis, Offset, OffsetTime, PartitionId},
+    ids::{Acks, Api, ApiKey, ConnectionId, Millis, Offset, OffsetTime, PartitionId},
     message::{Entry, Message, MessageSet, Tail},
 };
 
@@ -287,7 +287,7 @@ fn an_unknown_key_closes_the_connection(cluster: &Cluster) {
     let stream = TcpStream::connect(cluster.broker()).expect("the broker listens");
     stream.set_nonblocking(true).expect("a setting");
     let mut driver = Driver::new(stream);
-    let mut connection = ClientConnection::new(ClientConfig::default().with_request_timeout(LIMIT));
+    let mut connection = ClientConnection::new(ClientConfig::default().with_request_timeout(LIMIT), ConnectionId(0));
     let unknown = Prepared::raw(Api::v0(ApiKey(18)), bytes::Bytes::new(), Reply::Expected);
     connection.send(Instant::now(), &unknown).expect("it is staged");
     let mut reason = None;

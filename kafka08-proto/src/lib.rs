@@ -15,15 +15,17 @@
 //!
 //! `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands.
 //!
-//! 1. Make a [`ClientConnection`] for each socket.
+//! 1. Make a [`ClientConnection`] for each socket, with an id that tells it apart from the others.
 //! 2. Give it requests. Each is checked, encoded and staged, and its id is there at once.
 //! 3. Take events until there are none. Frames are cut here, so do it after each step that follows.
 //! 4. When [`is_over`](Connection::is_over) says so, drop the socket.
-//! 5. Write what [`buffers`](Connection::buffers) holds, and advance by what the transport took.
+//! 5. Write what [`buffers`](Connection::buffers) holds, and advance by what the transport took. A write that fails is told
+//!    by [`handle_write_failed`](Connection::handle_write_failed); answers may still be read.
 //! 6. Wait, until the socket is ready or [`poll_timeout`](Connection::poll_timeout) has come.
 //! 7. Read into [`buffers`](Connection::buffers), if [`wants_read`](Connection::wants_read), and say how much it was. If the
 //!    transport has ended, say how.
-//! 8. Tell the time.
+//! 8. Tell the time. It comes after reading, because an answer that is here beats its deadline, and before the next write,
+//!    because what has expired is not sent.
 //!
 //! This is it over a blocking socket, the simplest transport there is, with one request. A driver of a non-blocking socket
 //! has the same steps, and reads while it writes: `kafka08-blocking` and `kafka08-tokio` are such drivers.
@@ -31,10 +33,12 @@
 //! ```no_run
 //! use std::{io::{ErrorKind, Read, Write}, net::TcpStream, time::{Duration, Instant}};
 //! use bytes::Buf;
-//! use kafka08_proto::{ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, api::MetadataRequest};
+//! use kafka08_proto::{
+//!     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, api::MetadataRequest, ids::ConnectionId,
+//! };
 //!
 //! let mut socket = TcpStream::connect("localhost:9092")?;
-//! let mut connection = ClientConnection::new(ClientConfig::default());                              // 1
+//! let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(1));             // 1
 //! let ticket = connection.request(Instant::now(), &MetadataRequest::of(["access-log"]))?;           // 2
 //! loop {
 //!     while let Some(event) = connection.poll_event(Instant::now()) {                               // 3
@@ -43,27 +47,37 @@
 //!                 println!("{:?}", ticket.redeem(frame)?);
 //!                 connection.close();
 //!             }
-//!             ClientEvent::Written(id) => println!("{id:?} is written, and will not be answered"),
-//!             ClientEvent::Failed { id, error, fate } => eprintln!("{id:?}: {error} ({fate})"),
+//!             ClientEvent::Written { id, .. } => println!("{id:?} is written, and will not be answered"),
+//!             ClientEvent::Failed { id, error, progress, fate, .. } => {
+//!                 eprintln!("{id:?}: {error}; {progress} ({fate})");
+//!             }
 //!             ClientEvent::Closed(closed) => eprintln!("{closed}"),
 //!         }
 //!     }
 //!     if connection.is_over() {                                                                     // 4
 //!         break;
 //!     }
-//!     let deadline = connection.poll_timeout();
-//!     let (space, queue) = connection.buffers();
-//!     while queue.has_remaining() {                                                                 // 5
-//!         let n = socket.write(queue.chunk())?;
-//!         queue.advance(n);
+//!     while connection.wants_write() {                                                              // 5
+//!         let (_, queue) = connection.buffers();
+//!         match socket.write(queue.chunk()) {
+//!             Ok(n) if n > 0 => queue.advance(n),
+//!             Ok(_) => connection.handle_write_failed(ErrorKind::WriteZero),
+//!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+//!             Err(error) => connection.handle_write_failed(error.kind()),
+//!         }
 //!     }
-//!     let wait = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+//!     let wait = connection.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()));
 //!     socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;                // 6
-//!     match socket.read(space) {                                                                    // 7
-//!         Ok(0) => connection.handle_disconnect(Disconnect::Eof),
-//!         Ok(n) => connection.received(n),
-//!         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-//!         Err(error) => connection.handle_disconnect(Disconnect::Error(error.kind())),
+//!     if connection.wants_read() {                                                                  // 7
+//!         let (space, _) = connection.buffers();
+//!         match socket.read(space) {
+//!             Ok(0) => connection.handle_disconnect(Disconnect::Eof),
+//!             Ok(n) => connection.received(n),
+//!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+//!             // The wait is over, and nothing has come.
+//!             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+//!             Err(error) => connection.handle_disconnect(Disconnect::Error(error.kind())),
+//!         }
 //!     }
 //!     connection.handle_timeout(Instant::now());                                                    // 8
 //! }

@@ -8,10 +8,10 @@
 use std::{fmt, io, time::Instant};
 
 use crate::{
-    api::{HeartbeatRequest, MetadataRequest, OffsetFetchRequestV0},
+    api::{Body as _, HeartbeatRequest, HeartbeatResponse, MetadataRequest, OffsetFetchRequestV0},
     connection::{ClientConfig, ClientConnection, ClientEvent, CloseReason, Connection as _, RequestError, Ticket},
     error_code::ErrorCode,
-    ids::{CorrelationId, Generation, Text},
+    ids::{ConnectionId, CorrelationId, Generation, Text},
     profile::Profile,
 };
 
@@ -121,7 +121,7 @@ impl Probe {
 
     /// A new transport is there: what is to be sent on it is staged.
     pub fn handle_connected(&mut self, now: Instant) {
-        let mut connection = ClientConnection::new(self.config.clone());
+        let mut connection = ClientConnection::new(self.config.clone(), ConnectionId(0));
         let group = Text::from_static("kafka08-probe");
         let staged = connection.request(now, &MetadataRequest::all()).and_then(|metadata| {
             let question = match self.question {
@@ -167,7 +167,7 @@ impl Asking {
                 ClientEvent::Response(frame) => {
                     return Some(Outcome::Done(match question {
                         Question::OffsetFetch => Release::Known(Profile::V0_8_1),
-                        Question::Heartbeat => match Ticket::<HeartbeatRequest>::of(self.question).redeem(frame) {
+                        Question::Heartbeat => match HeartbeatResponse::decode(&frame.body) {
                             Ok(answer) if answer.error == ErrorCode::UNKNOWN => Release::Known(Profile::V0_8_2),
                             Ok(_) => Release::Newer,
                             Err(_) => Release::Undetermined(Undetermined::Malformed),
@@ -185,7 +185,7 @@ impl Asking {
                 }
                 ClientEvent::Failed { error, .. } => return undetermined(Undetermined::NoAnswer(error)),
                 // Neither can come before one of the above: both requests are answered, and both end before the connection.
-                ClientEvent::Written(_) | ClientEvent::Closed(_) => {}
+                ClientEvent::Written { .. } | ClientEvent::Closed(_) => {}
             }
         }
         None

@@ -8,7 +8,7 @@ use kafka08_proto::{
         Body, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
         OffsetCommitRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse,
     },
-    ids::Offset,
+    ids::{ConnectionId, Offset},
     message::MessageSetBuilder,
 };
 
@@ -27,19 +27,19 @@ fn cost(mut connection: impl Connection, bytes: &[u8]) -> AllocationInfo {
 fn four_bytes_that_claim_anything_cost_no_more_than_64_kib() {
     let limit = u32::try_from(ClientConfig::default().limits().max_frame).expect("64 MiB").to_be_bytes();
     for claim in [[0x7f, 0xff, 0xff, 0xff], limit] {
-        let client = cost(ClientConnection::new(ClientConfig::default()), &claim);
+        let client = cost(ClientConnection::new(ClientConfig::default(), ConnectionId(0)), &claim);
         assert!(client.bytes_max <= 64 * KIB, "{claim:x?}: {client:?}");
-        let server = cost(ServerConnection::new(ServerConfig::default()), &claim);
+        let server = cost(ServerConnection::new(ServerConfig::default(), ConnectionId(0)), &claim);
         assert!(server.bytes_max <= 64 * KIB, "{claim:x?}: {server:?}");
     }
     // One that a server takes: exactly its limit.
     let claim = 104_857_600u32.to_be_bytes();
-    assert!(cost(ServerConnection::new(ServerConfig::default()), &claim).bytes_max <= 64 * KIB);
+    assert!(cost(ServerConnection::new(ServerConfig::default(), ConnectionId(0)), &claim).bytes_max <= 64 * KIB);
 }
 
 #[test]
 fn a_frame_that_is_coming_costs_twice_what_has_come_and_64_kib() {
-    let mut connection = ClientConnection::new(ClientConfig::default());
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let piece = vec![0; 10_000];
     let mut received = 4;
     connection.receive(&(8u32 << 20).to_be_bytes());
@@ -70,7 +70,7 @@ fn iterating_a_message_set_allocates_nothing() {
 
 #[test]
 fn an_idle_connection_costs_less_than_a_kibibyte() {
-    let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default())));
+    let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default(), ConnectionId(0))));
     assert!(idle.bytes_max <= KIB, "{idle:?}");
 }
 

@@ -13,7 +13,7 @@ use common::start as origin;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection,
     connection::{Cancelled, CloseReason, Prepared, Reply, SendError},
-    ids::{Api, ApiKey, CorrelationId},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId},
 };
 use proptest::prelude::*;
 
@@ -85,12 +85,11 @@ impl Book {
         let event = connection.poll_event(now);
         let something_waited = event.is_some() || connection.stats().swallowed > swallowed;
         // Only here it is found that nothing can be answered any more.
-        let is_given_up =
-            matches!(&event, Some(ClientEvent::Closed(closed)) if matches!(closed.reason, CloseReason::NoAnswer(_)));
+        let is_given_up = matches!(&event, Some(ClientEvent::Closed(closed)) if matches!(closed.reason, CloseReason::NoAnswer { .. }));
         assert!(wanted != (something_waited || self.closed) || wanted && is_given_up, "{wanted}: {event:?}");
         match event {
             Some(ClientEvent::Response(frame)) => self.end(frame.id, "response"),
-            Some(ClientEvent::Written(id)) => self.end(id, "written"),
+            Some(ClientEvent::Written { id, .. }) => self.end(id, "written"),
             Some(ClientEvent::Failed { id, .. }) => self.end(id, "failed"),
             Some(ClientEvent::Closed(_)) => {
                 assert!(!self.closed, "it ends twice");
@@ -108,8 +107,10 @@ fn response(id: CorrelationId) -> Vec<u8> {
 
 fn run(operations: Vec<Operation>) {
     let mut now = origin();
-    let mut connection =
-        ClientConnection::new(ClientConfig::default().with_max_in_flight(8).with_first_sequence((1 << 27) - 3));
+    let mut connection = ClientConnection::new(
+        ClientConfig::default().with_max_in_flight(8).with_first_sequence((1 << 27) - 3),
+        ConnectionId(0),
+    );
     let mut book = Book::default();
     for operation in operations {
         match operation {
@@ -124,7 +125,7 @@ fn run(operations: Vec<Operation>) {
                             book.due.push_back(id);
                         }
                     }
-                    Err(SendError::Busy | SendError::Closed) => assert!(!can_send),
+                    Err(SendError::Busy | SendError::Closed(_)) => assert!(!can_send),
                     Err(other) => panic!("{other}"),
                 }
             }
@@ -189,7 +190,7 @@ fn run(operations: Vec<Operation>) {
 /// What a connection tells when it gets bytes in these pieces.
 fn events_of(pieces: &[&[u8]], in_place: bool) -> Vec<String> {
     let now = origin();
-    let mut connection = ClientConnection::new(ClientConfig::default());
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     for _ in 0..3 {
         let request = Prepared::raw(Api::v0(ApiKey::METADATA), Bytes::new(), Reply::Expected);
         connection.send(now, &request).expect("there is room");
@@ -260,7 +261,7 @@ proptest! {
         prop_assert_eq!(&events_of(&stream.chunks(1).collect::<Vec<_>>(), in_place), &whole);
         let server = |pieces: &[&[u8]], in_place| {
             let config = ServerConfig::default().with_max_open_calls(100);
-            gather(ServerConnection::new(config), pieces, in_place, origin())
+            gather(ServerConnection::new(config, ConnectionId(0)), pieces, in_place, origin())
         };
         prop_assert_eq!(server(&pieces, in_place), server(&[&stream], false));
     }

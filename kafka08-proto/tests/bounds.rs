@@ -16,8 +16,8 @@ use kafka08_proto::{
     error_code::ErrorCode,
     frame::{FrameError, LooksLike},
     ids::{
-        Acks, Api, ApiKey, ApiVersion, CorrelationId, Generation, Millis, Offset, OffsetTime, PartitionId, ReplicaId,
-        Text, TopicPartition,
+        Acks, Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, Generation, Millis, Offset, OffsetTime,
+        PartitionId, ReplicaId, Text, TopicPartition,
     },
     limits::Limits,
     message::{MessageSet, Origin},
@@ -27,7 +27,7 @@ use kafka08_proto::{
 
 /// How a connection ends that receives these bytes.
 fn end_of(bytes: &[u8]) -> CloseReason {
-    let mut connection = ClientConnection::new(ClientConfig::default());
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     connection.receive(bytes);
     match connection.poll_event(origin()) {
         Some(ClientEvent::Closed(closed)) => closed.reason,
@@ -56,7 +56,7 @@ fn a_length_that_no_frame_has_ends_the_connection() {
 
 #[test]
 fn a_frame_of_exactly_the_limit_is_waited_for() {
-    let mut connection = ClientConnection::new(ClientConfig::default());
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     connection.receive(&[0x04, 0, 0, 0]);
     assert!(connection.poll_event(origin()).is_none());
     assert!(connection.wants_read());
@@ -92,7 +92,7 @@ fn refused<R: Request>(request: &R) -> RequestProblem {
 
 /// The problem for which a request is refused, after making sure that nothing was sent.
 fn refused_by<R: Request>(config: ClientConfig, request: &R) -> RequestProblem {
-    let mut connection = ClientConnection::new(config);
+    let mut connection = ClientConnection::new(config, ConnectionId(0));
     let problem = match connection.request(origin(), request) {
         Err(SendError::Prepare(PrepareError::Problem(problem))) => problem,
         other => panic!("a refusal was expected: {other:?}"),
@@ -102,7 +102,7 @@ fn refused_by<R: Request>(config: ClientConfig, request: &R) -> RequestProblem {
 }
 
 fn accepted<R: Request>(config: ClientConfig, request: &R) {
-    ClientConnection::new(config).request(origin(), request).expect("it is sound");
+    ClientConnection::new(config, ConnectionId(0)).request(origin(), request).expect("it is sound");
 }
 
 fn produce() -> ProduceRequest {
@@ -193,7 +193,7 @@ fn a_fetch_whose_answer_could_exceed_the_frame_limit_is_refused() {
     let fetch = |b| FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 60).with("t", 1, Offset(0), b);
     assert_eq!(refused_by(config(), &fetch(41)), RequestProblem::FetchTooLarge { total: max as u64 + 1, max });
 
-    let mut connection = ClientConnection::new(config());
+    let mut connection = ClientConnection::new(config(), ConnectionId(0));
     let ticket = connection.request(origin(), &fetch(40)).expect("it fits");
     let (_, queue) = connection.buffers();
     queue.advance(queue.remaining());

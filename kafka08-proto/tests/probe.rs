@@ -13,7 +13,7 @@ use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
     api::{HeartbeatResponse, MetadataResponse, OffsetFetchResponse},
     error_code::ErrorCode,
-    ids::ApiKey,
+    ids::{ApiKey, ConnectionId},
     probe::{Probe, ProbeStep, Release, Undetermined},
     profile::Profile,
 };
@@ -35,13 +35,13 @@ const R2: Peer = Peer { last_key: 12, heartbeat: ErrorCode::UNKNOWN, closes_at_o
 fn ask(peer: Peer) -> (Release, usize) {
     let mut now = origin();
     let mut probe = Probe::new(ClientConfig::default().with_request_timeout(Duration::from_secs(1)));
-    let mut server = ServerConnection::new(ServerConfig::default());
+    let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     let mut connections = 0;
     for _ in 0..100 {
         match probe.poll_step(now) {
             ProbeStep::Connect => {
                 connections += 1;
-                server = ServerConnection::new(ServerConfig::default());
+                server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
                 probe.handle_connected(now);
             }
             ProbeStep::Pump(client) => {
@@ -122,7 +122,7 @@ fn an_answer_that_is_no_metadata_leaves_it_undetermined() {
     probe.handle_connected(now);
     let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("there is something to ask") };
     let (_, queue) = client.buffers();
-    let mut server = ServerConnection::new(ServerConfig::default());
+    let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     server.receive(&queue.copy_to_bytes(queue.remaining()));
     let Some(ServerEvent::Request(request)) = server.poll_event(now) else { panic!("Metadata is asked for") };
     server.respond_raw(request.call, Bytes::from_static(&[1])).expect("the call is open");

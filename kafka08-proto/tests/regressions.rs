@@ -39,7 +39,7 @@ use kafka08_proto::{
     },
     connection::{CloseReason, MatchError},
     error_code::ErrorCode,
-    ids::{Acks, Millis, NodeId, Offset, PartitionId, Text},
+    ids::{Acks, ConnectionId, Millis, NodeId, Offset, PartitionId, Text},
     message::{Budget, Codec, Deflater, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
 };
 
@@ -62,7 +62,7 @@ fn two_gzip_both_wrappers_of_a_set_are_delivered() {
 
 #[test]
 fn acks0_reply_an_answer_to_it_ends_the_connection_also_when_another_is_due() {
-    let mut client = ClientConnection::new(ClientConfig::default());
+    let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let produce = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(b"v"));
     let silent = client.request(origin(), &produce).expect("there is room").id();
     let due = client.request(origin(), &MetadataRequest::all()).expect("there is room").id();

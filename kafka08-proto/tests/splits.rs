@@ -8,7 +8,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, Connection, Disconnect, ServerConfig, ServerConnection,
     api::{FetchRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest},
     connection::Prepared,
-    ids::{Acks, ApiKey, CorrelationId, Millis, Offset, OffsetTime},
+    ids::{Acks, ApiKey, ConnectionId, CorrelationId, Millis, Offset, OffsetTime},
     message::MessageSet,
 };
 
@@ -34,7 +34,7 @@ fn requests() -> Vec<Prepared> {
 
 /// A connection that has written them, and their ids.
 fn client(requests: &[Prepared]) -> (ClientConnection, Vec<CorrelationId>) {
-    let mut client = ClientConnection::new(ClientConfig::default());
+    let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let ids = requests.iter().map(|request| client.send(start(), request).expect("room")).collect();
     written(&mut client);
     (client, ids)
@@ -124,7 +124,7 @@ fn a_client_sees_the_same_events_however_the_responses_are_cut() {
     let transcript = responses(&ids);
     let expected = fed(client(&requests).0, Path::Copied, &[&transcript]).1;
     let (Some(Seen::Other(written)), responses) = (expected.first(), &expected[1..]) else { panic!("{expected:?}") };
-    assert!(written.starts_with("Written("), "{written}");
+    assert!(written.starts_with("Written {"), "{written}");
     let keys = responses.iter().map(|seen| match seen {
         Seen::Response(_, api, _) => api.key,
         other => panic!("{other:?}"),
@@ -143,7 +143,7 @@ fn a_client_sees_the_same_events_however_the_responses_are_cut() {
 #[test]
 fn a_server_sees_the_same_events_however_the_requests_are_cut() {
     let transcript = eight_requests();
-    let server = || ServerConnection::new(ServerConfig::default().with_max_open_calls(100));
+    let server = || ServerConnection::new(ServerConfig::default().with_max_open_calls(100), ConnectionId(0));
     let expected = fed(server(), Path::Copied, &[&transcript]).1;
     assert_eq!(expected.iter().filter(|seen| matches!(seen, Seen::Request(_))).count(), 8);
     for path in [Path::Copied, Path::InPlace] {

@@ -9,7 +9,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect,
     api::AnyResponse,
     connection::{Prepared, Reply},
-    ids::{Api, ApiKey},
+    ids::{Api, ApiKey, ConnectionId},
 };
 
 /// A response's body for each API, by its key.
@@ -62,7 +62,7 @@ impl Transcript {
     /// What the client tells when the stream comes in these pieces, and then ends.
     fn events(&self, pieces: &[&[u8]]) -> Vec<String> {
         let now = origin();
-        let mut client = ClientConnection::new(ClientConfig::default());
+        let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
         for key in &self.keys {
             let request = Prepared::raw(Api::v0(ApiKey(*key)), Bytes::new(), Reply::Expected);
             client.send(now, &request).expect("there is room");

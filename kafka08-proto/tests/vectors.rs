@@ -16,7 +16,7 @@ use kafka08_proto::{
         TopicItems, TopicMetadata, Topics,
     },
     error_code::ErrorCode,
-    ids::{Acks, CorrelationId, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Text},
+    ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Text},
     message::{Codec, Entry, MessageSet, MessageSetBuilder, Origin, Tail},
 };
 
@@ -37,7 +37,7 @@ fn check_request<R: Request + PartialEq + Debug>(text: &str, expected: &R) {
     assert_eq!(R::decode_strict(&body).as_ref(), Ok(expected));
     assert_eq!(expected.to_bytes(), Ok(body));
 
-    let mut connection = ClientConnection::new(ClientConfig::default().with_client_id(client_id));
+    let mut connection = ClientConnection::new(ClientConfig::default().with_client_id(client_id), ConnectionId(0));
     let ticket = connection.request(start(), expected).expect("a sound request");
     let bytes = written(&mut connection);
     let id_at = 4 + 2 + 2..4 + 2 + 2 + 4;
@@ -57,7 +57,7 @@ where
     assert_eq!(R::Response::decode_strict(&body).as_ref(), Ok(expected));
     assert_eq!(expected.to_bytes(), Ok(body.clone()));
 
-    let mut client = ClientConnection::new(ClientConfig::default());
+    let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let ticket = client.request(start(), request).expect("a sound request");
     written(&mut client);
     client.receive(&[&size, &ticket.id().0.to_be_bytes()[..], &body].concat());
@@ -66,7 +66,7 @@ where
         other => panic!("{other:?}"),
     }
 
-    let mut server = ServerConnection::new(ServerConfig::default());
+    let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     server.receive(&hex("0000000a 0003 0000 00000001 ffff")); // correlation id 1, null client id
     let Some(ServerEvent::Request(call)) = server.poll_event(start()) else { panic!("a request is due") };
     server.respond(call.call, expected).expect("it fits");

@@ -18,7 +18,7 @@ use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
     api::{MetadataRequest, MetadataResponse, ProduceRequest},
     connection::CloseReason,
-    ids::{Acks, ApiKey, CorrelationId, Millis},
+    ids::{Acks, ApiKey, ConnectionId, CorrelationId, Millis},
     message::MessageSet,
 };
 use kafka08_tokio::{CallError, Client};
@@ -30,7 +30,7 @@ use tokio::{
 /// Serves a client until it closes, and tells how the stream ended. Counts requests.
 fn serve(mut stream: DuplexStream, requests: Arc<AtomicUsize>) -> JoinHandle<CloseReason> {
     tokio::spawn(async move {
-        let mut server = ServerConnection::new(ServerConfig::default());
+        let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
         loop {
             while let Some(event) = server.poll_event(tokio::time::Instant::now().into_std()) {
                 match event {

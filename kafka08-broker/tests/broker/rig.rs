@@ -56,8 +56,8 @@ impl Rig {
 
     fn joined(&mut self, client: u64) -> &mut Joined {
         self.clients.entry(client).or_insert_with(|| Joined {
-            client: ClientConnection::new(ClientConfig::default()),
-            server: ServerConnection::new(ServerConfig::default()),
+            client: ClientConnection::new(ClientConfig::default(), ConnectionId(0)),
+            server: ServerConnection::new(ServerConfig::default(), ConnectionId(0)),
         })
     }
 

@@ -35,12 +35,6 @@ impl RequestHeader {
         Ok(())
     }
 
-    /// Bytes it takes on the wire.
-    pub(crate) fn len(&self) -> usize {
-        let client_id = self.client_id.as_ref().map_or(0, |id| id.len());
-        2 + 2 + 4 + if has_client_id(self.api.key) { 2 + client_id } else { 0 }
-    }
-
     /// Splits a request's frame, without its length, into header and body.
     ///
     /// # Errors

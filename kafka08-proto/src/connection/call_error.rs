@@ -2,12 +2,16 @@
 
 use std::{fmt, io, sync::Arc};
 
-use super::{Closed, Fate, RedeemError, RequestError, SendError};
-use crate::{ids::CorrelationId, wire::DecodeError};
+use super::{ClientEvent, Closed, Fate, HostPort, Progress, RedeemError, RequestError, SendError};
+use crate::{
+    ids::{Api, CorrelationId},
+    wire::DecodeError,
+};
 
 /// Why a call through a driver brought no response.
 ///
-/// [`CallError::fate`] says whether the broker may have acted on it.
+/// [`CallError::fate`] says whether the broker may have acted on it. The text is complete but for what the system said of
+/// the transport, which is the [source](std::error::Error::source).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -17,10 +21,16 @@ pub enum CallError {
     NoResponseExpected,
     /// It ended without an answer.
     Failed {
-        /// Which request.
+        /// Where it was sent to, if that is known.
+        peer: Option<HostPort>,
+        /// Its correlation id.
         id: CorrelationId,
-        /// Why.
+        /// Its key and version.
+        api: Api,
+        /// Why it has ended.
         error: RequestError,
+        /// How far it had come.
+        progress: Progress,
         /// Whether the broker may have acted on it.
         fate: Fate,
         /// What the system said, if the transport failed.
@@ -28,7 +38,9 @@ pub enum CallError {
     },
     /// It was answered with something that is no answer to it. The connection is still usable.
     Malformed {
-        /// Which request.
+        /// Where it was sent to, if that is known.
+        peer: Option<HostPort>,
+        /// Its correlation id.
         id: CorrelationId,
         /// What is wrong with the answer.
         error: DecodeError,
@@ -52,11 +64,31 @@ impl CallError {
         }
     }
 
+    /// The request it is about, if it has an id.
+    #[must_use]
+    pub fn id(&self) -> Option<CorrelationId> {
+        match self {
+            Self::Failed { id, .. } | Self::Malformed { id, .. } | Self::NotOutstanding(id) => Some(*id),
+            Self::NotSent(_) | Self::NoResponseExpected | Self::Closed(_) => None,
+        }
+    }
+
+    /// What [`ClientEvent::Failed`] means to the request's call; `None` for any other event.
+    #[must_use]
+    pub fn from_event(event: ClientEvent, peer: Option<&HostPort>, io: Option<&Arc<io::Error>>) -> Option<Self> {
+        match event {
+            ClientEvent::Failed { id, api, error, progress, fate, .. } => {
+                Some(Self::Failed { peer: peer.cloned(), id, api, error, progress, fate, io: io.cloned() })
+            }
+            _ => None,
+        }
+    }
+
     /// What a failure to redeem a response means to its call.
     #[must_use]
-    pub fn from_redeem(id: CorrelationId, error: RedeemError) -> Self {
+    pub fn from_redeem(id: CorrelationId, peer: Option<&HostPort>, error: RedeemError) -> Self {
         match error {
-            RedeemError::Malformed { error, fate } => Self::Malformed { id, error, fate },
+            RedeemError::Malformed { error, fate } => Self::Malformed { peer: peer.cloned(), id, error, fate },
             RedeemError::NotMine(_) => Self::NotOutstanding(id),
         }
     }
@@ -68,6 +100,18 @@ impl From<SendError> for CallError {
     }
 }
 
+/// " to broker1:9092", if it is known.
+struct To<'a>(&'a Option<HostPort>);
+
+impl fmt::Display for To<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(peer) => write!(f, " to {peer}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,14 +119,16 @@ impl fmt::Display for CallError {
             Self::NoResponseExpected => {
                 f.write_str("a produce with acks = 0 is never answered: use send_and_forget, or other acks")
             }
-            Self::Failed { id, error, fate, io } => {
-                write!(f, "request {id:?} failed: {error}")?;
-                if let Some(io) = io {
-                    write!(f, " [{io}]")?;
+            Self::Failed { peer, id, api, error, progress, fate, .. } => {
+                write!(f, "{api} (request {}){} failed: {error}; {progress}", id.0, To(peer))?;
+                if let RequestError::TimedOut { .. } = error {
+                    write!(f, ": {}", progress.advice())?;
                 }
                 write!(f, " ({fate})")
             }
-            Self::Malformed { id, error, fate } => write!(f, "request {id:?}: {error} ({fate})"),
+            Self::Malformed { peer, id, error, fate } => {
+                write!(f, "request {id:?}{} was answered with something else: {error} ({fate})", To(peer))
+            }
             Self::Closed(closed) => write!(f, "{closed}"),
             Self::NotOutstanding(id) => {
                 write!(f, "request {id:?} is not outstanding here: its answer was taken, or another client sent it")
@@ -94,12 +140,79 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotSent(error) => Some(error),
             Self::Failed { io: Some(io), .. } => Some(io.as_ref()),
-            Self::Failed { error, .. } => Some(error),
-            Self::Malformed { error, .. } => Some(error),
-            Self::Closed(closed) => Some(closed),
-            Self::NoResponseExpected | Self::NotOutstanding(_) => None,
+            _ => None,
         }
+    }
+}
+
+/// Why a flush did not succeed: what failed since the last one, and whether the connection has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FlushError {
+    /// Every request that has failed and that nobody waits for, in the order of failing: above all those with acks = 0.
+    pub failed: Vec<CallError>,
+    /// The end of the connection, if it has ended. It lists what was written and is unconfirmed.
+    pub closed: Option<Closed>,
+}
+
+impl FlushError {
+    /// What has failed and how the connection has ended, as an error if either is there.
+    ///
+    /// # Errors
+    /// Something failed, or the connection has ended.
+    pub fn check(failed: Vec<CallError>, closed: Option<Closed>) -> Result<(), Self> {
+        if failed.is_empty() && closed.is_none() { Ok(()) } else { Err(Self { failed, closed }) }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        list_failures(f, &self.failed)?;
+        match (&self.closed, self.failed.is_empty()) {
+            (Some(closed), true) => write!(f, "{closed}"),
+            (Some(closed), false) => write!(f, "; {closed}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+/// What closing a connection brought to light.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// How the connection ended, which may have been before it was to be closed. It lists what was written and is
+    /// unconfirmed.
+    pub closed: Closed,
+    /// Every request that has failed and that nobody waits for, since the last flush.
+    pub failed: Vec<CallError>,
+}
+
+impl CloseReport {
+    /// A report of this end and these failures.
+    #[must_use]
+    pub fn new(closed: Closed, failed: Vec<CallError>) -> Self {
+        Self { closed, failed }
+    }
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.closed)?;
+        if !self.failed.is_empty() {
+            f.write_str("; ")?;
+        }
+        list_failures(f, &self.failed)
+    }
+}
+
+/// How many there are, and the first in full.
+fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError]) -> fmt::Result {
+    match failed {
+        [] => Ok(()),
+        [only] => write!(f, "{only}"),
+        [first, ..] => write!(f, "{} requests failed that nobody waits for; the first: {first}", failed.len()),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::HostPort;
 use crate::{ids::Text, limits::Limits, profile::Profile};
 
 /// Settings of a [`ClientConnection`](super::ClientConnection).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
+    pub(crate) peer: Option<HostPort>,
     pub(crate) client_id: Option<Text>,
     pub(crate) profile: Profile,
     pub(crate) limits: Limits,
@@ -21,6 +23,7 @@ pub struct ClientConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
+            peer: None,
             client_id: Some(Text::from_static("kafka08")),
             profile: Profile::default(),
             limits: Limits::default(),
@@ -34,6 +37,13 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
+    /// Where the connection goes, for errors to name. A driver that connects sets it. Default: unknown.
+    #[must_use]
+    pub fn with_peer(mut self, peer: HostPort) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
     /// What the broker calls this client in its logs and metrics; `None` sends null. Official clients use
     /// `a-z A-Z 0-9 . _ -` only. Default "kafka08", ours.
     #[must_use]
@@ -95,6 +105,24 @@ impl ClientConfig {
         self
     }
 
+    /// Where the connection goes, if that was said.
+    #[must_use]
+    pub fn peer(&self) -> Option<&HostPort> {
+        self.peer.as_ref()
+    }
+
+    /// What the broker calls this client; `None` is null.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&Text> {
+        self.client_id.as_ref()
+    }
+
+    /// Staged bytes from which on sending is refused as busy.
+    #[must_use]
+    pub fn max_staged(&self) -> usize {
+        self.max_staged
+    }
+
     /// How long a request may take, unless it says otherwise.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
@@ -132,12 +160,18 @@ impl ClientConfig {
 pub struct ServerConfig {
     pub(crate) max_frame: usize,
     pub(crate) max_open_calls: usize,
+    pub(crate) max_staged: usize,
     pub(crate) frame_timeout: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { max_frame: 104_857_600, max_open_calls: 1, frame_timeout: Duration::from_secs(30) }
+        Self {
+            max_frame: 104_857_600,
+            max_open_calls: 1,
+            max_staged: 256 << 10,
+            frame_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -149,11 +183,22 @@ impl ServerConfig {
         self
     }
 
-    /// How many requests may be unanswered before the next is read. Default 1, as every 0.8 broker, which reads nothing
-    /// from a connection until its answer is written. At least 1.
+    /// How many calls may be open before no more is read. A call is open until the transport has taken its answer. Default:
+    /// 1, as every 0.8 broker, which reads nothing from a connection until its answer is written. At least 1.
     #[must_use]
     pub fn with_max_open_calls(mut self, calls: usize) -> Self {
         self.max_open_calls = calls.max(1);
+        self
+    }
+
+    /// Bytes of answers that the transport has not taken, from which on no more requests are read. Answers that wait behind
+    /// an open call count too. Default: 256 KiB; no Kafka setting corresponds to it. At least 1.
+    ///
+    /// Calls that are open when the limit is reached can still be answered, so a connection holds at most this much and
+    /// [`ServerConfig::with_max_open_calls`] answers more.
+    #[must_use]
+    pub fn with_max_staged(mut self, bytes: usize) -> Self {
+        self.max_staged = bytes.max(1);
         self
     }
 

@@ -11,20 +11,25 @@ mod event;
 mod pair;
 mod prepared;
 mod reason;
+mod rest;
 mod server;
+mod server_reason;
 mod ticket;
 
 use std::{io, time::Instant};
 
-pub use call_error::CallError;
+pub use call_error::{CallError, CloseReport, FlushError};
 pub use client::{Cancelled, ClientConnection, ClientStats, SendError};
 pub use config::{ClientConfig, ServerConfig};
 pub use endpoint::{BadHostPort, ConnectError, HostPort};
-pub use event::{CallId, ClientEvent, Fate, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
+pub use event::{
+    CallId, ClientEvent, Fate, Progress, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed,
+};
 pub use pair::Pair;
 pub use prepared::{PrepareError, Prepared, Reply};
 pub use reason::{CloseReason, Closed, Heard, MatchError};
 pub use server::{RespondError, ServerConnection};
+pub use server_reason::ServerCloseReason;
 pub use ticket::{RedeemError, Ticket};
 
 use crate::frame::SendQueue;
@@ -59,14 +64,19 @@ pub trait Connection {
     /// Whether there is something to write.
     fn wants_write(&self) -> bool;
 
+    /// Writing has failed; reading goes on. What is staged will never leave. A client's requests that are not written fail
+    /// at once, and the connection is over when no answer is owed any more, or when the transport ends.
+    fn handle_write_failed(&mut self, kind: io::ErrorKind);
+
     /// The transport has ended. Whole frames that are here already still come out; then the connection is over. After a
-    /// failed write, read to the end first: answers may be waiting there.
+    /// failed write, call [`Connection::handle_write_failed`] instead and read on: answers may be waiting.
     fn handle_disconnect(&mut self, how: Disconnect);
 
     /// The next piece of news. Frames are cut here.
     fn poll_event(&mut self, now: Instant) -> Option<Self::Event>;
 
-    /// When to call [`Connection::handle_timeout`], at the latest.
+    /// When to call [`Connection::handle_timeout`], at the latest. A driver that has it come before it writes also keeps
+    /// what has expired off the wire: read what is here, tell the time, then write.
     fn poll_timeout(&self) -> Option<Instant>;
 
     /// Time has passed. Read what the transport has before calling this: an answer that is here beats its deadline, and

@@ -7,6 +7,7 @@ use bytes::Buf as _;
 use super::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection, ServerEvent,
 };
+use crate::ids::ConnectionId;
 
 /// A client and a server that are connected to each other by nothing but this: for tests, simulations and fuzzing.
 ///
@@ -37,10 +38,11 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Two ends, connected, at the time `now`.
+    /// Two ends, connected, at the time `now`. Both have the id 0.
     #[must_use]
     pub fn new(now: Instant, client: ClientConfig, server: ServerConfig) -> Self {
-        Self { client: ClientConnection::new(client), server: ServerConnection::new(server), now }
+        let id = ConnectionId(0);
+        Self { client: ClientConnection::new(client, id), server: ServerConnection::new(server, id), now }
     }
 
     /// Moves at most `max` bytes from the client to the server, which need not want them. Returns how many.

@@ -1,15 +1,21 @@
 //! A request encoded once, to be sent as often as it takes.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
 use super::ClientConfig;
 use crate::{
     api::{Request, RequestProblem},
-    ids::Api,
+    ids::{Api, Text},
     wire::{Chunks, EncodeError, Encoder},
 };
+
+/// Room for the body of a small request, in bytes, so that encoding it allocates once.
+const SMALL_BODY: usize = 128;
 
 /// A body that is encoded, with what a connection must know of it.
 ///
@@ -23,6 +29,17 @@ pub struct Prepared {
     pub(crate) changes_state: bool,
     pub(crate) server_wait: Duration,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) called_at: Option<Instant>,
+    pub(crate) client_id: ClientId,
+}
+
+/// Who a request says it comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientId {
+    /// What the connection's settings say.
+    OfConnection,
+    /// Who sent it first: it is forwarded.
+    Original(Option<Text>),
 }
 
 /// Whether a broker answers a request.
@@ -47,21 +64,13 @@ pub enum PrepareError {
 impl fmt::Display for PrepareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problem(_) => f.write_str("the request was refused before it was sent"),
-            Self::Encode(_) => f.write_str("the request cannot be encoded"),
-        }?;
-        write!(f, ": {}", std::error::Error::source(self).expect("both kinds have a source"))
-    }
-}
-
-impl std::error::Error for PrepareError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Problem(problem) => Some(problem),
-            Self::Encode(error) => Some(error),
+            Self::Problem(problem) => write!(f, "the request was refused before it was sent: {problem}"),
+            Self::Encode(error) => write!(f, "the request cannot be encoded: {error}"),
         }
     }
 }
+
+impl std::error::Error for PrepareError {}
 
 impl Prepared {
     /// Encodes a request as it is: nothing but what the wire cannot hold is refused.
@@ -69,16 +78,23 @@ impl Prepared {
     /// # Errors
     /// The request does not fit the wire.
     pub fn new<R: Request>(request: &R) -> Result<Self, EncodeError> {
-        let mut encoder = Encoder::new();
+        let mut encoder = Encoder::with_capacity(SMALL_BODY);
         request.encode(&mut encoder)?;
-        Ok(Self {
+        Ok(Self { body: encoder.finish(), ..Self::without_body(request) })
+    }
+
+    /// What a connection must know of a request besides its bytes.
+    pub(crate) fn without_body<R: Request>(request: &R) -> Self {
+        Self {
             api: R::API,
-            body: encoder.finish(),
+            body: Chunks::default(),
             reply: if request.expects_response() { Reply::Expected } else { Reply::None },
             changes_state: request.changes_state(),
             server_wait: request.server_wait(),
             timeout: None,
-        })
+            called_at: None,
+            client_id: ClientId::OfConnection,
+        }
     }
 
     /// Checks a request, by the broker's profile and as [`Request::check`] does, and encodes it.
@@ -86,10 +102,7 @@ impl Prepared {
     /// # Errors
     /// The request would lose data or hang, or does not fit the wire.
     pub fn checked<R: Request>(request: &R, config: &ClientConfig) -> Result<Self, PrepareError> {
-        if !config.profile.knows(R::API) {
-            return Err(PrepareError::Problem(RequestProblem::NotKnown { api: R::API, profile: config.profile }));
-        }
-        request.check(config.profile, &config.limits).map_err(PrepareError::Problem)?;
+        check(request, config).map_err(PrepareError::Problem)?;
         Self::new(request).map_err(PrepareError::Encode)
     }
 
@@ -97,14 +110,43 @@ impl Prepared {
     /// the broker's state.
     #[must_use]
     pub fn raw(api: Api, body: Bytes, reply: Reply) -> Self {
-        Self { api, body: body.into(), reply, changes_state: true, server_wait: Duration::ZERO, timeout: None }
+        Self {
+            api,
+            body: body.into(),
+            reply,
+            changes_state: true,
+            server_wait: Duration::ZERO,
+            timeout: None,
+            called_at: None,
+            client_id: ClientId::OfConnection,
+        }
     }
 
-    /// With a timeout of its own instead of the connection's. What the broker may rightly wait is added to either.
+    /// With a timeout of its own instead of the connection's. The request's `server_wait` is added to either.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// With the time of the call that asked for it, from which its deadline runs: time that it spends in a channel counts.
+    /// Otherwise the deadline runs from the time at which it is given to the connection.
+    #[must_use]
+    pub fn called_at(mut self, at: Instant) -> Self {
+        self.called_at = Some(at);
+        self
+    }
+
+    /// Its own timeout, if it has one.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// How long the broker may rightly take before it answers.
+    #[must_use]
+    pub fn server_wait(&self) -> Duration {
+        self.server_wait
     }
 
     /// Its key and version.
@@ -125,14 +167,17 @@ impl Prepared {
         self.body.len()
     }
 
-    /// Bytes of the body that are copied behind the header when it is sent.
-    pub(crate) fn small_len(&self) -> usize {
-        self.body.small_len()
-    }
-
     /// Whether its body has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Refuses what the broker's release does not know, and what [`Request::check`] finds.
+pub(super) fn check<R: Request>(request: &R, config: &ClientConfig) -> Result<(), RequestProblem> {
+    if !config.profile.knows(R::API) {
+        return Err(RequestProblem::NotKnown { api: R::API, profile: config.profile });
+    }
+    request.check(config.profile, &config.limits)
 }

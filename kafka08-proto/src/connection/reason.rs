@@ -1,30 +1,36 @@
 //! Why connections end, in words that say what to do.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
-use super::{Disconnect, Unconfirmed};
+use super::{Disconnect, HostPort, Progress, Unconfirmed};
 use crate::{
     frame::FrameError,
-    ids::{Api, CorrelationId},
-    wire::DecodeError,
+    ids::{Api, ApiKey, ConnectionId, CorrelationId},
 };
 
 /// The end of a client's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
-    /// Why.
+    /// The connection that has ended.
+    pub connection: ConnectionId,
+    /// Where it went, if that was said with `ClientConfig::with_peer`.
+    pub peer: Option<HostPort>,
+    /// Why it has ended.
     pub reason: CloseReason,
     /// Requests with acks = 0 that nothing proves to have been applied.
     pub unconfirmed: Unconfirmed,
 }
 
-/// Why a connection has ended.
+/// Why a client's connection has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// `close` was called on this side.
     Local,
+    /// The task or thread that owned the connection is gone, and did not say how the connection ended: it was aborted, or
+    /// its runtime shut down.
+    Abandoned,
     /// The transport ended.
     Disconnected {
         /// How.
@@ -33,6 +39,8 @@ pub enum CloseReason {
         heard: Heard,
         /// The request that the peer was to answer next, if it owed an answer.
         waiting_for: Option<Api>,
+        /// How long nothing had been asked before that request, if the peer had been heard before.
+        idle: Option<Duration>,
         /// How many acks = 0 requests nothing proves to have been applied.
         unconfirmed: usize,
     },
@@ -40,14 +48,15 @@ pub enum CloseReason {
     Frame(FrameError),
     /// A response does not answer the request that is first in line.
     Match(MatchError),
-    /// A request's header is malformed. Servers only.
-    Header(DecodeError),
     /// A request's deadline passed while it was partly written: nothing may follow a torn frame.
     TornFrame(CorrelationId),
     /// A request was not answered, and no other is waiting whose answer could still come.
-    NoAnswer(CorrelationId),
-    /// A request began to arrive and was not complete in time. Servers only.
-    SlowRequest,
+    NoAnswer {
+        /// The request.
+        id: CorrelationId,
+        /// How far it had come.
+        progress: Progress,
+    },
 }
 
 /// What has come from a peer.
@@ -110,92 +119,123 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => f.write_str("the connection was closed on this side"),
-            Self::Disconnected { how, heard, waiting_for, unconfirmed } => {
-                disconnected(f, *how, *heard, *waiting_for, *unconfirmed)
+            Self::Abandoned => f.write_str(
+                "the task that owned the connection is gone: it was aborted, or its runtime shut down; connect again",
+            ),
+            Self::Disconnected { how, heard, waiting_for, idle, unconfirmed } => {
+                what_ended(f, *how)?;
+                how_far(f, *heard, *waiting_for)?;
+                match (*unconfirmed, heard, *waiting_for) {
+                    (1.., ..) => unconfirmed_advice(f, *unconfirmed),
+                    (0, Heard::PartOfFrame { .. }, _) => f.write_str(": it stopped, or the network did; connect again"),
+                    (0, Heard::Nothing, Some(api)) => never_heard(f, api),
+                    (0, Heard::Frames, Some(api)) => fell_silent(f, api, *idle),
+                    (0, _, None) => f.write_str(
+                        " while nothing was asked: brokers of 0.8.2 do so after ten idle minutes, and all when they stop; \
+                         connect again",
+                    ),
+                }
             }
-            Self::Frame(error) => write!(f, "{error}"),
+            Self::Frame(error) => {
+                write!(f, "{error}")?;
+                match error {
+                    FrameError::TooSmall { looks_like: None, .. } => f.write_str(": the peer does not speak Kafka 0.8"),
+                    FrameError::TooLarge { looks_like: None, .. } => {
+                        f.write_str(": either the peer does not speak Kafka 0.8, or Limits::max_frame is too low")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Match(error) => write!(
                 f,
                 "{error}: a Kafka 0.8 broker answers in order, so the peer is no such broker, or a proxy mixes streams"
             ),
-            Self::Header(error) => write!(f, "{error}"),
             Self::TornFrame(id) => write!(
                 f,
                 "request {id:?} timed out when part of it was written, and nothing may follow a torn frame: the peer does not \
                  read, connect again"
             ),
-            Self::NoAnswer(id) => write!(
+            Self::NoAnswer { id, progress } => write!(
                 f,
-                "request {id:?} was not answered in time, nor was any other behind it: the broker hangs or is unreachable, or \
-                 the peer does not speak Kafka 0.8; connect again"
+                "request {id:?} timed out, and no other is left whose answer could come: {progress}; {}; connect again",
+                progress.advice()
             ),
-            Self::SlowRequest => f.write_str("a request began to arrive and was not complete in time"),
         }
     }
 }
 
-fn disconnected(
-    f: &mut fmt::Formatter<'_>,
-    how: Disconnect,
-    heard: Heard,
-    waiting_for: Option<Api>,
-    unconfirmed: usize,
-) -> fmt::Result {
+fn what_ended(f: &mut fmt::Formatter<'_>, how: Disconnect) -> fmt::Result {
     match how {
-        Disconnect::Eof => f.write_str("the peer closed the connection")?,
-        Disconnect::Error(io::ErrorKind::ConnectionReset) => f.write_str("the peer reset the connection")?,
-        Disconnect::Error(kind) => write!(f, "the connection failed ({kind})")?,
-    }
-    match (heard, waiting_for) {
-        (Heard::PartOfFrame { bytes }, _) => write!(f, " {bytes} bytes into a response")?,
-        (_, Some(api)) => write!(f, " instead of answering {api}")?,
-        _ => {}
-    }
-    if unconfirmed > 0 {
-        return write!(
-            f,
-            "; {unconfirmed} produce requests with acks = 0 are unconfirmed: a broker closes the connection, without a word, \
-             when one of them fails, so look up the leaders again before you resend"
-        );
-    }
-    match (heard, waiting_for) {
-        (Heard::Nothing, Some(api)) => write!(
-            f,
-            " and before it had sent a byte: it is no Kafka broker, or too old to know {api}, or too new (4.0 has dropped the \
-             versions of 0.8), or does not allow this client"
-        ),
-        (Heard::Frames, Some(api)) => write!(
-            f,
-            ": brokers do so when they do not know a request or cannot read it (0.8.0 knows APIs 0 to 7, 0.8.1 up to 9, 0.8.2 \
-             up to 12; this was {}), or when they stop",
-            api.key.0
-        ),
-        (Heard::PartOfFrame { .. }, _) => f.write_str(": it stopped, or the network did; connect again"),
-        (Heard::Nothing | Heard::Frames, None) => f.write_str(
-            " while nothing was asked: brokers of 0.8.2 do so after ten idle minutes, and all when they stop",
-        ),
+        Disconnect::Eof => f.write_str("the peer closed the connection"),
+        Disconnect::Error(io::ErrorKind::ConnectionReset) => f.write_str("the peer reset the connection"),
+        Disconnect::Error(kind) => write!(f, "the connection failed ({kind})"),
     }
 }
 
-impl std::error::Error for CloseReason {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Frame(error) => Some(error),
-            Self::Match(error) => Some(error),
-            Self::Header(error) => Some(error),
-            _ => None,
-        }
+fn how_far(f: &mut fmt::Formatter<'_>, heard: Heard, waiting_for: Option<Api>) -> fmt::Result {
+    match (heard, waiting_for) {
+        (Heard::PartOfFrame { bytes }, _) => write!(f, " {bytes} bytes into a response"),
+        (_, Some(api)) => write!(f, " instead of answering {api}"),
+        _ => Ok(()),
     }
 }
+
+fn unconfirmed_advice(f: &mut fmt::Formatter<'_>, unconfirmed: usize) -> fmt::Result {
+    let (requests, are) = if unconfirmed == 1 { ("request", "is") } else { ("requests", "are") };
+    write!(
+        f,
+        "; {unconfirmed} produce {requests} with acks = 0 {are} unconfirmed: a broker closes the connection, without a word, \
+         when one of them fails, so look up the leaders again before you resend"
+    )
+}
+
+/// The peer closed on the first request, before it had sent a byte.
+fn never_heard(f: &mut fmt::Formatter<'_>, api: Api) -> fmt::Result {
+    write!(
+        f,
+        " and before it had sent a byte: it stopped, is no Kafka broker, speaks TLS (Kafka 0.8 has none), does not know {api} \
+         (the probe tells the release), or does not allow this client"
+    )
+}
+
+/// The peer had answered before, and closed on this request.
+fn fell_silent(f: &mut fmt::Formatter<'_>, api: Api, idle: Option<Duration>) -> fmt::Result {
+    /// Long enough to suspect the idle limit of a broker or of a firewall. Brokers of 0.8.2 have ten minutes by default
+    /// (`connections.max.idle.ms`).
+    const PAUSE: Duration = Duration::from_secs(60);
+    match idle {
+        Some(idle) if idle >= PAUSE => write!(
+            f,
+            " after {} idle seconds: brokers of 0.8.2 close a connection after ten idle minutes, and firewalls sooner; connect \
+             again. If it happens at once, ",
+            idle.as_secs()
+        )?,
+        _ => f.write_str(": it stopped (connect again), or ")?,
+    }
+    if (ApiKey::PRODUCE..=ApiKey::CONTROLLED_SHUTDOWN).contains(&api.key) {
+        f.write_str(
+            "it could not read the request, or it is Kafka 4.0 or later, which has dropped most requests of 0.8 (the probe \
+             tells the release)",
+        )
+    } else {
+        write!(
+            f,
+            "it does not know API {}: 0.8.0 knows APIs 0 to 7, 0.8.1 up to 9, 0.8.2 up to 12; set the profile of the broker's \
+             release, or probe it",
+            api.key.0
+        )
+    }
+}
+
+impl std::error::Error for CloseReason {}
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(peer) = &self.peer {
+            write!(f, "connection to {peer}: ")?;
+        }
         fmt::Display::fmt(&self.reason, f)
     }
 }
 
-impl std::error::Error for Closed {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.reason)
-    }
-}
+impl std::error::Error for Closed {}

@@ -5,12 +5,14 @@ use std::{fmt, marker::PhantomData};
 use super::{Fate, ResponseFrame};
 use crate::{
     api::{Body as _, Request},
-    ids::CorrelationId,
+    ids::{ConnectionId, CorrelationId},
     wire::DecodeError,
 };
 
-/// The claim to the answer of one request. It belongs to the connection that gave it.
+/// The claim to the answer of one request. It belongs to the connection that gave it: the answer to a request of another
+/// connection is not redeemed, although it may have the same correlation id.
 pub struct Ticket<R> {
+    connection: ConnectionId,
     id: CorrelationId,
     request: PhantomData<fn() -> R>,
 }
@@ -31,18 +33,17 @@ pub enum RedeemError {
 }
 
 impl<R: Request> Ticket<R> {
-    /// A ticket for an id from [`ClientConnection::send`](super::ClientConnection::send); `None` if the id's range says
-    /// another API.
+    pub(super) fn new(connection: ConnectionId, id: CorrelationId) -> Self {
+        Self { connection, id, request: PhantomData }
+    }
+
+    /// The connection that the request was sent on.
     #[must_use]
-    pub fn new(id: CorrelationId) -> Option<Self> {
-        (id.api_key() == Some(R::API.key)).then_some(Self { id, request: PhantomData })
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
     }
 
-    pub(crate) fn of(id: CorrelationId) -> Self {
-        Self { id, request: PhantomData }
-    }
-
-    /// The id.
+    /// The request's correlation id.
     #[must_use]
     pub fn id(&self) -> CorrelationId {
         self.id
@@ -53,7 +54,7 @@ impl<R: Request> Ticket<R> {
     /// # Errors
     /// The frame answers another request, and is handed back; or it is malformed.
     pub fn redeem(&self, frame: ResponseFrame) -> Result<R::Response, RedeemError> {
-        if frame.id != self.id {
+        if (frame.connection, frame.id) != (self.connection, self.id) {
             return Err(RedeemError::NotMine(frame));
         }
         R::Response::decode(&frame.body)
@@ -71,7 +72,7 @@ impl<R> Copy for Ticket<R> {}
 
 impl<R> PartialEq for Ticket<R> {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+        (self.connection, self.id) == (other.connection, other.id)
     }
 }
 
@@ -86,17 +87,16 @@ impl<R> fmt::Debug for Ticket<R> {
 impl fmt::Display for RedeemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotMine(frame) => write!(f, "the response answers request {:?}, not this one", frame.id),
+            Self::NotMine(frame) => {
+                write!(
+                    f,
+                    "the response answers request {:?} of connection {}, not this one",
+                    frame.id, frame.connection
+                )
+            }
             Self::Malformed { error, fate } => write!(f, "{error} ({fate})"),
         }
     }
 }
 
-impl std::error::Error for RedeemError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotMine(_) => None,
-            Self::Malformed { error, .. } => Some(error),
-        }
-    }
-}
+impl std::error::Error for RedeemError {}

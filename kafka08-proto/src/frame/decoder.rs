@@ -1,23 +1,32 @@
 //! The incremental decoder.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{FrameError, LENGTH_PREFIX, LooksLike};
+use super::{FrameError, LENGTH_PREFIX, LooksLike, spares::Spares};
 
 /// The size of a read while no large frame is on its way, in bytes: a power of two that holds some hundred small answers.
 const READ: usize = 32 << 10;
-/// Frames below this size, in bytes, are copied out, so that a 20-byte answer does not keep a whole read buffer alive.
-const COPY_BELOW: usize = 4 << 10;
+/// The size of a read at the beginning and after a rest, in bytes. The first read that fills it makes the next one [`READ`].
+const READ_AFTER_REST: usize = 512;
+/// Small frames that are here together are copied out together, up to this many bytes: one allocation for the run. A frame
+/// that is kept keeps at most this much alive.
+const RUN: usize = 4 << 10;
 /// The smallest frame, in bytes: a response without a body.
 const SMALLEST: i32 = 4;
 
 /// Cuts a byte stream into frames, however the stream arrives.
 ///
 /// Bytes go in by [`FrameDecoder::space`] and [`FrameDecoder::filled`], or by [`FrameDecoder::extend`]; frames come out of
-/// [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes. Memory is at most
-/// twice the bytes received of the frame that is not complete, plus 64 KiB: what a length claims is never reserved.
+/// [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes.
+///
+/// Frames of up to 32 KiB are copied out of the read buffer, so that they do not keep it alive. A larger frame is read into
+/// memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it again.
+///
+/// Memory is at most twice the bytes received of the frame that is not complete, plus 64 KiB, plus what is kept of earlier
+/// large frames: two at most, each no larger than the largest that has arrived, and none after [`FrameDecoder::release`].
+/// What a length claims is reserved only as far as a frame of that size has arrived before.
 ///
 /// An error is final: it is returned again and again, and further bytes are ignored.
 pub struct FrameDecoder {
@@ -26,6 +35,15 @@ pub struct FrameDecoder {
     /// Received and not yet cut: `buffer[start..end]`.
     start: usize,
     end: usize,
+    /// `buffer` is a large frame's own: nothing is read beyond this many bytes, which is where the frame ends.
+    large: Option<usize>,
+    /// The read buffer, while `buffer` is a large frame's own.
+    parked: BytesMut,
+    /// Small frames that are copied out and not yet handed out, length prefixes included. They come before `ready`.
+    run: Bytes,
+    /// Large frames that were complete when more bytes came, without their length prefixes. They come before `buffer`.
+    ready: VecDeque<Bytes>,
+    spares: Spares,
     max_frame: usize,
     error: Option<FrameError>,
 }
@@ -43,13 +61,32 @@ impl FrameDecoder {
     /// A decoder that takes frames of at most `max_frame` bytes, not counting their length.
     #[must_use]
     pub fn new(max_frame: usize) -> Self {
-        Self { buffer: BytesMut::new(), start: 0, end: 0, max_frame, error: None }
+        Self {
+            buffer: BytesMut::new(),
+            start: 0,
+            end: 0,
+            large: None,
+            parked: BytesMut::new(),
+            run: Bytes::new(),
+            ready: VecDeque::new(),
+            spares: Spares::default(),
+            max_frame,
+            error: None,
+        }
     }
 
     /// Where to read to: initialised, and never empty.
     pub fn space(&mut self) -> &mut [u8] {
-        self.make_room();
-        self.buffer.get_mut(self.end..).expect("make_room leaves the buffer longer than its end")
+        if self.end == self.limit() {
+            self.make_room();
+        }
+        let limit = self.limit();
+        self.buffer.get_mut(self.end..limit).expect("make_room leaves the limit beyond the end")
+    }
+
+    /// How far `buffer` is read into.
+    fn limit(&self) -> usize {
+        self.large.map_or(self.buffer.len(), |end| end.min(self.buffer.len()))
     }
 
     /// `n` bytes of [`FrameDecoder::space`] were filled.
@@ -57,7 +94,7 @@ impl FrameDecoder {
     /// # Panics
     /// If `n` is more than the space had: that is a bug of the caller, who would have read past the slice.
     pub fn filled(&mut self, n: usize) {
-        assert!(n <= self.buffer.len() - self.end, "more bytes filled than there was space for");
+        assert!(n <= self.limit() - self.end, "more bytes filled than there was space for");
         if self.error.is_none() {
             self.end += n;
         }
@@ -77,9 +114,12 @@ impl FrameDecoder {
     /// Whether [`FrameDecoder::next_frame`] has something to say: a whole frame, or an error.
     #[must_use]
     pub fn has_frame(&self) -> bool {
+        if !self.run.is_empty() || !self.ready.is_empty() || self.error.is_some() {
+            return true;
+        }
         match self.front() {
-            Front::Nothing => self.error.is_some(),
-            Front::Frame(len) => len <= self.pending(),
+            Front::Nothing => false,
+            Front::Frame(len) => len <= self.end - self.start,
             Front::Bad(_) => true,
         }
     }
@@ -89,11 +129,17 @@ impl FrameDecoder {
     /// # Errors
     /// The stream is not one of frames. Close the connection.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if !self.run.is_empty() {
+            return Ok(Some(self.next_of_run()));
+        }
+        if let Some(frame) = self.ready.pop_front() {
+            return Ok(Some(frame));
+        }
         if let Some(error) = self.error {
             return Err(error);
         }
         match self.front() {
-            Front::Frame(len) if len <= self.pending() => Ok(Some(self.cut(len))),
+            Front::Frame(len) if len <= self.end - self.start => Ok(Some(self.cut(len))),
             Front::Frame(_) | Front::Nothing => Ok(None),
             Front::Bad(error) => {
                 *self = Self { error: Some(error), ..Self::new(self.max_frame) };
@@ -102,67 +148,160 @@ impl FrameDecoder {
         }
     }
 
-    /// Bytes received that were not cut into frames yet. Once [`FrameDecoder::next_frame`] has returned `None`: those of
-    /// the frame that is not complete.
+    /// Bytes received that were not handed out in frames yet. Once [`FrameDecoder::next_frame`] has returned `None`: those
+    /// of the frame that is not complete.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.end - self.start
+        self.run.len() + self.ready.iter().map(Bytes::len).sum::<usize>() + self.end - self.start
+    }
+
+    /// How many bytes of the frame that is arriving are here, and how many it has, not counting its length. `None` while
+    /// its length is not known, or if it is complete.
+    pub(crate) fn arriving(&self) -> Option<(usize, usize)> {
+        let received = self.end - self.start;
+        match self.front() {
+            Front::Frame(len) if received < len => Some((received - LENGTH_PREFIX, len - LENGTH_PREFIX)),
+            _ => None,
+        }
+    }
+
+    /// Whether [`FrameDecoder::release`] would give memory back.
+    pub(crate) fn can_release(&self) -> bool {
+        self.run.is_empty()
+            && (!self.spares.is_empty()
+                || self.parked.len() > READ_AFTER_REST
+                || (self.start == self.end && self.buffer.len() > READ_AFTER_REST))
+    }
+
+    /// Gives back the memory that is kept to be used again: for a connection that has nothing to do.
+    pub fn release(&mut self) {
+        self.spares.clear();
+        self.parked = BytesMut::new();
+        if self.start == self.end && self.large.is_none() {
+            self.buffer = BytesMut::new();
+            (self.start, self.end) = (0, 0);
+        }
     }
 
     fn front(&self) -> Front {
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
-        let Some(prefix) = received.first_chunk::<LENGTH_PREFIX>() else {
-            return Front::Nothing;
-        };
-        let len = i32::from_be_bytes(*prefix);
-        let looks_like = || LooksLike::from_prefix(*prefix);
+        match received.first_chunk::<LENGTH_PREFIX>() {
+            Some(prefix) => self.judge(*prefix),
+            None => Front::Nothing,
+        }
+    }
+
+    fn judge(&self, prefix: [u8; LENGTH_PREFIX]) -> Front {
+        let len = i32::from_be_bytes(prefix);
         match usize::try_from(len) {
             Ok(size) if len >= SMALLEST && size <= self.max_frame => Front::Frame(size.saturating_add(LENGTH_PREFIX)),
-            Ok(_) if len >= SMALLEST => {
-                Front::Bad(FrameError::TooLarge { len, max: self.max_frame, looks_like: looks_like() })
-            }
-            _ => Front::Bad(FrameError::TooSmall { len, looks_like: looks_like() }),
+            Ok(_) if len >= SMALLEST => Front::Bad(FrameError::TooLarge {
+                len,
+                max: self.max_frame,
+                looks_like: LooksLike::from_prefix(prefix),
+            }),
+            _ => Front::Bad(FrameError::TooSmall { len, looks_like: LooksLike::from_prefix(prefix) }),
         }
     }
 
     /// Takes a frame of `len` bytes, prefix included, off the front.
     fn cut(&mut self, len: usize) -> Bytes {
-        let whole = self.start + len;
-        if len < COPY_BELOW {
-            let frame = self.buffer.get(self.start + LENGTH_PREFIX..whole).expect("a frame that is here in full");
-            let frame = Bytes::copy_from_slice(frame);
-            self.start = whole;
-            if self.start == self.end {
-                (self.start, self.end) = (0, 0);
-            }
-            return frame;
+        if self.large.take().is_some() {
+            return self.cut_large(len);
         }
-        let frame = self.buffer.split_to(whole).freeze().slice(self.start + LENGTH_PREFIX..);
-        (self.start, self.end) = (0, self.end - whole);
+        let run = self.run_from(len);
+        let received = self.buffer.get(self.start..self.start + run).expect("frames that are here in full");
+        let frame = if run == len {
+            Bytes::copy_from_slice(received.get(LENGTH_PREFIX..).unwrap_or_default())
+        } else {
+            self.run = Bytes::copy_from_slice(received);
+            Bytes::new()
+        };
+        self.start += run;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if run == len { frame } else { self.next_of_run() }
+    }
+
+    /// Takes the frame that has the buffer to itself.
+    fn cut_large(&mut self, len: usize) -> Bytes {
+        let memory = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.parked)).freeze();
+        (self.start, self.end) = (0, 0);
+        let frame = memory.slice(LENGTH_PREFIX..len);
+        self.spares.keep(memory);
         frame
     }
 
-    /// Makes the buffer longer than its end.
+    /// How many bytes the frame of `len` bytes at the front takes together with those behind it that are copied with it.
+    fn run_from(&self, len: usize) -> usize {
+        let received = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let mut run = len;
+        while let Some(prefix) = received.get(run..).and_then(|rest| rest.first_chunk::<LENGTH_PREFIX>())
+            && let Front::Frame(next) = self.judge(*prefix)
+            && run.saturating_add(next) <= received.len().min(RUN)
+        {
+            run += next;
+        }
+        run
+    }
+
+    /// Takes the next frame off `run`, which has one.
+    fn next_of_run(&mut self) -> Bytes {
+        let len = usize::try_from(self.run.get_u32()).unwrap_or(0);
+        // The last one takes the run itself, which saves a reference count.
+        if len >= self.run.len() { std::mem::take(&mut self.run) } else { self.run.split_to(len) }
+    }
+
+    /// Makes the limit lie beyond the end.
     fn make_room(&mut self) {
-        if self.end < self.buffer.len() {
-            return;
+        if let Some(len) = self.large.take_if(|len| *len == self.end) {
+            // It is complete, and nobody has asked for it yet.
+            let frame = self.cut_large(len);
+            self.ready.push_back(frame);
+            if self.end < self.limit() {
+                return;
+            }
         }
-        let pending = self.pending();
-        // Moving is worth it, and paid for by the bytes received since, if it frees as much as it moves.
-        if self.start > 0 && self.start >= pending && self.buffer.len() >= READ {
-            self.buffer.copy_within(self.start..self.end, 0);
-        } else {
-            let wanted = match self.front() {
-                // Up to the frame's end and no further, so that its memory is its own; but never more than doubling.
-                Front::Frame(len) if len > READ.max(pending) => len.min(READ.max(2 * pending)),
-                _ => READ.max(2 * pending),
-            };
-            let mut buffer = BytesMut::zeroed(wanted);
-            let received = self.buffer.get(self.start..self.end).unwrap_or_default();
-            buffer.split_at_mut(pending).0.copy_from_slice(received);
-            self.buffer = buffer;
+        let pending = self.end - self.start;
+        match self.front() {
+            Front::Frame(len) if len > READ.max(pending) => self.make_room_for_large(len, pending),
+            // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is
+            // pending only if a caller feeds without taking frames, and then moving must free as much as it moves.
+            _ if self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) => {
+                self.buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, pending);
+            }
+            _ => {
+                let size = if self.buffer.is_empty() { READ_AFTER_REST } else { READ };
+                self.move_to(BytesMut::zeroed(size.max(2 * pending)), pending);
+            }
         }
+    }
+
+    /// Gives a frame of `len` bytes memory of its own, or more of it.
+    fn make_room_for_large(&mut self, len: usize, pending: usize) {
+        let memory = match self.spares.take(len) {
+            Some(memory) => memory,
+            None => {
+                // As much at once as this peer has filled before; beyond that never more than doubling. Rounded up, so
+                // that the memory also fits the next frame if that is a little larger.
+                let most = len.checked_next_multiple_of(READ).unwrap_or(len);
+                BytesMut::zeroed(most.min(self.spares.largest().max(READ.max(2 * pending))))
+            }
+        };
+        let before = self.move_to(memory, pending);
+        if self.large.replace(len).is_none() && before.len() == READ {
+            self.parked = before;
+        }
+    }
+
+    /// Makes `memory` the buffer, with what is pending at its start. Returns the buffer before.
+    fn move_to(&mut self, mut memory: BytesMut, pending: usize) -> BytesMut {
+        let received = self.buffer.get(self.start..self.end).unwrap_or_default();
+        memory.split_at_mut(pending).0.copy_from_slice(received);
         (self.start, self.end) = (0, pending);
+        std::mem::replace(&mut self.buffer, memory)
     }
 }
 
@@ -178,91 +317,4 @@ impl fmt::Debug for FrameDecoder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn framed(payload: &[u8]) -> Vec<u8> {
-        [&u32::try_from(payload.len()).expect("short").to_be_bytes()[..], payload].concat()
-    }
-
-    #[test]
-    fn lengths_below_four_and_above_the_limit_end_the_stream_for_good() {
-        for len in (-5..=8).chain([i32::MIN, i32::MIN + 1, -65536, 9, 65536, i32::MAX]) {
-            let mut decoder = FrameDecoder::new(8);
-            decoder.extend(&len.to_be_bytes());
-            let expected = match len {
-                4..=8 => Ok(None),
-                9.. => Err(FrameError::TooLarge { len, max: 8, looks_like: None }),
-                _ => Err(FrameError::TooSmall { len, looks_like: None }),
-            };
-            assert_eq!(decoder.next_frame(), expected, "{len}");
-            decoder.extend(&framed(b"good"));
-            assert_eq!(decoder.next_frame().is_err(), expected.is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn an_absurd_length_that_looks_like_another_protocol_is_named() {
-        for (bytes, expected) in [
-            (&b"\x15\x03\x03\x00\x02\x02\x28"[..], LooksLike::Tls),
-            (b"\x16\x03\x01\x00", LooksLike::Tls),
-            (b"HTTP/1.1 400", LooksLike::Http),
-            (b"<html>", LooksLike::Http),
-            (b"GET / HTTP/1.1", LooksLike::Http),
-            (b"SSH-2.0", LooksLike::Ssh),
-        ] {
-            let mut decoder = FrameDecoder::new(64 << 20);
-            decoder.extend(bytes);
-            match decoder.next_frame() {
-                Err(FrameError::TooLarge { looks_like, .. }) => assert_eq!(looks_like, Some(expected)),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_small_frame_does_not_keep_the_read_buffer_and_a_large_one_is_not_copied() {
-        let mut decoder = FrameDecoder::new(1 << 20);
-        let large = vec![7; COPY_BELOW];
-        decoder.extend(&[framed(b"small"), framed(&large), framed(b"rest")].concat());
-        let buffer = decoder.buffer.as_ptr_range();
-        let small = decoder.next_frame().expect("sound").expect("whole");
-        assert!(!buffer.contains(&small.as_ptr()));
-        let frame = decoder.next_frame().expect("sound").expect("whole");
-        assert!(buffer.contains(&frame.as_ptr()));
-        assert_eq!(frame, large);
-        assert_eq!(decoder.next_frame(), Ok(Some(Bytes::from_static(b"rest"))));
-        assert_eq!(decoder.next_frame(), Ok(None));
-    }
-
-    #[test]
-    fn the_buffer_of_small_frames_is_used_again() {
-        let mut decoder = FrameDecoder::new(1 << 20);
-        decoder.extend(&framed(b"first"));
-        assert!(decoder.next_frame().expect("sound").is_some());
-        let buffer = decoder.buffer.as_ptr();
-        for _ in 0..10_000 {
-            decoder.extend(&framed(b"another frame, long enough to fill the buffer several times over")[..66]);
-            decoder.extend(&framed(b"another frame, long enough to fill the buffer several times over")[66..]);
-            assert!(decoder.next_frame().expect("sound").is_some());
-        }
-        assert_eq!(decoder.buffer.as_ptr(), buffer);
-    }
-
-    #[test]
-    fn memory_stays_within_twice_what_was_received_and_64_kib() {
-        let mut decoder = FrameDecoder::new(8 << 20);
-        let frame = framed(&vec![1; 8 << 20]);
-        let mut received = 0;
-        for piece in frame.chunks(10_007) {
-            decoder.extend(piece);
-            received += piece.len();
-            assert!(
-                decoder.buffer.capacity() <= 2 * received + (64 << 10),
-                "{} of {received}",
-                decoder.buffer.capacity()
-            );
-        }
-        assert_eq!(decoder.next_frame().expect("sound").map(|frame| frame.len()), Some(8 << 20));
-    }
-}
+mod tests;

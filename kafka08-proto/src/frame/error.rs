@@ -65,22 +65,16 @@ impl fmt::Display for LooksLike {
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let looks_like = match self {
-            Self::TooSmall { len, looks_like } => {
-                write!(f, "a frame claims {len} bytes, fewer than any has: ")?;
-                looks_like
-            }
-            Self::TooLarge { len, max, looks_like } => {
-                write!(f, "a frame claims {len} bytes, more than the limit of {max}: ")?;
-                looks_like
-            }
-        };
-        match (looks_like, self) {
-            (Some(hint), _) => write!(f, "{hint}"),
-            (None, Self::TooSmall { .. }) => f.write_str("the peer does not speak Kafka 0.8"),
-            (None, Self::TooLarge { .. }) => {
-                f.write_str("either the peer does not speak Kafka 0.8, or Limits::max_frame is too low")
-            }
+        let (Self::TooSmall { len, looks_like } | Self::TooLarge { len, looks_like, .. }) = *self;
+        let bytes = len.to_be_bytes();
+        write!(f, "a frame claims {len} bytes (0x{len:08x}, in ASCII \"{}\"), ", bytes.escape_ascii())?;
+        match self {
+            Self::TooSmall { .. } => f.write_str("fewer than any has")?,
+            Self::TooLarge { max, .. } => write!(f, "more than the limit of {max}")?,
+        }
+        match looks_like {
+            Some(hint) => write!(f, ": {hint}"),
+            None => Ok(()),
         }
     }
 }

@@ -5,11 +5,12 @@
 mod decoder;
 mod error;
 mod send_queue;
+mod spares;
 
 pub use decoder::FrameDecoder;
 pub use error::{FrameError, LooksLike};
 pub use send_queue::SendQueue;
-pub(crate) use send_queue::{FrameNumber, Taken};
+pub(crate) use send_queue::{Span, Taken};
 
 /// Bytes of the length in front of each frame.
 pub(crate) const LENGTH_PREFIX: usize = 4;

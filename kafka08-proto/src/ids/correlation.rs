@@ -42,25 +42,43 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
-/// Counts requests of one connection in the 27 low bits of their ids.
+/// Numbers the requests of one connection. It never wraps; its low 27 bits are those of the correlation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Serial(u64);
+
+const MASK: i32 = (1 << SEQUENCE_BITS) - 1;
+const PERIOD: u64 = 1 << SEQUENCE_BITS;
+
+impl CorrelationId {
+    /// The serials between `first` and `last` that this id can belong to, in ascending order.
+    pub(crate) fn serials_between(self, first: Serial, last: Serial) -> impl Iterator<Item = Serial> {
+        let low_bits = u64::try_from(self.0 & MASK).unwrap_or(0);
+        let distance = low_bits.wrapping_sub(first.0) & (PERIOD - 1);
+        std::iter::successors(first.0.checked_add(distance), |serial| serial.checked_add(PERIOD))
+            .take_while(move |&serial| serial <= last.0)
+            .map(Serial)
+    }
+}
+
+/// Counts requests of one connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sequence(i32);
+pub(crate) struct Sequence(Serial);
 
 impl Sequence {
-    const MASK: i32 = (1 << SEQUENCE_BITS) - 1;
-
     pub(crate) fn starting_at(first: u32) -> Self {
-        Self(i32::try_from(first).unwrap_or(0) & Self::MASK)
+        Self(Serial(u64::from(first) & (PERIOD - 1)))
     }
 
     /// The next id of `key`'s range that `taken` does not know. `taken` must know fewer than 2^27 ids.
-    pub(crate) fn next(&mut self, key: ApiKey, taken: impl Fn(CorrelationId) -> bool) -> CorrelationId {
+    pub(crate) fn next(&mut self, key: ApiKey, taken: impl Fn(CorrelationId) -> bool) -> (CorrelationId, Serial) {
         let range = if key.name().is_some() { i32::from(key.0) + 1 } else { FOREIGN } << SEQUENCE_BITS;
         loop {
-            let id = CorrelationId(range | self.0);
-            self.0 = self.0.wrapping_add(1) & Self::MASK;
+            let serial = self.0;
+            let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
+            let id = CorrelationId(range | low_bits);
+            self.0 = Serial(serial.0 + 1);
             if !taken(id) {
-                return id;
+                return (id, serial);
             }
         }
     }
@@ -73,10 +91,10 @@ mod tests {
     #[test]
     fn an_id_tells_its_api_and_a_foreign_number_tells_none() {
         let mut sequence = Sequence::starting_at(5);
-        assert_eq!(sequence.next(ApiKey::PRODUCE, |_| false), CorrelationId((1 << 27) + 5));
-        let id = sequence.next(ApiKey::HEARTBEAT, |_| false);
+        assert_eq!(sequence.next(ApiKey::PRODUCE, |_| false).0, CorrelationId((1 << 27) + 5));
+        let (id, _) = sequence.next(ApiKey::HEARTBEAT, |_| false);
         assert_eq!((id.0, id.api_key()), ((13 << 27) + 6, Some(ApiKey::HEARTBEAT)));
-        assert_eq!(sequence.next(ApiKey(18), |_| false).api_key(), None);
+        assert_eq!(sequence.next(ApiKey(18), |_| false).0.api_key(), None);
         for foreign in [0, 1, (1 << 27) - 1, -1, i32::MIN, i32::MAX, 14 << 27] {
             assert_eq!(CorrelationId(foreign).api_key(), None, "{foreign}");
         }
@@ -85,9 +103,9 @@ mod tests {
     #[test]
     fn the_sequence_wraps_within_its_range_and_skips_ids_in_flight() {
         let mut sequence = Sequence::starting_at((1 << 27) - 1);
-        let last = sequence.next(ApiKey::FETCH, |_| false);
+        let (last, _) = sequence.next(ApiKey::FETCH, |_| false);
         assert_eq!(last.0, (3 << 27) - 1);
         let skipped = CorrelationId(2 << 27);
-        assert_eq!(sequence.next(ApiKey::FETCH, |id| id == skipped).0, (2 << 27) + 1);
+        assert_eq!(sequence.next(ApiKey::FETCH, |id| id == skipped).0.0, (2 << 27) + 1);
     }
 }

@@ -4,13 +4,15 @@
 //! which of them make sense.
 
 mod api;
+mod connection;
 mod correlation;
 mod numbers;
 mod text;
 
 pub use api::{Api, ApiKey, ApiVersion};
+pub use connection::ConnectionId;
 pub use correlation::CorrelationId;
-pub(crate) use correlation::Sequence;
+pub(crate) use correlation::{Sequence, Serial};
 pub use numbers::{
     Acks, DurationTooLong, Epoch, Generation, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Timestamp,
     TopicPartition,

@@ -1,6 +1,6 @@
 //! Writing: small things are copied into one buffer, large `Bytes` are kept as chunks of their own.
 
-use std::fmt;
+use std::{fmt, vec};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -8,7 +8,7 @@ use crate::{ids::Text, limits::MAX_TEXT};
 
 /// From this size on, in bytes, a value is passed on by reference instead of copied: a chunk costs an entry of `writev`
 /// and a reference count, about as much as copying 1 to 2 KiB does.
-const SPLICE_FROM: usize = 2048;
+pub(crate) const SPLICE_FROM: usize = 2048;
 
 /// Writes a body as a list of chunks.
 ///
@@ -159,13 +159,22 @@ impl Encoder {
         self.finish().into_bytes()
     }
 
-    pub(crate) fn finish(mut self) -> Chunks {
+    pub(crate) fn finish(self) -> Chunks {
         let len = self.len();
-        if !self.tail.is_empty() {
-            // Not split off but taken, which costs no reference count where the capacity was right.
-            self.chunks.push(self.tail.freeze());
-        }
-        Chunks { list: self.chunks, len }
+        // Not split off but taken, which costs no reference count where the capacity was right.
+        Chunks { list: self.chunks, last: self.tail.freeze(), len }
+    }
+
+    /// Forgets what was written, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.chunks.clear();
+        self.chunked = 0;
+        self.tail.clear();
+    }
+
+    /// Takes out what was written, in order: chunks, and the small things behind the last of them. Clear it afterwards.
+    pub(crate) fn pieces(&mut self) -> (vec::Drain<'_, Bytes>, &[u8]) {
+        (self.chunks.drain(..), &self.tail)
     }
 
     fn cut(&mut self) {
@@ -176,10 +185,12 @@ impl Encoder {
     }
 }
 
-/// What an [`Encoder`] wrote: none of the chunks is empty.
+/// What an [`Encoder`] wrote. In two fields, because most bodies are one piece and then need no list.
 #[derive(Clone, Default)]
 pub(crate) struct Chunks {
     list: Vec<Bytes>,
+    /// Behind those of `list`; may be empty.
+    last: Bytes,
     len: usize,
 }
 
@@ -189,51 +200,28 @@ impl Chunks {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
-        self.list.iter()
+        self.list.iter().chain([&self.last])
     }
 
-    /// Bytes that [`Encoder::blob`] will copy.
-    pub(crate) fn small_len(&self) -> usize {
-        self.list.iter().map(Bytes::len).filter(|&len| len < SPLICE_FROM).sum()
-    }
-
-    pub(crate) fn into_bytes(mut self) -> Bytes {
-        match self.list.len() {
-            0 => Bytes::new(),
-            1 => self.list.swap_remove(0),
-            _ => {
-                let mut whole = BytesMut::with_capacity(self.len);
-                self.list.iter().for_each(|chunk| whole.put_slice(chunk));
-                whole.freeze()
-            }
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if self.list.is_empty() {
+            return self.last;
         }
+        let mut whole = BytesMut::with_capacity(self.len);
+        self.iter().for_each(|chunk| whole.put_slice(chunk));
+        whole.freeze()
     }
 }
 
 impl From<Bytes> for Chunks {
     fn from(bytes: Bytes) -> Self {
-        std::iter::once(bytes).collect()
-    }
-}
-
-impl FromIterator<Bytes> for Chunks {
-    fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Self {
-        let list: Vec<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
-        Self { len: list.iter().map(Bytes::len).sum(), list }
-    }
-}
-
-impl IntoIterator for Chunks {
-    type Item = Bytes;
-    type IntoIter = std::vec::IntoIter<Bytes>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter()
+        Self { list: Vec::new(), len: bytes.len(), last: bytes }
     }
 }
 
 impl fmt::Debug for Chunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes in {} chunks", self.len, self.list.len())
+        write!(f, "{} bytes in {} chunks", self.len, self.list.len() + 1)
     }
 }
 

@@ -7,7 +7,7 @@ mod encoder;
 mod error;
 mod read;
 
-pub(crate) use encoder::Chunks;
+pub(crate) use encoder::{Chunks, SPLICE_FROM};
 pub use encoder::{EncodeError, Encoder};
 pub use error::{DecodeError, DecodeProblem};
 pub(crate) use read::{Parsed, Sign, array, finish, flag, int16, int32, int64, nullable_text, parse, sized_blob, text};

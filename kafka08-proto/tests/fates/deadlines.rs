@@ -1,14 +1,41 @@
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Fate,
-    connection::{CloseReason, Prepared, SendError},
-    ids::Acks,
+    api::{Body, MetadataResponse, Request},
+    connection::{CallError, CloseReason, Prepared, Progress, SendError},
+    ids::{Acks, Api, ApiKey},
+    wire::{DecodeError, EncodeError, Encoder},
 };
 
 use crate::rig::{End, Rig, TIMEOUT, config, fetch, metadata, pair, pair_with, produce, staged, take};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A request that lets the broker take longer than any clock can tell.
+struct Patient;
+
+impl Body for Patient {
+    const NAME: &'static str = "patient request";
+
+    fn encode(&self, _: &mut Encoder) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn read(_: &Bytes) -> Result<(Self, usize), DecodeError> {
+        Ok((Self, 0))
+    }
+}
+
+impl Request for Patient {
+    type Response = MetadataResponse;
+    const API: Api = Api::v0(ApiKey::METADATA);
+
+    fn server_wait(&self) -> Duration {
+        Duration::MAX
+    }
+}
 
 #[test]
 fn a_request_of_which_nothing_was_taken_is_withdrawn_and_the_connection_lives() {
@@ -89,7 +116,7 @@ fn without_an_answer_the_connection_ends_when_no_live_request_is_left() {
     pair.advance(TIMEOUT);
     let ends = pair.ends();
     let Some((End::Closed(closed), before)) = ends.split_last() else { panic!("the end was expected: {ends:?}") };
-    assert_eq!(closed.reason, CloseReason::NoAnswer(id));
+    assert_eq!(closed.reason, CloseReason::NoAnswer { id: id, progress: Progress::Unanswered });
     assert_eq!(before, [End::TimedOut(id, Fate::MaybeApplied)]);
 }
 
@@ -137,10 +164,59 @@ fn what_the_broker_may_rightly_wait_is_added_for_a_request_and_all_in_front_of_i
         }
     }
     // What was withdrawn no longer counts.
-    pair.sent(&metadata());
-    assert_eq!(pair.client.poll_timeout(), Some(pair.now + TIMEOUT));
+    let last = pair.sent(&metadata());
+    pair.advance(TIMEOUT - Duration::from_millis(1));
+    assert_eq!(pair.ends(), []);
+    pair.advance(Duration::from_millis(1));
+    assert_eq!(pair.ends(), [End::TimedOut(last, Fate::NotApplied)]);
 }
 
+#[test]
+fn what_has_been_answered_no_longer_counts() {
+    let mut pair = pair();
+    pair.sent(&fetch(60_000));
+    let calls = pair.calls();
+    pair.answer(calls[0].call);
+    pair.ends();
+    let id = pair.sent(&metadata());
+    pair.advance(TIMEOUT);
+    assert_eq!(pair.ends(), [End::TimedOut(id, Fate::NotApplied)]);
+}
+
+#[test]
+fn a_wait_beyond_what_the_wire_can_ask_for_is_cut_to_that() {
+    let mut pair = pair();
+    let longest = Duration::from_millis(i32::MAX as u64);
+    let id = pair.sent(&Patient);
+    pair.advance(longest + TIMEOUT - Duration::from_millis(1));
+    assert_eq!(pair.ends(), []);
+    pair.advance(Duration::from_millis(1));
+    assert_eq!(pair.ends(), [End::TimedOut(id, Fate::NotApplied)]);
+}
+
+#[test]
+fn what_has_expired_before_it_could_be_sent_is_refused() {
+    let mut pair = pair();
+    let request = Prepared::new(&metadata()).expect("it fits").called_at(pair.now);
+    pair.advance(TIMEOUT);
+    assert_eq!(pair.client.send(pair.now, &request), Err(SendError::TimedOut { after: TIMEOUT }));
+    assert_eq!(staged(&mut pair), 0);
+}
+
+#[test]
+fn a_timeout_says_how_much_of_the_answer_had_come_and_to_raise_it() {
+    let mut pair = pair();
+    pair.sent(&fetch(0));
+    let calls = pair.calls();
+    pair.server.respond_raw(calls[0].call, Bytes::from(vec![0; 200_000])).expect("the call is open");
+    pair.to_client(50_008);
+    pair.advance(TIMEOUT);
+    let event = pair.client_event().expect("the request has timed out");
+    let error = CallError::from_event(event, None, None).expect("it has failed").to_string();
+    assert!(error.contains("after 10s; 50004 of 200004 bytes of its answer had come: raise the timeout"), "{error}");
+    let closed = pair.closed().to_string();
+    assert!(closed.contains("50004 of 200004 bytes of its answer had come"), "{closed}");
+}
 #[test]
 fn a_deadline_runs_from_the_callers_call() {
     let mut pair = pair();

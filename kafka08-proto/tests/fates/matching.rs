@@ -3,7 +3,7 @@ use kafka08_proto::{
     ClientConnection, ClientEvent, Connection as _, Fate,
     api::{ConsumerMetadataRequest, ProduceRequest},
     connection::{CloseReason, MatchError, Prepared, RedeemError, Reply, SendError, Ticket},
-    ids::{Acks, Api, ApiKey, CorrelationId},
+    ids::{Acks, Api, ApiKey, ConnectionId, CorrelationId},
     limits::Limits,
 };
 
@@ -60,7 +60,7 @@ fn an_answer_to_a_request_that_was_not_written_in_full_is_no_answer() {
 #[test]
 fn an_echo_of_what_was_sent_matches_nothing() {
     for key in 0..=12 {
-        let mut client = ClientConnection::new(config());
+        let mut client = ClientConnection::new(config(), ConnectionId(0));
         let request = Prepared::raw(Api::v0(ApiKey(key)), Bytes::from_static(&[0; 20]), Reply::Expected);
         client.send(origin(), &request).expect("there is room");
         let (_, queue) = client.buffers();
@@ -153,7 +153,7 @@ fn a_ticket_takes_its_own_answer_only_and_says_what_a_malformed_one_means() {
     let mut pair = pair();
     let produce = pair.client.request(pair.now, &produce(Acks::LEADER, 0)).expect("there is room");
     let fetch = pair.client.request(pair.now, &fetch(0)).expect("there is room");
-    assert_eq!(Ticket::<ProduceRequest>::new(fetch.id()), None, "the id's range says another API");
+    assert_eq!(pair.client.ticket::<ProduceRequest>(fetch.id()), None, "the id's range says another API");
     pair.calls();
     inject(&mut pair.client, produce.id().0, &[1]);
     let Some(ClientEvent::Response(frame)) = pair.client_event() else { panic!("an answer is due") };

@@ -74,8 +74,8 @@ impl Rig for Pair {
         while let Some(event) = self.client_event() {
             ends.push(match event {
                 ClientEvent::Response(frame) => End::Answered(frame.id),
-                ClientEvent::Written(id) => End::Written(id),
-                ClientEvent::Failed { id, error: RequestError::TimedOut, fate } => End::TimedOut(id, fate),
+                ClientEvent::Written { id, .. } => End::Written(id),
+                ClientEvent::Failed { id, error: RequestError::TimedOut { .. }, fate, .. } => End::TimedOut(id, fate),
                 ClientEvent::Failed { id, fate, .. } => End::Lost(id, fate),
                 ClientEvent::Closed(closed) => End::Closed(closed),
             });

@@ -3,9 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka08_proto::{
     ClientEvent, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
-    connection::{CloseReason, Heard, Pair, RespondError},
+    connection::{Heard, Pair, RespondError, ServerCloseReason},
     frame::FrameError,
-    ids::Acks,
+    ids::{Acks, ConnectionId},
 };
 
 use crate::rig::{End, Rig, config, metadata, origin, pair, produce};
@@ -35,6 +35,8 @@ fn a_server_reads_no_further_request_while_it_owes_an_answer() {
     let Some(ServerEvent::Request(first)) = pair.server_event() else { panic!("a request is due") };
     assert!(pair.server_event().is_none() && !pair.server.wants_read());
     pair.server.respond_raw(first.call, answer()).expect("the call is open");
+    assert!(pair.server_event().is_none() && !pair.server.wants_read(), "the answer is not written");
+    pair.to_client(usize::MAX);
     let Some(ServerEvent::Request(second)) = pair.server_event() else { panic!("the next is due") };
     pair.server.finish(second.call);
     assert!(pair.server.wants_read());
@@ -63,7 +65,7 @@ fn when_a_server_closes_answers_already_given_still_leave() {
     let calls = pair.calls();
     pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
     pair.server.close();
-    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(CloseReason::Local))));
+    assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(ServerCloseReason::Local))));
     assert!(!pair.server.is_over() && pair.server.wants_write());
     assert_eq!(pair.server.respond_raw(calls[1].call, answer()), Err(RespondError::NotOpen));
     pair.to_client(usize::MAX);
@@ -111,8 +113,8 @@ fn an_answer_given_after_a_reset_is_dropped() {
 }
 
 /// How a server's connection ends that receives these bytes.
-fn end_of(bytes: &[u8], max_frame: usize) -> CloseReason {
-    let mut server = ServerConnection::new(ServerConfig::default().with_max_frame(max_frame));
+fn end_of(bytes: &[u8], max_frame: usize) -> ServerCloseReason {
+    let mut server = ServerConnection::new(ServerConfig::default().with_max_frame(max_frame), ConnectionId(0));
     server.receive(bytes);
     match server.poll_event(origin()) {
         Some(ServerEvent::Closed(reason)) => reason,
@@ -124,17 +126,17 @@ fn end_of(bytes: &[u8], max_frame: usize) -> CloseReason {
 fn a_frame_or_a_header_that_cannot_be_ends_the_connection() {
     let max = 100;
     let too_large = FrameError::TooLarge { len: 101, max, looks_like: None };
-    assert_eq!(end_of(&[0, 0, 0, 101], max), CloseReason::Frame(too_large));
-    assert!(matches!(end_of(&[0; 4], max), CloseReason::Frame(FrameError::TooSmall { len: 0, .. })));
+    assert_eq!(end_of(&[0, 0, 0, 101], max), ServerCloseReason::Frame(too_large));
+    assert!(matches!(end_of(&[0; 4], max), ServerCloseReason::Frame(FrameError::TooSmall { len: 0, .. })));
     // A client id that is longer than its frame.
     let header = [0, 0, 0, 10, 0, 3, 0, 0, 0, 0, 0, 1, 0, 9];
-    assert!(matches!(end_of(&header, max), CloseReason::Header(_)));
+    assert!(matches!(end_of(&header, max), ServerCloseReason::Header(_)));
 }
 
 #[test]
 fn a_request_must_arrive_in_time_from_its_first_byte_on() {
     let timeout = Duration::from_secs(5);
-    let mut server = ServerConnection::new(ServerConfig::default().with_frame_timeout(timeout));
+    let mut server = ServerConnection::new(ServerConfig::default().with_frame_timeout(timeout), ConnectionId(0));
     let start = origin();
     assert_eq!(server.poll_timeout(), None, "an idle client may wait");
     server.receive(&[0]);
@@ -144,7 +146,10 @@ fn a_request_must_arrive_in_time_from_its_first_byte_on() {
     server.receive(&[0]);
     assert!(server.poll_event(start + timeout / 2).is_none());
     server.handle_timeout(start + timeout);
-    assert!(matches!(server.poll_event(start + timeout), Some(ServerEvent::Closed(CloseReason::SlowRequest))));
+    assert!(matches!(
+        server.poll_event(start + timeout),
+        Some(ServerEvent::Closed(ServerCloseReason::SlowRequest { .. }))
+    ));
 }
 
 #[test]
@@ -164,7 +169,7 @@ fn a_server_tells_a_client_that_left_in_the_middle_of_a_request() {
     pair.sent(&metadata());
     pair.to_server(3);
     pair.cut(Disconnect::Eof);
-    let Some(ServerEvent::Closed(CloseReason::Disconnected { heard, .. })) = pair.server_event() else {
+    let Some(ServerEvent::Closed(ServerCloseReason::Disconnected { heard, .. })) = pair.server_event() else {
         panic!("the end was expected")
     };
     assert_eq!(heard, Heard::PartOfFrame { bytes: 3 });

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use kafka08_proto::{
     Connection as _, Fate,
-    connection::{Cancelled, CloseReason, Prepared},
+    connection::{Cancelled, CloseReason, Prepared, Progress},
     ids::{Acks, CorrelationId},
 };
 
@@ -77,7 +77,7 @@ fn a_forgotten_request_that_is_never_answered_ends_the_connection_in_the_end() {
     pair.advance(TIMEOUT - Duration::from_millis(1));
     assert_eq!(pair.ends(), []);
     pair.advance(Duration::from_millis(1));
-    assert_eq!(pair.closed().reason, CloseReason::NoAnswer(id));
+    assert_eq!(pair.closed().reason, CloseReason::NoAnswer { id: id, progress: Progress::Unanswered });
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn taking_the_last_live_request_back_ends_a_connection_whose_first_has_timed_out
     pair.advance(Duration::from_secs(1));
     pair.ends();
     assert_eq!(pair.client.cancel(live), Cancelled::Abandoned);
-    assert_eq!(pair.closed().reason, CloseReason::NoAnswer(late));
+    assert_eq!(pair.closed().reason, CloseReason::NoAnswer { id: late, progress: Progress::Unanswered });
 }
 
 #[test]

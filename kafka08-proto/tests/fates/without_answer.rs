@@ -37,7 +37,7 @@ fn what_was_written_since_the_last_answer_is_unconfirmed_when_the_connection_end
         assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [unconfirmed]);
         assert!(closed.unconfirmed.contains(unconfirmed) && !closed.unconfirmed.contains(confirmed));
         let text = closed.to_string();
-        assert!(text.contains("1 produce requests with acks = 0 are unconfirmed"), "{text}");
+        assert!(text.contains("1 produce request with acks = 0 is unconfirmed"), "{text}");
     }
 }
 

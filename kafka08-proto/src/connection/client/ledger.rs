@@ -5,36 +5,46 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cancelled, Fate, MatchError};
+use super::{
+    Cancelled, Fate, MatchError,
+    deadlines::{DeadlineOf, Deadlines},
+};
 use crate::{
-    connection::Unconfirmed,
+    connection::{Unconfirmed, event::MAX_SPANS},
     error_code::ErrorCode,
-    frame::{FrameNumber, SendQueue, Taken},
-    ids::{Api, ApiKey, CorrelationId},
+    frame::{SendQueue, Span, Taken},
+    ids::{Api, ApiKey, CorrelationId, Serial},
 };
 
 /// One request that has not ended.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: CorrelationId,
+    /// Its place in the order of sending.
+    pub(super) serial: Serial,
     pub(super) api: Api,
-    pub(super) frame: FrameNumber,
+    /// Where its frame lies among all bytes staged.
+    pub(super) frame: Span,
     pub(super) state: State,
     pub(super) awaits_response: bool,
     pub(super) changes_state: bool,
     pub(super) server_wait: Duration,
+    /// When it was asked for. Its time runs from here.
+    pub(super) at: Instant,
     /// `None`: so far away that the clock cannot say it.
     pub(super) deadline: Option<Instant>,
 }
 
-/// Whether somebody waits for a request's end. The last two are tombstones.
+/// Whether somebody waits for a request's end. A request whose state is not `Live` is a tombstone: no event will name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Live,
-    /// Given up by the caller. No event will name it.
+    /// Given up by the caller.
     Forgotten,
     /// Its deadline has passed, whether or not the caller had given it up.
     TimedOut,
+    /// Taken back before it was written. It stays in the list only until the list is tidied.
+    Withdrawn,
 }
 
 impl Entry {
@@ -43,63 +53,143 @@ impl Entry {
         if self.changes_state { Fate::MaybeApplied } else { Fate::NotApplied }
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        self.state != State::TimedOut && self.deadline.is_some_and(|deadline| deadline <= now)
+    /// What a failure means for a request of whose frame this much was taken.
+    fn fate(&self, taken: Taken) -> Fate {
+        match taken {
+            Taken::Offered | Taken::All => self.fate_once_written(),
+            // A broker acts on whole frames only.
+            Taken::Nothing | Taken::Some => Fate::NotApplied,
+        }
     }
 }
 
+/// The longest wait that the wire can ask for. The cap keeps a caller's own request type from overflowing the sum.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Requests of which withdrawn ones may be this many before the list is tidied, and no more than half of it. Tidying then
+/// costs a constant for each request that was withdrawn.
+const UNTIDY: usize = 16;
+
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// The last byte has not been taken. Only the first may have been taken in part.
+    /// The last byte has not been taken.
     unsent: VecDeque<Entry>,
+    /// Entries of `unsent` that are withdrawn.
+    withdrawn: usize,
     /// The last byte has been taken, and the answer has not come.
     awaiting: VecDeque<Entry>,
+    /// Unsent requests without an answer, withdrawn ones included: where their frames end. When one is taken, there is
+    /// something to tell.
+    silent: VecDeque<(u64, Serial)>,
     unconfirmed: Unconfirmed,
+    deadlines: Deadlines,
+    /// Entries whose state is `Live`.
+    live: usize,
     /// The sum over all entries.
     server_wait: Duration,
 }
 
 impl Ledger {
     pub(super) fn len(&self) -> usize {
-        self.unsent.len() + self.awaiting.len()
+        self.unsent.len() - self.withdrawn + self.awaiting.len()
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.awaiting.iter().chain(&self.unsent)
+    /// Requests that are written and owe an answer, tombstones included.
+    pub(super) fn awaiting(&self) -> usize {
+        self.awaiting.len()
     }
 
-    /// The request that the peer is to answer next.
-    pub(super) fn first(&self) -> Option<&Entry> {
-        self.entries().next()
+    /// The request that the peer is to answer next. Requests that are not written owe nothing.
+    pub(super) fn first_awaiting(&self) -> Option<&Entry> {
+        self.awaiting.front()
     }
 
+    /// Whether a request of this id has not ended.
     pub(super) fn knows(&self, id: CorrelationId) -> bool {
-        self.entries().any(|entry| entry.id == id)
+        self.index(id).is_some()
     }
 
-    pub(super) fn live_mut(&mut self, id: CorrelationId) -> Option<&mut Entry> {
-        let mut entries = self.awaiting.iter_mut().chain(&mut self.unsent);
-        entries.find(|entry| entry.id == id && entry.state == State::Live)
+    /// Finds a request: its list, and its index there.
+    fn index(&self, id: CorrelationId) -> Option<(Part, usize)> {
+        let first = self.awaiting.front().or_else(|| self.unsent.front())?.serial;
+        let last = self.unsent.back().or_else(|| self.awaiting.back())?.serial;
+        // One candidate, unless 2^27 requests were sent since the first one that is still here.
+        id.serials_between(first, last).find_map(|serial| {
+            let place = self.locate(serial)?;
+            let entry = self.get(place)?;
+            (entry.id == id && entry.state != State::Withdrawn).then_some(place)
+        })
     }
 
-    pub(super) fn push(&mut self, now: Instant, timeout: Duration, mut entry: Entry) {
-        /// What the wire can ask for. The cap keeps a caller's own request type from overflowing the sum.
-        const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+    /// Serials ascend in each list.
+    fn locate(&self, serial: Serial) -> Option<(Part, usize)> {
+        let search = |list: &VecDeque<Entry>| list.binary_search_by_key(&serial, |entry| entry.serial).ok();
+        // Those that end first, and are asked for most, are in front.
+        if self.awaiting.front().is_some_and(|entry| entry.serial == serial) {
+            return Some((Part::Awaiting, 0));
+        }
+        search(&self.awaiting)
+            .map(|index| (Part::Awaiting, index))
+            .or_else(|| search(&self.unsent).map(|index| (Part::Unsent, index)))
+    }
+
+    fn get(&self, (part, index): (Part, usize)) -> Option<&Entry> {
+        match part {
+            Part::Awaiting => self.awaiting.get(index),
+            Part::Unsent => self.unsent.get(index),
+        }
+    }
+
+    fn get_mut(&mut self, (part, index): (Part, usize)) -> Option<&mut Entry> {
+        match part {
+            Part::Awaiting => self.awaiting.get_mut(index),
+            Part::Unsent => self.unsent.get_mut(index),
+        }
+    }
+
+    /// Gives a live request up. Returns whether there was one.
+    pub(super) fn forget(&mut self, id: CorrelationId) -> bool {
+        let Some(place) = self.index(id) else { return false };
+        let Some(entry) = self.get_mut(place).filter(|entry| entry.state == State::Live) else { return false };
+        entry.state = State::Forgotten;
+        self.live -= 1;
+        true
+    }
+
+    /// When a request of this timeout and wait would time out if it were sent now.
+    pub(super) fn deadline(&self, at: Instant, timeout: Duration, server_wait: Duration) -> Option<Instant> {
+        let wait = self.server_wait.saturating_add(server_wait.min(LONGEST_WAIT));
+        at.checked_add(timeout.saturating_add(wait))
+    }
+
+    pub(super) fn push(&mut self, mut entry: Entry) {
         entry.server_wait = entry.server_wait.min(LONGEST_WAIT);
         self.server_wait += entry.server_wait;
-        entry.deadline = now.checked_add(timeout.saturating_add(self.server_wait));
+        self.live += 1;
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.push(deadline, entry.serial);
+        }
+        if !entry.awaits_response {
+            self.silent.push_back((entry.frame.end, entry.serial));
+        }
         self.unsent.push_back(entry);
     }
 
     /// Whether [`Ledger::promote`] would report something.
     pub(super) fn has_written_news(&self, queue: &SendQueue) -> bool {
-        let mut written = self.unsent.iter().take_while(|entry| queue.taken(entry.frame) == Taken::All);
-        written.any(|entry| !entry.awaits_response && entry.state == State::Live)
+        let mut written = self.silent.iter().take_while(|(end, _)| queue.has_taken(*end));
+        written
+            .any(|(_, serial)| self.locate(*serial).and_then(|at| self.get(at)).is_some_and(|e| e.state == State::Live))
     }
 
     /// Moves on what was written; reports requests that end thereby.
     pub(super) fn promote(&mut self, queue: &SendQueue, mut written: impl FnMut(CorrelationId)) {
-        while let Some(entry) = self.unsent.pop_front_if(|entry| queue.taken(entry.frame) == Taken::All) {
+        let is_taken = |entry: &mut Entry| queue.taken(entry.frame) == Taken::All;
+        while let Some(entry) = self.unsent.pop_front_if(is_taken) {
+            if entry.state == State::Withdrawn {
+                self.withdrawn -= 1;
+                continue;
+            }
             if entry.awaits_response {
                 self.awaiting.push_back(entry);
                 continue;
@@ -107,9 +197,12 @@ impl Ledger {
             self.server_wait -= entry.server_wait;
             self.unconfirmed.push(entry.id, entry.frame);
             if entry.state == State::Live {
+                self.live -= 1;
                 written(entry.id);
             }
         }
+        while self.silent.pop_front_if(|(end, _)| queue.has_taken(*end)).is_some() {}
+        self.tidy_deadlines();
     }
 
     /// Matches a response with the request first in line.
@@ -120,73 +213,109 @@ impl Ledger {
         match self.awaiting.pop_front_if(|entry| entry.id == got || is_quirk(entry.api, got, body)) {
             Some(entry) => {
                 self.server_wait -= entry.server_wait;
+                self.live -= usize::from(entry.state == State::Live);
                 self.unconfirmed.confirm_before(entry.frame);
+                self.tidy_deadlines();
                 Ok(entry)
             }
-            None if self.awaiting.iter().any(|entry| entry.id == got) => Err(MatchError::OutOfOrder { got, expected }),
+            None if matches!(self.index(got), Some((Part::Awaiting, _))) => {
+                Err(MatchError::OutOfOrder { got, expected })
+            }
             None => Err(MatchError::Unknown { got, expected }),
         }
     }
 
     pub(super) fn cancel(&mut self, id: CorrelationId, queue: &mut SendQueue) -> Cancelled {
-        let untouched = |entry: &Entry| entry.id == id && queue.taken(entry.frame) == Taken::Nothing;
-        if let Some(index) = self.unsent.iter().position(|entry| entry.state == State::Live && untouched(entry)) {
+        let Some(place) = self.index(id) else { return Cancelled::NotOutstanding };
+        let Some(entry) = self.get_mut(place).filter(|entry| entry.state == State::Live) else {
+            return Cancelled::NotOutstanding;
+        };
+        let frame = entry.frame;
+        // Withdrawn requests cut the ranges of unconfirmed ones into pieces: there is a bound on those.
+        if let (Part::Unsent, index) = place
+            && queue.taken(frame) == Taken::Nothing
+            && self.unconfirmed.spans() < MAX_SPANS
+        {
             self.withdraw(index, queue);
+            self.tidy_deadlines();
             return Cancelled::Withdrawn;
         }
-        match self.live_mut(id) {
-            Some(entry) => {
-                entry.state = State::Forgotten;
-                Cancelled::Abandoned
-            }
-            None => Cancelled::NotOutstanding,
-        }
+        self.forget(id);
+        Cancelled::Abandoned
     }
 
+    /// Takes an unsent request back, of which nothing was written.
     fn withdraw(&mut self, index: usize, queue: &mut SendQueue) {
-        if let Some(entry) = self.unsent.remove(index) {
-            self.server_wait -= entry.server_wait;
+        if let Some(entry) = self.unsent.get_mut(index) {
             queue.withdraw(entry.frame);
+            self.live -= usize::from(entry.state == State::Live);
+            self.server_wait -= entry.server_wait;
+            entry.state = State::Withdrawn;
+            self.withdrawn += 1;
+        }
+        while self.unsent.pop_back_if(|entry| entry.state == State::Withdrawn).is_some() {
+            self.withdrawn -= 1;
+        }
+        if self.withdrawn > UNTIDY && self.withdrawn > self.unsent.len() / 2 {
+            self.unsent.retain(|entry| entry.state != State::Withdrawn);
+            self.withdrawn = 0;
+            self.silent.clear();
+            let silent = self.unsent.iter().filter(|entry| !entry.awaits_response);
+            self.silent.extend(silent.map(|entry| (entry.frame.end, entry.serial)));
         }
     }
 
-    /// Ends what is due. Returns the id of a request that was partly written: nothing may follow it.
+    /// Ends what is due, told by `failed`. Returns the id of a request that was partly written: nothing may follow it.
     pub(super) fn expire(
         &mut self,
         now: Instant,
         queue: &mut SendQueue,
-        mut failed: impl FnMut(CorrelationId, Fate),
+        mut failed: impl FnMut(&Entry, Taken, Fate),
     ) -> Option<CorrelationId> {
-        for entry in self.awaiting.iter_mut().filter(|entry| entry.is_due(now)) {
-            if entry.state == State::Live {
-                failed(entry.id, entry.fate_once_written());
-            }
-            entry.state = State::TimedOut;
-        }
         let mut torn = None;
-        let mut index = 0;
-        while let Some(entry) = self.unsent.get_mut(index) {
-            if !entry.is_due(now) {
-                index += 1;
+        while let Some(serial) = self.deadlines.pop_due(now) {
+            let Some((part, index)) = self.locate(serial) else { continue };
+            let Some(entry) = self.get_mut((part, index)).filter(|entry| entry.has_deadline()) else { continue };
+            let is_live = entry.state == State::Live;
+            let taken = queue.taken(entry.frame);
+            if is_live {
+                failed(entry, taken, entry.fate(taken));
+            }
+            if taken == Taken::Nothing {
+                self.withdraw(index, queue);
                 continue;
             }
-            if entry.state == State::Live {
-                failed(entry.id, Fate::NotApplied);
+            entry.state = State::TimedOut;
+            if part == Part::Unsent {
+                torn = torn.or(Some(entry.id));
             }
-            if queue.taken(entry.frame) == Taken::Nothing {
-                self.withdraw(index, queue);
-            } else {
-                entry.state = State::TimedOut;
-                torn = Some(entry.id);
-                index += 1;
-            }
+            self.live -= usize::from(is_live);
         }
+        self.tidy_deadlines();
         torn
     }
 
     /// The first deadline that has not passed yet.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.entries().filter(|entry| entry.state != State::TimedOut).filter_map(|entry| entry.deadline).min()
+        self.deadlines.first()
+    }
+
+    fn tidy_deadlines(&mut self) {
+        let Self { deadlines, awaiting, unsent, .. } = self;
+        let find = |serial: Serial| {
+            let in_list = |list: &VecDeque<Entry>| match list.front() {
+                Some(front) if front.serial == serial => Some(front.has_deadline()),
+                _ => {
+                    let index = list.binary_search_by_key(&serial, |entry| entry.serial).ok()?;
+                    list.get(index).map(Entry::has_deadline)
+                }
+            };
+            match in_list(awaiting).or_else(|| in_list(unsent)) {
+                Some(true) => DeadlineOf::Waiting,
+                _ => DeadlineOf::Ended,
+            }
+        };
+        deadlines.tidy(awaiting.len() + unsent.len(), find);
     }
 
     /// Whether the request first in line has timed out, so that nothing behind it can be answered for now.
@@ -195,29 +324,68 @@ impl Ledger {
     }
 
     /// The request first in line, if it has timed out and no live one is left.
-    pub(super) fn hopeless(&self) -> Option<CorrelationId> {
-        let first = self.awaiting.front().filter(|entry| entry.state == State::TimedOut)?;
-        let is_live = |entry: &Entry| entry.state == State::Live;
-        (!self.entries().any(is_live)).then_some(first.id)
+    pub(super) fn hopeless(&self) -> Option<&Entry> {
+        self.awaiting.front().filter(|entry| entry.state == State::TimedOut && self.live == 0)
     }
 
-    /// Empties the ledger: every live request with what its failure means.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (CorrelationId, Fate)> {
-        let written = std::mem::take(&mut self.awaiting);
-        let unsent = std::mem::take(&mut self.unsent);
-        self.server_wait = Duration::ZERO;
-        let written = written.into_iter().map(|entry| (entry.fate_once_written(), entry));
-        // A broker acts on whole frames only, so what was written in part was not applied.
-        let unsent = unsent.into_iter().map(|entry| (Fate::NotApplied, entry));
-        written.chain(unsent).filter(|(_, entry)| entry.state == State::Live).map(|(fate, entry)| (entry.id, fate))
+    /// Takes out every request that is not written: it never will be. Tells the live ones with what that means.
+    pub(super) fn drain_unsent(&mut self, queue: &SendQueue, mut failed: impl FnMut(&Entry, Taken, Fate)) {
+        for entry in std::mem::take(&mut self.unsent) {
+            if entry.state == State::Withdrawn {
+                continue;
+            }
+            self.server_wait -= entry.server_wait;
+            if entry.state == State::Live {
+                self.live -= 1;
+                let taken = queue.taken(entry.frame);
+                failed(&entry, taken, entry.fate(taken));
+            }
+        }
+        self.withdrawn = 0;
+        self.silent.clear();
+        self.tidy_deadlines();
     }
 
-    pub(super) fn unconfirmed(&self) -> usize {
-        self.unconfirmed.len()
+    /// Empties the ledger: tells every live request with what its failure means.
+    pub(super) fn drain(&mut self, queue: &SendQueue, mut failed: impl FnMut(&Entry, Taken, Fate)) {
+        for entry in std::mem::take(&mut self.awaiting) {
+            self.server_wait -= entry.server_wait;
+            if entry.state == State::Live {
+                self.live -= 1;
+                failed(&entry, Taken::All, entry.fate_once_written());
+            }
+        }
+        self.drain_unsent(queue, failed);
+    }
+
+    pub(super) fn unconfirmed(&self) -> &Unconfirmed {
+        &self.unconfirmed
     }
 
     pub(super) fn take_unconfirmed(&mut self) -> Unconfirmed {
         std::mem::take(&mut self.unconfirmed)
+    }
+
+    /// Gives memory back that is not in use.
+    pub(super) fn release(&mut self) {
+        if self.len() == 0 {
+            let unconfirmed = std::mem::take(&mut self.unconfirmed);
+            *self = Self { unconfirmed, ..Self::default() };
+        }
+    }
+}
+
+/// The two lists of a [`Ledger`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Awaiting,
+    Unsent,
+}
+
+impl Entry {
+    /// Whether its deadline is still to come.
+    fn has_deadline(&self) -> bool {
+        matches!(self.state, State::Live | State::Forgotten)
     }
 }
 

@@ -1,22 +1,27 @@
 //! The client's end.
 
+mod deadlines;
+mod ending;
 mod ledger;
 mod send_error;
+mod stream;
 
-use std::{collections::VecDeque, fmt, time::Instant};
+use std::{collections::VecDeque, fmt, io, time::Instant};
 
 use bytes::{Buf as _, Bytes};
 use ledger::{Entry, Ledger, State};
 pub use send_error::SendError;
 
 use super::{
-    ClientConfig, ClientEvent, CloseReason, Closed, Connection, Disconnect, Fate, Heard, MatchError, Prepared, Reply,
-    RequestError, ResponseFrame, Ticket,
+    ClientConfig, ClientEvent, CloseReason, Closed, Connection as _, Disconnect, Fate, MatchError, PrepareError,
+    Prepared, Reply, ResponseFrame, Ticket,
+    prepared::{self, ClientId},
+    rest::Rest,
 };
 use crate::{
     api::{Request, RequestHeader},
-    frame::{FrameDecoder, LENGTH_PREFIX, SendQueue},
-    ids::{CorrelationId, Sequence},
+    frame::{FrameDecoder, SendQueue, Span},
+    ids::{ConnectionId, CorrelationId, Sequence},
     wire::Encoder,
 };
 
@@ -35,14 +40,26 @@ use crate::{
 /// fails and leaves a tombstone that swallows a late answer; while such a tombstone is first in line nothing can be sent, and
 /// the connection ends when no live request is left behind it.
 pub struct ClientConnection {
+    id: ConnectionId,
     config: ClientConfig,
     decoder: FrameDecoder,
     queue: SendQueue,
     sequence: Sequence,
+    /// Requests that have not ended.
     ledger: Ledger,
+    /// Not yet taken. Together with the ledger bounded by `max_in_flight`, because sending stops there.
     events: VecDeque<ClientEvent>,
+    /// What is encoded before it is staged; empty between calls.
+    scratch: Encoder,
+    /// Set when writing has failed: nothing is sent any more, and answers are still read.
+    write_failed: Option<io::ErrorKind>,
+    /// Set when the transport has ended: frames that are here still come out.
     disconnect: Option<Disconnect>,
-    over: bool,
+    /// Set when the connection is over: only events are left.
+    closed: Option<Box<Closed>>,
+    /// When the last response was cut.
+    last_heard: Option<Instant>,
+    rest: Rest,
     stats: ClientStats,
 }
 
@@ -74,20 +91,32 @@ pub enum Cancelled {
 }
 
 impl ClientConnection {
-    /// A connection on which nothing was sent yet.
+    /// A connection on which nothing was sent yet. `id` tells it apart from the process's other connections: its tickets
+    /// redeem no other's answers.
     #[must_use]
-    pub fn new(config: ClientConfig) -> Self {
+    pub fn new(config: ClientConfig, id: ConnectionId) -> Self {
         Self {
+            id,
             decoder: FrameDecoder::new(config.limits.max_frame),
             sequence: Sequence::starting_at(config.first_sequence),
             queue: SendQueue::default(),
             ledger: Ledger::default(),
             events: VecDeque::new(),
+            scratch: Encoder::new(),
+            write_failed: None,
             disconnect: None,
-            over: false,
+            closed: None,
+            last_heard: None,
+            rest: Rest::default(),
             stats: ClientStats::default(),
             config,
         }
+    }
+
+    /// The identity that it was given.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.id
     }
 
     /// Its settings.
@@ -108,12 +137,19 @@ impl ClientConnection {
         self.ledger.len()
     }
 
+    /// Requests that are written and not answered, tombstones included: for as long as there are any, reading may bring
+    /// something.
+    #[must_use]
+    pub fn awaiting(&self) -> usize {
+        self.ledger.awaiting()
+    }
+
     /// Whether a request would be taken now, and not be refused as busy.
     #[must_use]
     pub fn can_send(&self) -> bool {
-        !self.has_ended()
+        !self.is_mute()
             && !self.ledger.is_stalled()
-            && self.ledger.len() < self.config.max_in_flight
+            && self.ledger.len() + self.events.len() < self.config.max_in_flight
             && self.queue.remaining() < self.config.max_staged
     }
 
@@ -122,64 +158,100 @@ impl ClientConnection {
     /// # Errors
     /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
     pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
-        let prepared = Prepared::checked(request, &self.config).map_err(SendError::Prepare)?;
-        self.send(now, &prepared).map(Ticket::of)
+        let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
+        prepared::check(request, &self.config).map_err(refused)?;
+        let place = self.admit(now, &Prepared::without_body(request))?;
+        let unencodable = |error| SendError::Prepare(PrepareError::Encode(error));
+        let encoded = place.header.encode(&mut self.scratch).map_err(SendError::ClientId);
+        let encoded = encoded.and_then(|()| request.encode(&mut self.scratch).map_err(unencodable));
+        let staged = encoded.and_then(|()| self.stage(place, None));
+        self.scratch.clear();
+        Ok(Ticket::new(self.id, staged?))
     }
 
-    /// Stages a prepared request. Its deadline runs from `now`, which may be earlier than this call: time that it spent in
-    /// a channel counts.
+    /// Stages a prepared request. Its deadline runs from `now`, or from the time given by [`Prepared::called_at`].
     ///
     /// # Errors
     /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
     pub fn send(&mut self, now: Instant, prepared: &Prepared) -> Result<CorrelationId, SendError> {
-        if self.has_ended() {
-            return Err(SendError::Closed);
+        let place = self.admit(now, prepared)?;
+        let encoded = place.header.encode(&mut self.scratch).map_err(SendError::ClientId);
+        let staged = encoded.and_then(|()| self.stage(place, Some(prepared)));
+        self.scratch.clear();
+        staged
+    }
+
+    /// The claim to the answer of a request that [`ClientConnection::send`] gave this id; `None` if the id's range says
+    /// another API.
+    #[must_use]
+    pub fn ticket<R: Request>(&self, id: CorrelationId) -> Option<Ticket<R>> {
+        (id.api_key() == Some(R::API.key)).then(|| Ticket::new(self.id, id))
+    }
+
+    /// Finds a request its place in line, if there is one.
+    fn admit(&mut self, now: Instant, request: &Prepared) -> Result<Place, SendError> {
+        if self.is_mute() {
+            return Err(SendError::Closed(Box::new(self.how_closed())));
         }
         if !self.can_send() {
             return Err(SendError::Busy);
         }
-        let mut sequence = self.sequence;
-        let header = RequestHeader {
-            api: prepared.api,
-            correlation_id: sequence.next(prepared.api.key, |id| self.ledger.knows(id)),
-            client_id: self.config.client_id.clone(),
-        };
-        let len = header.len() + prepared.len();
-        let too_large = SendError::TooLarge { len, max: self.config.limits.max_request };
-        let size = i32::try_from(len).map_err(|_| too_large.clone())?;
-        if len > self.config.limits.max_request {
-            return Err(too_large);
+        let at = request.called_at.unwrap_or(now);
+        let timeout = request.timeout.unwrap_or(self.config.request_timeout);
+        let deadline = self.ledger.deadline(at, timeout, request.server_wait);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
         }
-        let mut frame = Encoder::with_capacity(LENGTH_PREFIX + header.len() + prepared.small_len());
-        frame.int32(size);
-        header.encode(&mut frame).map_err(SendError::ClientId)?;
-        prepared.body.iter().for_each(|chunk| frame.blob(chunk));
+        let mut sequence = self.sequence;
+        let (id, serial) = sequence.next(request.api.key, |id| self.ledger.knows(id));
+        let client_id = match &request.client_id {
+            ClientId::OfConnection => self.config.client_id.clone(),
+            ClientId::Original(id) => id.clone(),
+        };
+        Ok(Place {
+            header: RequestHeader { api: request.api, correlation_id: id, client_id },
+            sequence,
+            entry: Entry {
+                id,
+                serial,
+                api: request.api,
+                frame: Span { start: 0, end: 0 },
+                state: State::Live,
+                awaits_response: request.reply == Reply::Expected,
+                changes_state: request.changes_state,
+                server_wait: request.server_wait,
+                at,
+                deadline,
+            },
+        })
+    }
 
+    /// Stages a frame of what stands in `scratch`, and the body of `prepared` behind it.
+    fn stage(&mut self, place: Place, prepared: Option<&Prepared>) -> Result<CorrelationId, SendError> {
+        let Place { sequence, mut entry, .. } = place;
+        let len = self.scratch.len() + prepared.map_or(0, Prepared::len);
+        let max = self.config.limits.max_request;
+        let size = i32::try_from(len).ok().filter(|_| len <= max).ok_or(SendError::TooLarge { len, max })?;
+        entry.frame.start = self.queue.end();
+        self.queue.put(&size.to_be_bytes());
+        self.queue.put_encoded(&mut self.scratch);
+        if let Some(prepared) = prepared {
+            self.queue.put_chunks(&prepared.body);
+        }
+        entry.frame.end = self.queue.end();
         self.sequence = sequence;
         self.stats.sent += 1;
-        self.ledger.push(
-            now,
-            prepared.timeout.unwrap_or(self.config.request_timeout),
-            Entry {
-                id: header.correlation_id,
-                api: prepared.api,
-                frame: self.queue.push(frame.finish()),
-                state: State::Live,
-                awaits_response: prepared.reply == Reply::Expected,
-                changes_state: prepared.changes_state,
-                server_wait: prepared.server_wait,
-                deadline: None,
-            },
-        );
-        Ok(header.correlation_id)
+        self.rest.note_moved();
+        let id = entry.id;
+        self.ledger.push(entry);
+        Ok(id)
     }
 
     /// Gives up the answer to a request: it is still written, its answer is swallowed, and no event will name it.
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
-        match self.ledger.live_mut(id) {
-            Some(entry) => entry.state = State::Forgotten,
-            None => self.events.retain(|event| event.ended() != Some(id)),
+        if !self.ledger.forget(id) {
+            self.events.retain(|event| event.ended() != Some(id));
         }
         self.end_if_hopeless();
     }
@@ -198,14 +270,21 @@ impl ClientConnection {
         self.end(CloseReason::Local);
     }
 
-    fn has_ended(&self) -> bool {
-        self.over || self.disconnect.is_some()
+    /// Whether nothing is read any more.
+    fn is_deaf(&self) -> bool {
+        self.closed.is_some() || self.disconnect.is_some()
+    }
+
+    /// Whether nothing is sent any more.
+    fn is_mute(&self) -> bool {
+        self.is_deaf() || self.write_failed.is_some()
     }
 
     /// Moves requests whose last byte was taken on to where answers are waited for.
     fn note_written(&mut self) {
-        let Self { ledger, queue, events, .. } = self;
-        ledger.promote(queue, |id| events.push_back(ClientEvent::Written(id)));
+        let Self { id: connection, ledger, queue, events, .. } = self;
+        let connection = *connection;
+        ledger.promote(queue, |id| events.push_back(ClientEvent::Written { connection, id }));
     }
 
     /// Takes a response; `None` if nobody waits for it any more.
@@ -219,147 +298,29 @@ impl ClientConnection {
             return Ok(None);
         }
         let fate_if_malformed = answered.fate_once_written();
-        Ok(Some(ResponseFrame { id: answered.id, api: answered.api, body: frame, fate_if_malformed }))
-    }
-
-    /// Ends the connection if the request first in line has timed out, no live one is left, and no frame is here that could
-    /// be the late answer.
-    fn end_if_hopeless(&mut self) {
-        if !self.decoder.has_frame()
-            && let Some(id) = self.ledger.hopeless()
-        {
-            self.end(CloseReason::NoAnswer(id));
-        }
-    }
-
-    fn end(&mut self, reason: CloseReason) {
-        if self.over {
-            return;
-        }
-        self.note_written();
-        self.over = true;
-        for (id, fate) in self.ledger.drain() {
-            self.events.push_back(ClientEvent::Failed { id, error: RequestError::Closed(reason.clone()), fate });
-        }
-        self.queue.clear();
-        self.decoder = FrameDecoder::new(self.config.limits.max_frame);
-        let unconfirmed = self.ledger.take_unconfirmed();
-        self.events.push_back(ClientEvent::Closed(Closed { reason, unconfirmed }));
-    }
-
-    fn why_disconnected(&self, how: Disconnect) -> CloseReason {
-        let heard = match self.decoder.pending() {
-            0 if self.stats.responses == 0 => Heard::Nothing,
-            0 => Heard::Frames,
-            bytes => Heard::PartOfFrame { bytes },
-        };
-        CloseReason::Disconnected {
-            how,
-            heard,
-            waiting_for: self.ledger.first().map(|entry| entry.api),
-            unconfirmed: self.ledger.unconfirmed(),
-        }
+        let (connection, id, api) = (self.id, answered.id, answered.api);
+        Ok(Some(ResponseFrame { connection, id, api, body: frame, fate_if_malformed }))
     }
 }
 
-impl Connection for ClientConnection {
-    type Event = ClientEvent;
-
-    fn buffers(&mut self) -> (&mut [u8], &mut SendQueue) {
-        (self.decoder.space(), &mut self.queue)
-    }
-
-    fn received(&mut self, n: usize) {
-        if self.has_ended() {
-            self.stats.ignored_bytes += n as u64;
-        } else {
-            self.decoder.filled(n);
-        }
-    }
-
-    fn receive(&mut self, bytes: &[u8]) {
-        if self.has_ended() {
-            self.stats.ignored_bytes += bytes.len() as u64;
-        } else {
-            self.decoder.extend(bytes);
-        }
-    }
-
-    fn wants_read(&self) -> bool {
-        !self.has_ended()
-            && self.events.is_empty()
-            && !self.decoder.has_frame()
-            && !self.ledger.has_written_news(&self.queue)
-    }
-
-    fn wants_write(&self) -> bool {
-        !self.has_ended() && self.queue.has_remaining()
-    }
-
-    fn handle_disconnect(&mut self, how: Disconnect) {
-        self.disconnect.get_or_insert(how);
-    }
-
-    fn poll_event(&mut self, _: Instant) -> Option<ClientEvent> {
-        self.note_written();
-        while self.events.is_empty() && !self.over {
-            match self.decoder.next_frame() {
-                Ok(Some(frame)) => match self.handle_frame(frame) {
-                    Ok(Some(response)) => {
-                        self.end_if_hopeless();
-                        return Some(ClientEvent::Response(response));
-                    }
-                    Ok(None) => {}
-                    Err(error) => self.end(CloseReason::Match(error)),
-                },
-                Ok(None) => {
-                    match self.disconnect {
-                        Some(how) => self.end(self.why_disconnected(how)),
-                        None => self.end_if_hopeless(),
-                    }
-                    break;
-                }
-                Err(error) => self.end(CloseReason::Frame(error)),
-            }
-        }
-        self.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        if self.has_ended() || self.decoder.has_frame() {
-            return None;
-        }
-        self.ledger.next_deadline()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.has_ended() || self.decoder.has_frame() {
-            return;
-        }
-        self.note_written();
-        let Self { ledger, queue, events, .. } = self;
-        let torn = ledger.expire(now, queue, |id, fate| {
-            events.push_back(ClientEvent::Failed { id, error: RequestError::TimedOut, fate });
-        });
-        match torn {
-            Some(id) => self.end(CloseReason::TornFrame(id)),
-            None => self.end_if_hopeless(),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.over && self.events.is_empty()
-    }
+/// A place in line for a request that is to be staged.
+struct Place {
+    header: RequestHeader,
+    sequence: Sequence,
+    entry: Entry,
 }
 
 impl fmt::Debug for ClientConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConnection")
+            .field("id", &self.id)
+            .field("peer", &self.config.peer)
             .field("in_flight", &self.ledger.len())
             .field("decoder", &self.decoder)
             .field("queue", &self.queue)
+            .field("write_failed", &self.write_failed)
             .field("disconnect", &self.disconnect)
-            .field("over", &self.over)
+            .field("closed", &self.closed)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }

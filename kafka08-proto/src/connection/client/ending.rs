@@ -1,0 +1,119 @@
+//! How a connection and its requests end.
+
+use super::{ClientConnection, ledger::Entry};
+use crate::{
+    connection::{ClientEvent, CloseReason, Closed, Disconnect, Fate, Heard, Progress, RequestError},
+    frame::{FrameDecoder, Taken},
+    ids::{Api, ConnectionId, Serial},
+};
+
+impl ClientConnection {
+    /// How far the answer of the request that is first in line has come.
+    pub(super) fn progress_of_first(&self) -> Progress {
+        match self.decoder.arriving() {
+            Some((received, of)) => Progress::Arriving { received, of },
+            None => Progress::Unanswered,
+        }
+    }
+
+    /// Who is first in line, for the failures of those behind.
+    pub(super) fn line(&self) -> Line {
+        let first = self.ledger.first_awaiting().map(|entry| (entry.serial, entry.api));
+        Line { first, progress: self.progress_of_first() }
+    }
+
+    /// Ends the connection if the request first in line has timed out, no live one is left, and no frame is here that could
+    /// be the late answer.
+    pub(super) fn end_if_hopeless(&mut self) {
+        if !self.decoder.has_frame()
+            && let Some(entry) = self.ledger.hopeless()
+        {
+            let id = entry.id;
+            self.end(CloseReason::NoAnswer { id, progress: self.progress_of_first() });
+        }
+    }
+
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.note_written();
+        let mut line = self.line();
+        if matches!(reason, CloseReason::Frame(_) | CloseReason::Match(_)) {
+            // What stands behind bytes without a meaning is no answer, however much of it happens to be here.
+            line.progress = Progress::Unanswered;
+        }
+        let Self { id, ledger, queue, events, .. } = self;
+        ledger.drain(queue, |entry, taken, fate| {
+            let error = RequestError::Closed(reason.clone());
+            events.push_back(failed(*id, entry, error, line.progress(entry, taken), fate));
+        });
+        self.queue.clear();
+        self.decoder = FrameDecoder::new(self.config.limits.max_frame);
+        let unconfirmed = self.ledger.take_unconfirmed();
+        let closed = Closed { connection: self.id, peer: self.config.peer.clone(), reason, unconfirmed };
+        self.closed = Some(Box::new(closed.clone()));
+        self.events.push_back(ClientEvent::Closed(closed));
+    }
+
+    /// How the connection has ended, or will have ended when the events that are here are taken.
+    pub(super) fn how_closed(&self) -> Closed {
+        if let Some(closed) = &self.closed {
+            return (**closed).clone();
+        }
+        let how = self.disconnect.or(self.write_failed.map(Disconnect::Error)).unwrap_or(Disconnect::Eof);
+        Closed {
+            connection: self.id,
+            peer: self.config.peer.clone(),
+            reason: self.why_disconnected(how),
+            unconfirmed: self.ledger.unconfirmed().clone(),
+        }
+    }
+
+    pub(super) fn why_disconnected(&self, how: Disconnect) -> CloseReason {
+        let heard = match self.decoder.pending() {
+            0 if self.stats.responses == 0 => Heard::Nothing,
+            0 => Heard::Frames,
+            bytes => Heard::PartOfFrame { bytes },
+        };
+        let first = self.ledger.first_awaiting();
+        let idle = first.zip(self.last_heard).and_then(|(entry, heard)| entry.at.checked_duration_since(heard));
+        CloseReason::Disconnected {
+            how,
+            heard,
+            waiting_for: first.map(|entry| entry.api),
+            idle,
+            unconfirmed: self.ledger.unconfirmed().len(),
+        }
+    }
+}
+
+/// Who was first in line when requests failed.
+pub(super) struct Line {
+    first: Option<(Serial, Api)>,
+    /// Of the first one.
+    progress: Progress,
+}
+
+impl Line {
+    /// How far a request had come, of which the transport had taken this much.
+    pub(super) fn progress(&self, entry: &Entry, taken: Taken) -> Progress {
+        match (taken, self.first) {
+            (Taken::Nothing, _) => Progress::NotSent,
+            (Taken::Some, _) => Progress::PartlySent,
+            (Taken::Offered, _) => Progress::Offered,
+            (Taken::All, Some((first, api))) if first != entry.serial => Progress::Behind(api),
+            (Taken::All, _) => self.progress,
+        }
+    }
+}
+
+pub(super) fn failed(
+    connection: ConnectionId,
+    entry: &Entry,
+    error: RequestError,
+    progress: Progress,
+    fate: Fate,
+) -> ClientEvent {
+    ClientEvent::Failed { connection, id: entry.id, api: entry.api, error, progress, fate }
+}

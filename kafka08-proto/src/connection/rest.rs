@@ -1,0 +1,47 @@
+//! When a connection has been at rest for long enough to give memory back.
+
+use std::time::{Duration, Instant};
+
+/// How long a connection keeps memory that it does not use. Long enough that one with regular traffic never gives any back.
+const REST: Duration = Duration::from_secs(10);
+
+/// The time since something last moved on a connection that keeps memory it does not use.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Something has moved since the last [`Rest::note_time`].
+    has_moved: bool,
+    last_moved: Option<Instant>,
+    /// When to look. Not moved ahead with each byte, so that a driver's timer need not be either.
+    look_at: Option<Instant>,
+}
+
+impl Rest {
+    pub(super) fn note_moved(&mut self) {
+        self.has_moved = true;
+    }
+
+    /// Tells the time. `keeps_memory`: whether there is anything to give back.
+    pub(super) fn note_time(&mut self, now: Instant, keeps_memory: bool) {
+        if std::mem::take(&mut self.has_moved) {
+            self.last_moved = Some(now);
+        }
+        if !keeps_memory {
+            self.look_at = None;
+        } else if self.look_at.is_none() {
+            self.look_at = self.last_moved.and_then(|at| at.checked_add(REST));
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Whether it is time to give memory back.
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+        if self.look_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.look_at = self.last_moved.and_then(|at| at.checked_add(REST)).filter(|&at| at > now);
+        self.look_at.is_none()
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a server's connections end.
+
+use std::{fmt, io};
+
+use super::{Disconnect, Heard};
+use crate::{frame::FrameError, wire::DecodeError};
+
+/// Why a server's connection with a client has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerCloseReason {
+    /// `close` was called on this side.
+    Local,
+    /// The transport ended.
+    Disconnected {
+        /// How.
+        how: Disconnect,
+        /// What had come from the client until then.
+        heard: Heard,
+    },
+    /// The client's bytes are no frames.
+    Frame(FrameError),
+    /// A request's header is malformed.
+    Header(DecodeError),
+    /// A request began to arrive and was not complete in time.
+    SlowRequest {
+        /// Bytes of it that had come.
+        received: usize,
+    },
+}
+
+impl fmt::Display for ServerCloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("the connection was closed on this side"),
+            Self::Disconnected { how, heard } => {
+                match how {
+                    Disconnect::Eof => f.write_str("the client closed the connection")?,
+                    Disconnect::Error(io::ErrorKind::ConnectionReset) => {
+                        f.write_str("the client reset the connection")?
+                    }
+                    Disconnect::Error(kind) => write!(f, "the connection failed ({kind})")?,
+                }
+                match heard {
+                    Heard::Nothing => f.write_str(" before it had sent a byte"),
+                    Heard::Frames => Ok(()),
+                    Heard::PartOfFrame { bytes } => write!(f, " {bytes} bytes into a request"),
+                }
+            }
+            Self::Frame(error) => {
+                write!(f, "{error}")?;
+                match error {
+                    FrameError::TooSmall { looks_like: None, .. } => f.write_str(": the client does not speak Kafka"),
+                    FrameError::TooLarge { looks_like: None, .. } => f.write_str(
+                        ": the client does not speak Kafka, or sends more at once than ServerConfig::with_max_frame allows",
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            Self::Header(error) => fmt::Display::fmt(error, f),
+            Self::SlowRequest { received } => {
+                write!(f, "a request began to arrive and was not complete in time: {received} bytes of it had come")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ServerCloseReason {}

@@ -1,0 +1,187 @@
+use super::*;
+
+fn framed(payload: &[u8]) -> Vec<u8> {
+    [&u32::try_from(payload.len()).expect("short").to_be_bytes()[..], payload].concat()
+}
+
+#[test]
+fn lengths_below_four_and_above_the_limit_end_the_stream_for_good() {
+    for len in (-5..=8).chain([i32::MIN, i32::MIN + 1, -65536, 9, 65536, i32::MAX]) {
+        let mut decoder = FrameDecoder::new(8);
+        decoder.extend(&len.to_be_bytes());
+        let expected = match len {
+            4..=8 => Ok(None),
+            9.. => Err(FrameError::TooLarge { len, max: 8, looks_like: None }),
+            _ => Err(FrameError::TooSmall { len, looks_like: None }),
+        };
+        assert_eq!(decoder.next_frame(), expected, "{len}");
+        decoder.extend(&framed(b"good"));
+        assert_eq!(decoder.next_frame().is_err(), expected.is_err(), "{len}");
+    }
+}
+
+#[test]
+fn an_absurd_length_that_looks_like_another_protocol_is_named() {
+    for (bytes, expected) in [
+        (&b"\x15\x03\x03\x00\x02\x02\x28"[..], LooksLike::Tls),
+        (b"\x16\x03\x01\x00", LooksLike::Tls),
+        (b"HTTP/1.1 400", LooksLike::Http),
+        (b"<html>", LooksLike::Http),
+        (b"GET / HTTP/1.1", LooksLike::Http),
+        (b"SSH-2.0", LooksLike::Ssh),
+    ] {
+        let mut decoder = FrameDecoder::new(64 << 20);
+        decoder.extend(bytes);
+        match decoder.next_frame() {
+            Err(FrameError::TooLarge { looks_like, .. }) => assert_eq!(looks_like, Some(expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Reads a frame of this many bytes in pieces, as from a socket.
+fn read_frame(decoder: &mut FrameDecoder, len: usize) -> Bytes {
+    let framed = framed(&vec![7; len]);
+    let mut rest = &framed[..];
+    while !rest.is_empty() {
+        let n = decoder.space().len().min(rest.len());
+        decoder.space()[..n].copy_from_slice(&rest[..n]);
+        decoder.filled(n);
+        rest = &rest[n..];
+    }
+    decoder.next_frame().expect("sound").expect("whole")
+}
+
+#[test]
+fn small_frames_that_are_here_together_share_one_copy_of_at_most_4_kib() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    let frames: Vec<_> = (0..1000_u32).map(|i| framed(format!("frame {i}").as_bytes())).collect();
+    decoder.extend(&frames.concat());
+    let buffer = decoder.buffer.as_ptr_range();
+    let mut runs = Vec::new();
+    for i in 0..1000 {
+        let frame = decoder.next_frame().expect("sound").expect("whole");
+        assert_eq!(frame, format!("frame {i}").as_bytes());
+        assert!(!buffer.contains(&frame.as_ptr()), "it would keep the read buffer alive");
+        runs.push(frame.as_ptr().addr());
+    }
+    assert_eq!(decoder.next_frame(), Ok(None));
+    let copies = 1 + runs.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) > 20).count();
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    assert!((bytes / RUN..=bytes / RUN + 2).contains(&copies), "{copies} copies of {bytes} bytes");
+}
+
+#[test]
+fn a_large_frame_is_handed_out_in_the_memory_it_was_read_into() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let large = framed(&vec![7; 1 << 20]);
+    decoder.extend(&large[..1 << 19]);
+    decoder.extend(&large[1 << 19..]);
+    let buffer = decoder.buffer.as_ptr_range();
+    let frame = decoder.next_frame().expect("sound").expect("whole");
+    assert!(buffer.contains(&frame.as_ptr()));
+    assert_eq!(frame, large[4..]);
+}
+
+#[test]
+fn the_memory_of_a_large_frame_is_used_again_once_nobody_holds_it() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let first = read_frame(&mut decoder, 1 << 20).as_ptr();
+    // A little larger, and still within what the first one's memory was rounded up to.
+    let second = read_frame(&mut decoder, (1 << 20) + 100);
+    assert_eq!(second.as_ptr(), first);
+    let third = read_frame(&mut decoder, 1 << 20);
+    assert_ne!(third.as_ptr(), first, "the second one is still held");
+    drop(second);
+    assert_eq!(read_frame(&mut decoder, 1 << 20).as_ptr(), first, "one is held while the next one arrives");
+    assert_eq!(third.len(), 1 << 20);
+}
+
+#[test]
+fn a_small_frame_that_is_kept_does_not_keep_the_memory_of_a_much_larger_one() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let large = read_frame(&mut decoder, 4 << 20).as_ptr_range();
+    let small = read_frame(&mut decoder, 100 << 10);
+    assert!(!large.contains(&small.as_ptr()));
+}
+
+#[test]
+fn memory_that_is_kept_is_given_back_on_demand_and_nothing_is_lost() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    read_frame(&mut decoder, 1 << 20);
+    decoder.extend(&framed(b"half")[..6]);
+    assert!(decoder.can_release());
+    decoder.release();
+    decoder.extend(&framed(b"half")[6..]);
+    assert_eq!(decoder.next_frame(), Ok(Some(Bytes::from_static(b"half"))));
+    decoder.release();
+    assert!(!decoder.can_release());
+    assert_eq!(decoder.buffer.capacity() + decoder.parked.capacity(), 0);
+    assert_eq!(decoder.space().len(), READ_AFTER_REST);
+    assert!(!decoder.can_release(), "waiting for the next byte takes no memory worth giving back");
+}
+
+#[test]
+fn frames_come_out_in_order_however_many_are_fed_before_one_is_taken() {
+    let sizes = [10, 40_000, 10, 70_000, 200_000, 32_764, 32_765, 33_000, 4, 1 << 20];
+    let frames: Vec<_> =
+        sizes.iter().map(|&size| framed(&vec![u8::try_from(size % 251).expect("small"); size])).collect();
+    for taken_first in 0..3 {
+        let mut decoder = FrameDecoder::new(8 << 20);
+        decoder.extend(&frames[..3].concat());
+        let mut out: Vec<Bytes> =
+            (0..taken_first).map(|_| decoder.next_frame().expect("sound").expect("whole")).collect();
+        decoder.extend(&frames[3..].concat());
+        while let Some(frame) = decoder.next_frame().expect("sound") {
+            out.push(frame);
+        }
+        assert_eq!(out.len(), frames.len());
+        assert!(out.iter().zip(&frames).all(|(out, frame)| out == &frame[4..]));
+        assert_eq!(decoder.pending(), 0);
+    }
+}
+
+#[test]
+fn the_buffer_of_small_frames_is_used_again() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    // The first full read makes the buffer grow to its size.
+    decoder.extend(&framed(&[1; 1000]));
+    assert!(decoder.next_frame().expect("sound").is_some());
+    let buffer = decoder.buffer.as_ptr();
+    for _ in 0..10_000 {
+        let frame = framed(b"another frame, long enough to fill the buffer several times over");
+        decoder.extend(&frame[..66]);
+        decoder.extend(&frame[66..]);
+        assert!(decoder.next_frame().expect("sound").is_some());
+    }
+    assert_eq!(decoder.buffer.as_ptr(), buffer);
+}
+
+#[test]
+fn as_much_as_this_peer_has_filled_before_is_reserved_at_once_and_no_more() {
+    let mut decoder = FrameDecoder::new(64 << 20);
+    let held = read_frame(&mut decoder, 1 << 20);
+    decoder.extend(&(1_u32 << 20).to_be_bytes());
+    decoder.extend(&[1; READ]);
+    assert!(decoder.space().len() >= (1 << 20) - READ - 4);
+    drop(held);
+
+    let mut decoder = FrameDecoder::new(64 << 20);
+    read_frame(&mut decoder, 1 << 20);
+    decoder.extend(&(64_u32 << 20).to_be_bytes());
+    decoder.extend(&[1; READ]);
+    assert!(decoder.space().len() <= (1 << 20) + READ, "{}", decoder.space().len());
+}
+
+#[test]
+fn memory_stays_within_twice_what_was_received_and_64_kib() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let frame = framed(&vec![1; 8 << 20]);
+    let mut received = 0;
+    for piece in frame.chunks(10_007) {
+        decoder.extend(piece);
+        received += piece.len();
+        assert!(decoder.buffer.capacity() <= 2 * received + (64 << 10), "{} of {received}", decoder.buffer.capacity());
+    }
+    assert_eq!(decoder.next_frame().expect("sound").map(|frame| frame.len()), Some(8 << 20));
+}
