@@ -132,6 +132,11 @@ impl Request for FetchRequest {
         Ok(())
     }
 
+    /// A fetch under the id of a replica reports a position, and may change the partition's in-sync set.
+    fn changes_state(&self) -> bool {
+        !self.replica.is_client()
+    }
+
     fn server_wait(&self) -> Duration {
         self.max_wait.to_duration()
     }

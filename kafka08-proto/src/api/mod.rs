@@ -22,6 +22,7 @@ mod partition_state;
 mod problem;
 mod produce;
 mod stop_replica;
+mod traits;
 mod update_metadata;
 
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
+pub use traits::{Reply, RequestTraits};
 pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
 
 use crate::{

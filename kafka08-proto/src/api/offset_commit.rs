@@ -1,10 +1,13 @@
 //! OffsetCommit (key 8): store how far a group has read.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
     Body, ByTopic, InTopic, Request, RequestProblem,
     problem::{check_group, check_name},
+    traits::COMMIT_WAIT,
 };
 use crate::{
     error_code::ErrorCode,
@@ -216,6 +219,12 @@ impl Request for OffsetCommitRequestV1 {
 
     fn changes_state(&self) -> bool {
         true
+    }
+
+    /// The coordinator waits for the replicas of its own topic, as long as its `offsets.commit.timeout.ms` says: 5 s by
+    /// default.
+    fn server_wait(&self) -> Duration {
+        COMMIT_WAIT
     }
 }
 

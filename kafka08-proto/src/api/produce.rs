@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Body, ByTopic, InTopic, Request, RequestProblem, problem::check_name};
+use super::{Body, ByTopic, InTopic, Request, RequestProblem, problem::check_name, traits::produce_wait};
 use crate::{
     error_code::ErrorCode,
     ids::{Acks, Api, ApiKey, Millis, Offset, PartitionId, Text, TopicPartition},
@@ -139,10 +139,7 @@ impl Request for ProduceRequest {
     }
 
     fn server_wait(&self) -> Duration {
-        match self.acks {
-            Acks::NONE | Acks::LEADER => Duration::ZERO,
-            _ => self.timeout.to_duration(),
-        }
+        produce_wait(self.acks, self.timeout)
     }
 }
 

@@ -104,6 +104,13 @@ impl ReplicaId {
     pub const CONSUMER: Self = Self(-1);
     /// A debugging consumer: any broker that hosts a replica answers.
     pub const DEBUG: Self = Self(-2);
+
+    /// Whether it is one of the two ids of clients. Any other may be taken for a follower's: 0.8.0 takes even ids below
+    /// -2 for one.
+    #[must_use]
+    pub fn is_client(self) -> bool {
+        matches!(self, Self::CONSUMER | Self::DEBUG)
+    }
 }
 
 impl Acks {
