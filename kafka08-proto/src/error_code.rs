@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// Open: later brokers send codes that 0.8 does not know, and they are kept. Source: `ErrorMapping` of 0.8.2. The Java
 /// client's enum calls 13 a network exception of its own; on the wire 13 is [`ErrorCode::STALE_LEADER_EPOCH`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub i16);
 
 /// What a client may do about a code: one row per code.
