@@ -87,17 +87,17 @@ fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
         replicas: vec![],
         isr: vec![],
     };
-    let lies = MetadataResponse {
-        brokers: vec![broker(1, "", 70_000), broker(1, "h", 9092), broker(2, "h", -1), broker(3, "h", 0)],
-        topics: vec![TopicMetadata {
+    let lies = MetadataResponse::new(
+        vec![broker(1, "", 70_000), broker(1, "h", 9092), broker(2, "h", -1), broker(3, "h", 0)],
+        vec![TopicMetadata {
             error: ErrorCode::NONE,
             name: "t".into(),
             partitions: vec![partition(5, 7), partition(5, 1), partition(-1, 2), partition(6, -1)],
         }],
-    };
+    );
     let read = MetadataResponse::decode_strict(&lies.to_bytes().expect("it fits")).expect("the layout is sound");
     assert_eq!(read, lies);
-    let ports: Vec<_> = read.brokers.iter().map(Broker::port).collect();
+    let ports: Vec<_> = read.brokers().iter().map(Broker::port).collect();
     assert_eq!(ports, [None, Some(9092), None, None]);
     // The first of two counts, and a leader that is not listed or is none is no leader.
     assert_eq!(read.leader("t", PartitionId(5)), None);

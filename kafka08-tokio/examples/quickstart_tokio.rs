@@ -118,7 +118,7 @@ fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     leaders.dedup();
     println!("led by {}", leaders.join(", "));
     // A broker that is alone leads everything, by whatever name it was asked.
-    let leads = metadata.brokers.len() == 1 || leaders == [target];
+    let leads = metadata.brokers().len() == 1 || leaders == [target];
     if !leads {
         println!("{target} does not lead all four partitions, and this example asks one broker only");
     }

@@ -11,7 +11,7 @@ use crate::rig::Rig;
 #[test]
 fn a_fresh_broker_knows_no_topics_and_no_brokers() {
     let response = Rig::new(BrokerConfig::default()).call(&MetadataRequest::all());
-    assert_eq!((response.topics.len(), response.brokers.len()), (0, 0));
+    assert_eq!((response.topics().len(), response.brokers().len()), (0, 0));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_topic_is_created_by_being_asked_for_and_is_leaderless_at_first() {
 #[test]
 fn asking_for_all_topics_creates_none() {
     let mut rig = Rig::with_topic();
-    assert_eq!(rig.call(&MetadataRequest::all()).topics.len(), 1);
+    assert_eq!(rig.call(&MetadataRequest::all()).topics().len(), 1);
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn without_auto_creation_an_unknown_topic_stays_unknown() {
 fn one_name_that_is_not_allowed_spoils_the_answer_for_all() {
     let mut rig = Rig::with_topic();
     let response = rig.call(&MetadataRequest::of(["t", "not allowed"]));
-    assert!(response.brokers.is_empty());
-    assert!(response.topics.iter().all(|topic| topic.error == ErrorCode::INVALID_TOPIC), "{response:?}");
-    assert_eq!(response.topics.len(), 2);
+    assert!(response.brokers().is_empty());
+    assert!(response.topics().iter().all(|topic| topic.error == ErrorCode::INVALID_TOPIC), "{response:?}");
+    assert_eq!(response.topics().len(), 2);
 }
 
 #[test]

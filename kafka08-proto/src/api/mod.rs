@@ -18,6 +18,7 @@ mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod order;
 mod partition_state;
 mod problem;
 mod produce;
