@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob_or_null},
 };
 
 /// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
@@ -161,7 +161,8 @@ pub struct FetchedPartition {
     pub error: ErrorCode,
     /// The offset of the first message that consumers cannot see yet; [`Offset::NONE`] with an error.
     pub high_watermark: Offset,
-    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry.
+    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry. Brokers of
+    /// later releases may send null where they have none, which is read as an empty set.
     pub messages: MessageSet,
 }
 
@@ -197,7 +198,7 @@ impl Body for FetchResponse {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;
-                let (i, set) = sized_blob("message_set", body, i)?;
+                let (i, set) = sized_blob_or_null("message_set", body, i)?;
                 let messages = MessageSet::new(set, Origin::Fetched);
                 Ok((i, FetchedPartition { partition, error, high_watermark, messages }))
             })?;
