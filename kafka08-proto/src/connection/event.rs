@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{CloseReason, Closed};
 use crate::{
     api::RequestHeader,
+    fate::Fate,
     frame::FrameNumber,
     ids::{Api, CorrelationId},
 };
@@ -61,24 +62,6 @@ pub struct ResponseFrame {
 impl fmt::Debug for ResponseFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ResponseFrame({:?}, {}, {} bytes)", self.id, self.api, self.body.len())
-    }
-}
-
-/// Whether a broker may have acted on a request that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It has not: sending the request again does nothing twice.
-    NotApplied,
-    /// It may have: sending it again may do it twice.
-    MaybeApplied,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotApplied => "the broker has not acted on it, and it can be sent again",
-            Self::MaybeApplied => "the broker may have acted on it, and sending it again may do it twice",
-        })
     }
 }
 

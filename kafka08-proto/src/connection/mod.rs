@@ -20,13 +20,14 @@ pub use call_error::CallError;
 pub use client::{Cancelled, ClientConnection, ClientStats, SendError};
 pub use config::{ClientConfig, ServerConfig};
 pub use endpoint::{BadHostPort, ConnectError, HostPort};
-pub use event::{CallId, ClientEvent, Fate, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
+pub use event::{CallId, ClientEvent, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
 pub use pair::Pair;
 pub use prepared::{PrepareError, Prepared, Reply};
 pub use reason::{CloseReason, Closed, Heard, MatchError};
 pub use server::{RespondError, ServerConnection};
 pub use ticket::{RedeemError, Ticket};
 
+pub use crate::fate::Fate;
 use crate::frame::SendQueue;
 
 /// Everything a driver of one socket needs. Object-safe; no I/O type but [`io::ErrorKind`].
