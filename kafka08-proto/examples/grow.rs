@@ -70,7 +70,7 @@ fn leaders(topics: i32) -> Result<usize, Box<dyn Error>> {
     let response = MetadataResponse::new(brokers.collect(), names(topics).map(topic).collect());
     let read = decode::<MetadataResponse>(&response.to_bytes()?)?;
     let each = names(topics).flat_map(|name| (0..4).map(move |partition| (name.clone(), PartitionId(partition))));
-    Ok(each.filter(|(name, partition)| read.leader(name, *partition).is_some()).count())
+    Ok(each.filter(|(name, partition)| read.leader(name, *partition).is_ok()).count())
 }
 
 fn decode<B: Body>(bytes: &Bytes) -> Result<B, Box<dyn Error>> {

@@ -2,13 +2,17 @@
 
 use std::cell::Cell;
 
+use bytes::Bytes;
 use kafka08_proto::{
     api::{
-        Body as _, Broker, ByTopic, InTopic, MetadataResponse, PartitionMetadata, ProduceResponse, ProducedPartition,
-        TopicItems, TopicMetadata,
+        Body as _, Broker, ByTopic, CommitResult, CommittedOffset, FetchResponse, FetchedPartition, InTopic,
+        LeaderProblem, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
+        PartitionMetadata, PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems,
+        TopicMetadata,
     },
-    error_code::ErrorCode,
+    error_code::{ErrorCode, Retry},
     ids::{NodeId, Offset, PartitionId, Text, TopicPartition},
+    message::{MessageSet, Origin},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -187,10 +191,152 @@ fn a_partition_of_metadata_is_found_among_many_in_any_order() {
     for topic in 0..100 {
         for n in 0..50 {
             let name = format!("t{topic}");
-            let found = response.partition(&name, PartitionId(n)).expect("it is listed");
+            let found = response.find(&name, PartitionId(n)).expect("it is listed");
             assert_eq!(found, response.topic(&name).and_then(|topic| topic.partition(PartitionId(n))).expect("listed"));
         }
     }
-    assert_eq!(response.partition("t5", PartitionId(50)), None);
-    assert_eq!(response.partition("t100", PartitionId(0)), None);
+    assert_eq!(response.find("t5", PartitionId(50)), None);
+    assert_eq!(response.find("t100", PartitionId(0)), None);
+}
+
+fn metadata() -> MetadataResponse {
+    let partition = |n, leader, error| PartitionMetadata {
+        error: ErrorCode(error),
+        partition: PartitionId(n),
+        leader: NodeId(leader),
+        replicas: vec![],
+        isr: vec![],
+    };
+    let topic = |name, error, partitions| TopicMetadata { error: ErrorCode(error), name: Text::from(name), partitions };
+    MetadataResponse::new(
+        vec![Broker { node: NodeId(0), host: Text::from("h"), raw_port: 9092 }],
+        vec![
+            topic("t", 0, vec![partition(0, 0, 9), partition(1, -1, 5), partition(2, -1, 0), partition(3, 7, 0)]),
+            topic("new", 5, vec![]),
+            topic("a b", 17, vec![]),
+        ],
+    )
+}
+
+#[test]
+fn a_leader_that_is_not_known_is_told_by_its_reason() {
+    let metadata = metadata();
+    assert_eq!(metadata.leader("t", 0).map(|broker| broker.node), Ok(NodeId(0)), "code 9 means nothing");
+    for (topic, partition, problem, retry, text) in [
+        (
+            "u",
+            0,
+            LeaderProblem::TopicMissing,
+            Retry::Limited,
+            "no leader is known for u/0: the metadata does not list the topic; ask for it by its name",
+        ),
+        (
+            "new",
+            0,
+            LeaderProblem::TopicRefused(ErrorCode(5)),
+            Retry::Yes,
+            "no leader is known for new/0: the topic has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
+        ),
+        (
+            "a b",
+            0,
+            LeaderProblem::TopicRefused(ErrorCode(17)),
+            Retry::No,
+            "no leader is known for a b/0: the topic has InvalidTopic (17); use another topic",
+        ),
+        (
+            "t",
+            4,
+            LeaderProblem::NoSuchPartition,
+            Retry::Limited,
+            "no leader is known for t/4: the topic has no such partition",
+        ),
+        (
+            "t",
+            1,
+            LeaderProblem::NoLeader(ErrorCode(5)),
+            Retry::Yes,
+            "no leader is known for t/1: the partition has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
+        ),
+        (
+            "t",
+            2,
+            LeaderProblem::NoLeader(ErrorCode(0)),
+            Retry::Yes,
+            "no leader is known for t/2: the partition has none now; ask for metadata again after a pause",
+        ),
+        (
+            "t",
+            3,
+            LeaderProblem::BrokerMissing(NodeId(7)),
+            Retry::Yes,
+            "no leader is known for t/3: it is broker 7, which the metadata does not list; ask for metadata again after a \
+             pause",
+        ),
+    ] {
+        let error = metadata.leader(topic, partition).expect_err("no leader");
+        assert_eq!((error.problem, error.retry()), (problem, retry));
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn a_partition_that_failed_is_an_error_that_names_it() {
+    let failed = ProducedPartition { error: ErrorCode(6), ..produced(1, -1) };
+    let mut response = ProduceResponse::default();
+    response.topics.push("t", produced(0, 42));
+    response.topics.push("t", failed);
+    assert_eq!(response.partition("t", 0), Ok(&produced(0, 42)));
+    let refused = response.partition("t", 1).expect_err("code 6");
+    assert_eq!((refused.problem, refused.retry()), (PartitionProblem::Refused(ErrorCode(6)), Retry::Yes));
+    assert_eq!(
+        refused.to_string(),
+        "Produce for t/1 failed with NotLeaderForPartition (6): look up the leader, then try again"
+    );
+    let missing = response.partition("t", 2).expect_err("not listed");
+    assert_eq!((missing.problem, missing.retry()), (PartitionProblem::Missing, Retry::Limited));
+    assert_eq!(
+        missing.to_string(),
+        "the Produce response does not list t/2: if the request did, the messages may have been appended or not"
+    );
+}
+
+#[test]
+fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
+    let at = PartitionId(0);
+    let code = |code| ErrorCode(code);
+    let mut fetch = FetchResponse::default();
+    let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
+    fetch.topics.push("t", FetchedPartition { partition: at, error: code(1), high_watermark: Offset::NONE, messages });
+    let mut offsets = ListOffsetsResponse::default();
+    offsets.topics.push("t", PartitionOffsets { partition: at, error: code(3), offsets: vec![] });
+    let mut commit = OffsetCommitResponse::default();
+    commit.topics.push("t", CommitResult { partition: at, error: code(12) });
+    let mut committed = OffsetFetchResponse::default();
+    for (partition, error) in [(0, 16), (1, 3), (2, 0)] {
+        let (partition, error) = (PartitionId(partition), code(error));
+        committed.topics.push("t", CommittedOffset { partition, offset: Offset::NONE, metadata: None, error });
+    }
+    let codes = [
+        fetch.partition("t", 0).expect_err("code 1"),
+        offsets.partition("t", 0).expect_err("code 3"),
+        commit.partition("t", 0).expect_err("code 12"),
+        committed.partition("t", 0).expect_err("code 16"),
+    ]
+    .map(|error| error.problem);
+    assert_eq!(codes, [1, 3, 12, 16].map(|number| PartitionProblem::Refused(code(number))));
+    let missing = [
+        fetch.partition("t", 9).expect_err("not listed"),
+        offsets.partition("t", 9).expect_err("not listed"),
+        commit.partition("t", 9).expect_err("not listed"),
+        committed.partition("t", 9).expect_err("not listed"),
+    ]
+    .map(|error| (error.api.0, error.problem));
+    assert_eq!(missing, [1, 2, 8, 9].map(|key| (key, PartitionProblem::Missing)));
+    // Version 0 says by code 3 that nothing is committed, version 1 by none.
+    for partition in [1, 2] {
+        assert_eq!(committed.partition("t", partition).expect("no error").committed(), Ok(None));
+    }
 }

@@ -35,8 +35,8 @@ use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        Body as _, Broker, FetchRequest, FetchResponse, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-        PartitionMetadata, ProduceRequest, TopicMetadata,
+        Body as _, Broker, FetchRequest, FetchResponse, LeaderProblem, ListOffsetsResponse, MetadataRequest,
+        MetadataResponse, PartitionMetadata, ProduceRequest, TopicMetadata,
     },
     connection::{CloseReason, MatchError},
     error_code::ErrorCode,
@@ -102,9 +102,10 @@ fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
     let ports: Vec<_> = read.brokers().iter().map(Broker::port).collect();
     assert_eq!(ports, [None, Some(9092), None, None]);
     // The first of two counts, and a leader that is not listed or is none is no leader.
-    assert_eq!(read.leader("t", PartitionId(5)), None);
-    assert_eq!(read.leader("t", PartitionId(6)), None);
-    assert_eq!(read.leader("t", PartitionId(-1)).map(|broker| broker.node), Some(NodeId(2)));
+    let problem = |partition| read.leader("t", partition).map_err(|error| error.problem);
+    assert_eq!(problem(5), Err(LeaderProblem::BrokerMissing(NodeId(7))));
+    assert_eq!(problem(6), Err(LeaderProblem::NoLeader(ErrorCode::NONE)));
+    assert_eq!(problem(-1).map(|broker| broker.node), Ok(NodeId(2)));
     assert_eq!(read.broker(NodeId(1)).map(Broker::port), Some(None));
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, Request, RequestProblem,
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
     problem::{check_name, check_replica},
 };
 use crate::{
@@ -172,11 +173,29 @@ impl InTopic for FetchedPartition {
     }
 }
 
+impl Coded for FetchedPartition {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl FetchResponse {
     /// What came of one partition; `None` if the broker left it out.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&FetchedPartition> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// What came of one partition, if that is no error.
+    ///
+    /// # Errors
+    /// The broker gave a code, or left the partition out.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&FetchedPartition, PartitionError> {
+        require(&self.topics, ApiKey::FETCH, topic, partition.into(), |code| code.is_ok())
     }
 }
 

@@ -5,14 +5,14 @@ use std::{cmp::Ordering, fmt};
 use bytes::Bytes;
 
 use super::{
-    Body, Request, RequestProblem,
+    Body, LeaderError, LeaderProblem, Request, RequestProblem,
     order::{Order, UNINDEXED},
     partition_state::encode_nodes,
     problem::check_name,
 };
 use crate::{
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId, PartitionId, Text},
+    ids::{Api, ApiKey, NodeId, PartitionId, Text, TopicPartition},
     limits::Limits,
     profile::Profile,
     wire::{DecodeError, EncodeError, Encoder, Parsed, Sign, array, int16, int32, parse, text},
@@ -203,7 +203,7 @@ impl MetadataResponse {
 
     /// A partition by its topic's name and its number.
     #[must_use]
-    pub fn partition(&self, topic: &str, partition: PartitionId) -> Option<&PartitionMetadata> {
+    pub fn find(&self, topic: &str, partition: PartitionId) -> Option<&PartitionMetadata> {
         let order = &self.index.partitions;
         if !order.is_built() {
             return self.topic(topic)?.partition(partition);
@@ -213,10 +213,28 @@ impl MetadataResponse {
         self.topics.get(topic)?.partitions.get(place)
     }
 
-    /// The broker that leads a partition: `None` if nothing is known of it, it has no leader, or the leader is not listed.
-    #[must_use]
-    pub fn leader(&self, topic: &str, partition: PartitionId) -> Option<&Broker> {
-        self.partition(topic, partition)?.leader().and_then(|node| self.broker(node))
+    /// The broker that leads a partition. A code on a partition that has a leader means nothing
+    /// ([`ErrorCode::REPLICA_NOT_AVAILABLE`]).
+    ///
+    /// # Errors
+    /// The topic or the partition is not listed or was refused, there is no leader, or the leader is not listed.
+    /// [`LeaderError::retry`] says whether to ask again.
+    pub fn leader(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&Broker, LeaderError> {
+        let partition = partition.into();
+        self.find_leader(topic, partition)
+            .map_err(|problem| LeaderError { of: TopicPartition::new(topic, partition), problem })
+    }
+
+    fn find_leader(&self, topic: &str, partition: PartitionId) -> Result<&Broker, LeaderProblem> {
+        let Some(found) = self.find(topic, partition) else {
+            return Err(match self.topic(topic) {
+                None => LeaderProblem::TopicMissing,
+                Some(topic) if topic.error.is_ok() => LeaderProblem::NoSuchPartition,
+                Some(topic) => LeaderProblem::TopicRefused(topic.error),
+            });
+        };
+        let node = found.leader().ok_or(LeaderProblem::NoLeader(found.error))?;
+        self.broker(node).ok_or(LeaderProblem::BrokerMissing(node))
     }
 }
 
@@ -289,7 +307,7 @@ pub(super) fn parse_broker<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> 
 }
 
 impl TopicMetadata {
-    /// A partition by its number. Looks at one after the other: [`MetadataResponse::partition`] does not.
+    /// A partition by its number. Looks at one after the other: [`MetadataResponse::find`] does not.
     #[must_use]
     pub fn partition(&self, partition: PartitionId) -> Option<&PartitionMetadata> {
         self.partitions.iter().find(|candidate| candidate.partition == partition)
@@ -297,10 +315,10 @@ impl TopicMetadata {
 }
 
 impl PartitionMetadata {
-    /// Its leader, if it has one.
+    /// Its leader, if it has one: a broker's id is 0 or more.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
-        Some(self.leader).filter(|&node| node != NodeId::NONE)
+        Some(self.leader).filter(|node| node.0 >= 0)
     }
 }
 

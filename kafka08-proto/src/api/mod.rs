@@ -19,6 +19,7 @@ mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod order;
+mod partition_error;
 mod partition_state;
 mod problem;
 mod produce;
@@ -48,6 +49,7 @@ pub use offset_commit::{
 pub use offset_fetch::{
     CommittedOffset, OffsetFetchRequest, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse,
 };
+pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
