@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka08_proto::{
     api::{AnyRequest, AnyResponse},
-    ids::Api,
+    ids::{Api, ApiKey},
     wire::{EncodeError, Encoder},
 };
 
@@ -21,12 +21,13 @@ pub fn requests(data: &[u8]) {
 
 /// Reads any bytes as a response, whose API the first byte picks.
 ///
-/// No panic. What is accepted is written back as its own beginning: responses have one spelling.
+/// No panic. What is accepted is written back as its own beginning: responses have one spelling, except that a fetch may
+/// spell an empty set as null.
 pub fn responses(data: &[u8]) {
     let Some((api, body)) = pick(data) else { return };
     if let Ok(response) = AnyResponse::decode(api, &body) {
         let again = written(body.len(), |to| response.encode(to));
-        assert!(body.starts_with(&again));
+        assert!(api.key == ApiKey::FETCH || body.starts_with(&again));
         assert_eq!(AnyResponse::decode(api, &again), Ok(response));
     }
 }

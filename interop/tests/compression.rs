@@ -29,7 +29,7 @@ fn codecs(release: Release) -> &'static [Codec] {
 
 fn create(client: &mut Client, topic: &str) {
     let started = Instant::now();
-    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_none() {
+    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_err() {
         assert!(started.elapsed() < LIMIT, "no leader for {topic}");
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -35,7 +35,7 @@ fn start(release: Release) -> (Cluster, Client) {
     let config = ClientConfig::default().with_profile(profile(release));
     let mut client = Client::connect(&cluster.broker(), config).expect("the broker listens");
     let started = Instant::now();
-    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader("t", PartitionId(1)).is_none() {
+    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader("t", PartitionId(1)).is_err() {
         assert!(started.elapsed() < LIMIT, "no leader");
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -44,9 +44,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     });
     let ends = client.call(&latest)?;
     let end_of = |topic, partition| -> Result<Offset, Box<dyn Error>> {
-        let told = ends.find(topic, partition).ok_or("the broker left a partition out")?;
-        told.error.ok()?;
-        Ok(*told.offsets.first().ok_or("a log without an end")?)
+        Ok(*ends.partition(topic, partition)?.offsets.first().ok_or("a log without an end")?)
     };
 
     // 3. Two produces and a fetch, before any answer is read.
@@ -98,7 +96,7 @@ fn each_partition() -> impl Iterator<Item = (&'static str, i32)> {
 fn metadata_with_leaders(client: &mut Client) -> Result<MetadataResponse, Box<dyn Error>> {
     for _ in 0..50 {
         let metadata = client.call(&MetadataRequest::of(TOPICS))?;
-        if each_partition().all(|(topic, partition)| metadata.leader(topic, partition.into()).is_some()) {
+        if each_partition().all(|(topic, partition)| metadata.leader(topic, partition).is_ok()) {
             return Ok(metadata);
         }
         thread::sleep(Duration::from_millis(100));
@@ -110,14 +108,14 @@ fn metadata_with_leaders(client: &mut Client) -> Result<MetadataResponse, Box<dy
 /// Whether the broker asked leads every partition; names the leaders if not, because this example has one connection.
 fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     let mut leaders: Vec<String> = each_partition()
-        .filter_map(|(topic, partition)| metadata.leader(topic, partition.into()))
+        .filter_map(|(topic, partition)| metadata.leader(topic, partition).ok())
         .map(|leader| format!("{}:{}", leader.host, leader.raw_port))
         .collect();
     leaders.sort_unstable();
     leaders.dedup();
     println!("led by {}", leaders.join(", "));
     // A broker that is alone leads everything, by whatever name it was asked.
-    let leads = metadata.brokers.len() == 1 || leaders == [target];
+    let leads = metadata.brokers().len() == 1 || leaders == [target];
     if !leads {
         println!("{target} does not lead all four partitions, and this example asks one broker only");
     }

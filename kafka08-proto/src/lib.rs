@@ -99,7 +99,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`ids`], [`error_code`], [`limits`], [`profile`], [`partitioner`] | plain values and functions |
+//! | [`ids`], [`error_code`], [`fate`], [`limits`], [`profile`], [`partitioner`] | plain values and functions |
 //! | [`wire`] | primitives: integers, strings, arrays |
 //! | [`message`] | message sets: a lazy reader, a builder, compression |
 //! | [`api`] | requests and responses: one file per API, both directions |
@@ -110,6 +110,7 @@
 pub mod api;
 pub mod connection;
 pub mod error_code;
+pub mod fate;
 pub mod frame;
 pub mod ids;
 pub mod limits;

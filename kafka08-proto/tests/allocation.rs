@@ -5,10 +5,11 @@ use bytes::Bytes;
 use kafka08_proto::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
     api::{
-        Body, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-        OffsetCommitRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse,
+        Body, FetchRequest, FetchResponse, JoinGroupResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+        MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchResponse,
+        ProduceRequest, ProduceResponse,
     },
-    ids::{ConnectionId, Offset},
+    ids::{ConnectionId, Millis, Offset},
     message::MessageSetBuilder,
 };
 
@@ -74,6 +75,16 @@ fn an_idle_connection_costs_less_than_a_kibibyte() {
     assert!(idle.bytes_max <= KIB, "{idle:?}");
 }
 
+#[test]
+fn looking_for_duplicates_in_a_small_request_allocates_nothing() {
+    let mut request = FetchRequest::new(Millis(100), 1).with("t", 0, Offset(0), 1000);
+    for partition in 1..=16 {
+        let counted = measure(|| assert_eq!(request.topics.duplicate(), None));
+        assert_eq!(counted.count_total, 0, "{partition} partitions");
+        request = request.with("t", partition, Offset(0), 1000);
+    }
+}
+
 fn decode<B: Body>(body: Vec<u8>) -> (Option<B>, AllocationInfo) {
     let body = Bytes::from(body);
     let mut decoded = None;
@@ -123,6 +134,30 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<OffsetFetchResponse>(lies(0, 6, 2, 16), RESPONSE);
     within::<MetadataResponse>(lies(4, 8, 4, 18), RESPONSE);
     within::<ProduceRequest>(lies(6, 6, 2, 8), REQUEST);
+    // Items, of which an index is made: topics of one partition each, and one topic of as many as fit.
+    let one_each = |head: usize, item: usize| {
+        let count = 50_000u32;
+        let topic = [&[0, 0, 0, 0, 0, 1][..], &vec![0; item]].concat();
+        [&vec![0; head][..], &count.to_be_bytes(), &topic.repeat(count as usize)].concat()
+    };
+    let all_in_one = |head: usize, item: usize| {
+        let count = 100_000u32;
+        [&vec![0; head][..], &[0, 0, 0, 1, 0, 0], &count.to_be_bytes(), &vec![0; count as usize * item]].concat()
+    };
+    for shape in [&one_each as &dyn Fn(usize, usize) -> Vec<u8>, &all_in_one] {
+        assert!(decode::<OffsetCommitResponse>(shape(0, 6)).0.is_some(), "it is well formed");
+        within::<OffsetCommitResponse>(shape(0, 6), RESPONSE);
+        within::<ProduceResponse>(shape(0, 14), RESPONSE);
+        within::<FetchResponse>(shape(0, 18), RESPONSE);
+        within::<ListOffsetsResponse>(shape(0, 10), RESPONSE);
+        within::<OffsetFetchResponse>(shape(0, 16), RESPONSE);
+        within::<JoinGroupResponse>(shape(8, 4), RESPONSE);
+        within::<OffsetFetchRequestV0>(shape(2, 4), REQUEST);
+        within::<ProduceRequest>(shape(6, 8), REQUEST);
+    }
+    let partitions = [vec![0; 4], vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0x86, 0xa0], vec![0; 100_000 * 18]].concat();
+    assert!(decode::<MetadataResponse>(partitions.clone()).0.is_some(), "100 000 partitions without replicas");
+    within::<MetadataResponse>(partitions, RESPONSE);
     // Counts of nothing.
     within::<MetadataResponse>(vec![0x03, 0x3c, 0x0c, 0x00, 0xb6], RESPONSE);
     within::<ProduceResponse>(vec![0x7f, 0xff, 0xff, 0xff], RESPONSE);

@@ -23,6 +23,8 @@ enum Field {
     NullableText,
     /// Bytes behind a length of four bytes, never null.
     Blob,
+    /// The same, where null is read as no bytes. It is never written.
+    NullableBlob,
     Array(&'static [Self]),
     /// An array whose negative counts are errors even in a request.
     CheckedArray(&'static [Self]),
@@ -61,7 +63,7 @@ const LAYOUTS: [Layout; 15] = [
         key: 1,
         version: 0,
         request: &[I32, I32, I32, Array(&[Text, Array(&[I32, I64, I32])])],
-        response: &[Array(&[Text, Array(&[I32, I16, I64, Blob])])],
+        response: &[Array(&[Text, Array(&[I32, I16, I64, NullableBlob])])],
         requests: &["ffffffff 00000064 00000001 00000001 000174 00000001 00000000 0000000000000005 00100000"],
         responses: &["00000001 000174 00000002 00000000 0000 0000000000000002 0000001b
                       0000000000000000 0000000f a50b8f63 00 00 ffffffff 00000001 77
@@ -198,6 +200,8 @@ struct Reader<'a> {
     at: usize,
     side: Side,
     numbers: Vec<(usize, usize)>,
+    /// Bytes that are null and will be written as empty.
+    nulls: usize,
 }
 
 impl Reader<'_> {
@@ -252,6 +256,10 @@ impl Reader<'_> {
                     let len = self.number(4)?;
                     self.bytes(len)?;
                 }
+                NullableBlob => match self.number(4)? {
+                    -1 => self.nulls += 1,
+                    len => drop(self.bytes(len)?),
+                },
                 Array(element) => self.array(element, false)?,
                 CheckedArray(element) => self.array(element, true)?,
             }
@@ -262,7 +270,7 @@ impl Reader<'_> {
 
 /// Reads a body both ways; they must agree. Gives what the second reader thinks, and where the numbers stand.
 fn compare(layout: &Layout, side: Side, body: &[u8]) -> (Result<usize, Refusal>, Vec<(usize, usize)>) {
-    let mut reader = Reader { body, at: 0, side, numbers: Vec::new() };
+    let mut reader = Reader { body, at: 0, side, numbers: Vec::new(), nulls: 0 };
     let fields = if side == Side::Request { layout.request } else { layout.response };
     let expected = reader.fields(fields).map(|()| reader.at);
     let api = Api { key: ApiKey(layout.key), version: ApiVersion(layout.version) };
@@ -277,8 +285,8 @@ fn compare(layout: &Layout, side: Side, body: &[u8]) -> (Result<usize, Refusal>,
     match (expected, found) {
         (Ok(taken), Ok(())) => {
             let again = again.into_bytes();
-            // A request has more than one spelling of null and of empty; a response has one of each.
-            let is_same = side == Side::Request || Some(&again[..]) == body.get(..taken);
+            // A request has more than one spelling of null and of empty; a response has one of each, but for bytes.
+            let is_same = side == Side::Request || reader.nulls > 0 || Some(&again[..]) == body.get(..taken);
             assert!(is_same && again.len() <= taken, "{api} {body:02x?} is written as {again:02x?}");
         }
         (Err(refusal), Err(AnyError::Malformed(error))) => {

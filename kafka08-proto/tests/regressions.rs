@@ -21,6 +21,7 @@
 //! | corr-wrong, dup, swapped | `fates::matching`: an id that was never sent, was answered already, or is out of order |
 //! | acks0-reply | here |
 //! | meta-lies | here, as far as the codec goes; what a cluster makes of it is not built yet |
+//! | set-null | here |
 //! | null-empty | `message_sets::null_and_empty_are_different_in_keys_and_values` |
 //! | offset-neg | here, as far as the codec goes; the consumer that must not seek to 0 is not built yet |
 //! | dur-30d | `ids::numbers` (what the wire holds); a client's own timeout may be of any length |
@@ -30,17 +31,18 @@ mod common;
 use std::ops::ControlFlow;
 
 use bytes::{Buf as _, Bytes};
-use common::start as origin;
+use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        Body as _, Broker, FetchRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, PartitionMetadata,
-        ProduceRequest, TopicMetadata,
+        Body as _, Broker, FetchRequest, FetchResponse, LeaderProblem, ListOffsetsResponse, MetadataRequest,
+        MetadataResponse, PartitionMetadata, ProduceRequest, TopicMetadata,
     },
     connection::{CloseReason, MatchError},
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, Millis, NodeId, Offset, PartitionId, Text},
     message::{Budget, Codec, Deflater, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
+    wire::DecodeProblem,
 };
 
 #[test]
@@ -87,22 +89,23 @@ fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
         replicas: vec![],
         isr: vec![],
     };
-    let lies = MetadataResponse {
-        brokers: vec![broker(1, "", 70_000), broker(1, "h", 9092), broker(2, "h", -1), broker(3, "h", 0)],
-        topics: vec![TopicMetadata {
+    let lies = MetadataResponse::new(
+        vec![broker(1, "", 70_000), broker(1, "h", 9092), broker(2, "h", -1), broker(3, "h", 0)],
+        vec![TopicMetadata {
             error: ErrorCode::NONE,
             name: "t".into(),
             partitions: vec![partition(5, 7), partition(5, 1), partition(-1, 2), partition(6, -1)],
         }],
-    };
+    );
     let read = MetadataResponse::decode_strict(&lies.to_bytes().expect("it fits")).expect("the layout is sound");
     assert_eq!(read, lies);
-    let ports: Vec<_> = read.brokers.iter().map(Broker::port).collect();
+    let ports: Vec<_> = read.brokers().iter().map(Broker::port).collect();
     assert_eq!(ports, [None, Some(9092), None, None]);
     // The first of two counts, and a leader that is not listed or is none is no leader.
-    assert_eq!(read.leader("t", PartitionId(5)), None);
-    assert_eq!(read.leader("t", PartitionId(6)), None);
-    assert_eq!(read.leader("t", PartitionId(-1)).map(|broker| broker.node), Some(NodeId(2)));
+    let problem = |partition| read.leader("t", partition).map_err(|error| error.problem);
+    assert_eq!(problem(5), Err(LeaderProblem::BrokerMissing(NodeId(7))));
+    assert_eq!(problem(6), Err(LeaderProblem::NoLeader(ErrorCode::NONE)));
+    assert_eq!(problem(-1).map(|broker| broker.node), Ok(NodeId(2)));
     assert_eq!(read.broker(NodeId(1)).map(Broker::port), Some(None));
 }
 
@@ -115,4 +118,48 @@ fn offset_neg_is_read_as_it_was_sent() {
     let request = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(-5), 10);
     let read = FetchRequest::decode_strict(&request.to_bytes().expect("it fits")).expect("well formed");
     assert_eq!(read, request);
+}
+
+#[test]
+fn a_fetched_set_that_is_null_is_an_empty_set_for_its_partition_alone() {
+    let with = |code: &str, size: &str| {
+        hex(&format!(
+            "00000001          # one topic
+             0001 74           # t
+             00000002          # two partitions
+             00000000          # partition 0
+             0000              # no error
+             000000000000000c  # high watermark 12
+             0000001d          # 29 bytes of messages
+             000000000000000b  # offset 11
+             00000011          # 17 bytes of message
+             5e35f884          # checksum
+             00 00             # magic, attributes
+             ffffffff          # null key
+             00000003 6d3131   # value m11
+             00000001          # partition 1
+             {code}            # its code
+             ffffffffffffffff  # no high watermark
+             {size}            # the size of its set"
+        ))
+    };
+    for code in ["0000", "0023", "004c"] {
+        let null = FetchResponse::decode_strict(&Bytes::from(with(code, "ffffffff"))).expect("null is no fault");
+        assert_eq!(null.find("t", 0).expect("listed").messages.entries().filter(Result::is_ok).count(), 1);
+        assert!(null.find("t", 1).expect("listed").messages.is_empty());
+        assert_eq!(null.to_bytes().expect("it fits"), with(code, "00000000"), "null is not written");
+    }
+    for size in ["fffffffe", "80000000"] {
+        let error = FetchResponse::decode(&Bytes::from(with("004c", size))).expect_err("no size");
+        assert_eq!((error.field, error.at), ("message_set", 72));
+        assert!(matches!(error.problem, DecodeProblem::Negative(..-1)), "{error}");
+    }
+}
+
+#[test]
+fn a_produced_set_that_is_null_is_refused_as_a_broker_refuses_it() {
+    // acks 1, timeout 0, topic "t", partition 0, size -1
+    let body = hex("0001 00000000 00000001 000174 00000001 00000000 ffffffff");
+    let error = ProduceRequest::decode(&Bytes::from(body)).expect_err("a broker closes the connection");
+    assert_eq!(error.problem, DecodeProblem::Negative(-1));
 }

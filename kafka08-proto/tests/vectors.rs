@@ -10,10 +10,10 @@ use common::{drain, hex, start, written};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, ServerConfig, ServerConnection, ServerEvent,
     api::{
-        Body, Broker, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsPartition,
-        ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, PartitionMetadata,
-        PartitionOffsets, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition, Request, RequestHeader,
-        TopicItems, TopicMetadata, Topics,
+        Body, Broker, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, InTopic,
+        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        PartitionMetadata, PartitionOffsets, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
+        Request, RequestHeader, TopicItems, TopicMetadata, Topics,
     },
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Text},
@@ -21,7 +21,7 @@ use kafka08_proto::{
 };
 
 /// One item of partition 0 of topic "t".
-fn of_t0<T>(item: T) -> ByTopic<T> {
+fn of_t0<T: InTopic>(item: T) -> ByTopic<T> {
     ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions: vec![item] }])
 }
 
@@ -296,12 +296,12 @@ fn a_metadata_response_is_read_and_written_as_on_the_wire() {
          0001 75           # u
          00000000          # no partitions",
         &MetadataRequest::all(),
-        &MetadataResponse {
-            brokers: vec![
+        &MetadataResponse::new(
+            vec![
                 Broker { node: NodeId(1), host: Text::from("h1"), raw_port: 9092 },
                 Broker { node: NodeId(2), host: Text::from("h2"), raw_port: 9093 },
             ],
-            topics: vec![
+            vec![
                 TopicMetadata {
                     error: ErrorCode(0),
                     name: Text::from("t"),
@@ -324,7 +324,7 @@ fn a_metadata_response_is_read_and_written_as_on_the_wire() {
                 },
                 TopicMetadata { error: ErrorCode(5), name: Text::from("u"), partitions: vec![] },
             ],
-        },
+        ),
     );
 }
 

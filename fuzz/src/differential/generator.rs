@@ -10,7 +10,7 @@ pub enum Side {
 }
 
 /// A body's layout: `b` is a flag, `h`, `w` and `q` are numbers of 2, 4 and 8 bytes, `t` is a string, `n` one that may be
-/// null, `B` bytes behind their length, and brackets an array.
+/// null, `B` bytes behind their length, `N` bytes that may be null, and brackets an array.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// The API's key.
@@ -32,7 +32,7 @@ pub const LAYOUTS: [Layout; 28] = [
     layout(0, 0, Side::Request, "hw[t[wB]]"),
     layout(0, 0, Side::Response, "[t[whq]]"),
     layout(1, 0, Side::Request, "www[t[wqw]]"),
-    layout(1, 0, Side::Response, "[t[whqB]]"),
+    layout(1, 0, Side::Response, "[t[whqN]]"),
     layout(2, 0, Side::Request, "w[t[wqw]]"),
     layout(2, 0, Side::Response, "[t[wh[q]]]"),
     layout(3, 0, Side::Request, "[t]"),
@@ -101,7 +101,8 @@ impl Generator {
                 't' => self.text(to),
                 'n' if self.below(4) == 0 => to.extend_from_slice(&[0xff, 0xff]),
                 'n' => self.text(to),
-                'B' => {
+                'N' if self.below(4) == 0 => to.extend_from_slice(&[0xff; 4]),
+                'B' | 'N' => {
                     let len = self.below(30);
                     to.extend_from_slice(&u32::try_from(len).expect("below 30").to_be_bytes());
                     (0..len).for_each(|_| to.push(self.next().to_be_bytes()[0]));

@@ -156,8 +156,8 @@ fn response(to: &mut Tokens, response: AnyResponse) {
             });
         }),
         AnyResponse::Metadata(r) => {
-            brokers(to, &r.brokers);
-            to.each(&r.topics, |to, topic| {
+            brokers(to, r.brokers());
+            to.each(r.topics(), |to, topic| {
                 to.number(topic.error.0).text(&topic.name).each(&topic.partitions, |to, p| {
                     to.number(p.error.0).number(p.partition.0).number(p.leader.0);
                     nodes(to, &p.replicas);

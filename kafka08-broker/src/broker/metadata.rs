@@ -21,13 +21,13 @@ impl Broker {
             // One name that is not allowed spoils the answer for all.
             Wanted::Named(names) if request.check(Profile::V0_8_2, &Limits::default()).is_err() => {
                 let topics = names.iter().map(|name| without_partitions(name, ErrorCode::INVALID_TOPIC)).collect();
-                return MetadataResponse { brokers: Vec::new(), topics };
+                return MetadataResponse::new(Vec::new(), topics);
             }
             Wanted::Named(names) => names.iter().map(|name| self.describe_or_create(name, now)).collect(),
         };
         // A cluster that never had a topic knows no brokers either.
         let brokers = if self.topics.is_empty() { Vec::new() } else { vec![self.address()] };
-        MetadataResponse { brokers, topics }
+        MetadataResponse::new(brokers, topics)
     }
 
     fn describe_or_create(&mut self, name: &Text, now: Now) -> TopicMetadata {

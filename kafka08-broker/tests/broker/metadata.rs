@@ -11,7 +11,7 @@ use crate::rig::Rig;
 #[test]
 fn a_fresh_broker_knows_no_topics_and_no_brokers() {
     let response = Rig::new(BrokerConfig::default()).call(&MetadataRequest::all());
-    assert_eq!((response.topics.len(), response.brokers.len()), (0, 0));
+    assert_eq!((response.topics().len(), response.brokers().len()), (0, 0));
 }
 
 #[test]
@@ -25,14 +25,14 @@ fn a_topic_is_created_by_being_asked_for_and_is_leaderless_at_first() {
     let response = rig.call(&MetadataRequest::of(["new"]));
     let topic = response.topic("new").expect("it is told");
     assert_eq!((topic.error, topic.partitions.len()), (ErrorCode::NONE, 2));
-    let leader = response.leader("new", 1.into()).expect("it has a leader");
+    let leader = response.leader("new", 1).expect("it has a leader");
     assert_eq!((leader.node, leader.host.as_str(), leader.port()), (NodeId(1), "127.0.0.1", Some(9092)));
 }
 
 #[test]
 fn asking_for_all_topics_creates_none() {
     let mut rig = Rig::with_topic();
-    assert_eq!(rig.call(&MetadataRequest::all()).topics.len(), 1);
+    assert_eq!(rig.call(&MetadataRequest::all()).topics().len(), 1);
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn without_auto_creation_an_unknown_topic_stays_unknown() {
 fn one_name_that_is_not_allowed_spoils_the_answer_for_all() {
     let mut rig = Rig::with_topic();
     let response = rig.call(&MetadataRequest::of(["t", "not allowed"]));
-    assert!(response.brokers.is_empty());
-    assert!(response.topics.iter().all(|topic| topic.error == ErrorCode::INVALID_TOPIC), "{response:?}");
-    assert_eq!(response.topics.len(), 2);
+    assert!(response.brokers().is_empty());
+    assert!(response.topics().iter().all(|topic| topic.error == ErrorCode::INVALID_TOPIC), "{response:?}");
+    assert_eq!(response.topics().len(), 2);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Rig {
 
     /// Asks for the topic until it has leaders.
     pub(crate) fn wait_for(&mut self, topic: &str) {
-        while !self.call(&MetadataRequest::of([topic])).topics.iter().all(|topic| topic.error.is_ok()) {}
+        while !self.call(&MetadataRequest::of([topic])).topics().iter().all(|topic| topic.error.is_ok()) {}
     }
 
     pub(crate) fn produce(&mut self, set: MessageSet) -> ProducedPartition {

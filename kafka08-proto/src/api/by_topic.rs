@@ -1,7 +1,10 @@
 //! Items of partitions, grouped by topic: the shape that most bodies share.
 
+use std::{cmp::Ordering, fmt};
+
 use bytes::Bytes;
 
+use super::order::{Order, UNINDEXED};
 use crate::{
     ids::{PartitionId, Text, TopicPartition},
     wire::{EncodeError, Encoder, Parsed, Sign, array, text},
@@ -10,10 +13,16 @@ use crate::{
 /// Items of partitions, grouped by topic, in the order of the wire.
 ///
 /// A broker answers in an order of its own and collapses duplicates, so answers are looked up with [`ByTopic::find`] and
-/// never matched by index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// never matched by index. From 17 items on there is an index, made when they were decoded and kept up by
+/// [`ByTopic::push`]: a look-up then takes the logarithm of their number.
+#[derive(Clone)]
 pub struct ByTopic<T> {
     topics: Vec<TopicItems<T>>,
+    /// How many items there are.
+    len: usize,
+    /// How many groups have none, which the index does not know.
+    empty: usize,
+    order: Order<Place>,
 }
 
 /// The items of one topic's partitions.
@@ -27,30 +36,100 @@ pub struct TopicItems<T> {
 
 /// Something about one partition.
 pub trait InTopic {
-    /// The partition it is about.
+    /// The partition it is about. It must always be the same.
     fn partition(&self) -> PartitionId;
 }
 
+/// Where an item stands: its group, and its place there.
+type Place = (usize, usize);
+
 impl<T> Default for ByTopic<T> {
     fn default() -> Self {
-        Self { topics: Vec::new() }
+        Self { topics: Vec::new(), len: 0, empty: 0, order: Order::default() }
     }
+}
+
+impl<T: PartialEq> PartialEq for ByTopic<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.topics == other.topics
+    }
+}
+
+impl<T: Eq> Eq for ByTopic<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for ByTopic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByTopic").field("topics", &self.topics).finish()
+    }
+}
+
+/// What an item is looked up by.
+fn key<T: InTopic>(topics: &[TopicItems<T>], (group, item): Place) -> Option<(&[u8], PartitionId)> {
+    let group = topics.get(group)?;
+    Some((group.topic.as_bytes(), group.partitions.get(item)?.partition()))
+}
+
+fn compare<T: InTopic>(topics: &[TopicItems<T>], a: Place, b: Place) -> Ordering {
+    if a.0 != b.0 {
+        return key(topics, a).cmp(&key(topics, b));
+    }
+    // Of one group, so that the names need not be compared.
+    let partition = |place| key(topics, place).map(|(_, partition)| partition);
+    partition(a).cmp(&partition(b))
 }
 
 impl<T: InTopic> ByTopic<T> {
     /// Adds an item to its topic's group, behind those that are there.
     pub fn push(&mut self, topic: impl Into<Text>, item: T) {
         let topic = topic.into();
-        // Callers add a topic's partitions one after the other, so the last group is the likely one.
-        match self.topics.iter_mut().rev().find(|group| group.topic == topic) {
-            Some(group) => group.partitions.push(item),
-            None => self.topics.push(TopicItems { topic, partitions: vec![item] }),
+        let group = match self.group(&topic) {
+            Some(group) => group,
+            None => {
+                self.topics.push(TopicItems { topic, partitions: Vec::new() });
+                self.empty += 1;
+                self.topics.len() - 1
+            }
+        };
+        let Some(items) = self.topics.get_mut(group) else { return };
+        self.empty -= usize::from(items.partitions.is_empty());
+        items.partitions.push(item);
+        let place = (group, items.partitions.len() - 1);
+        self.len += 1;
+        let topics = &self.topics;
+        if self.order.is_built() {
+            self.order.push(place, |a, b| compare(topics, a, b));
+        } else if self.len + self.empty > UNINDEXED {
+            self.order = order(topics, self.len, self.empty);
         }
     }
 
-    /// The first item of this partition, if there is one. Looks at each item at most once.
+    /// The group that an item of this topic is added to.
+    fn group(&self, topic: &Text) -> Option<usize> {
+        // Callers add a topic's partitions one after the other, so the last group is the likely one.
+        if self.topics.last().is_some_and(|last| last.topic == *topic) {
+            return Some(self.topics.len() - 1);
+        }
+        if self.order.is_built() {
+            let is_of = |place| {
+                // Any item of the topic will do.
+                key(&self.topics, place).map(|(name, _)| name).cmp(&Some(topic.as_bytes()))
+            };
+            let found = self.order.first(is_of).map(|(group, _)| group);
+            if found.is_some() || self.empty == 0 {
+                return found;
+            }
+        }
+        self.topics.iter().position(|group| group.topic == *topic)
+    }
+
+    /// The first item of this partition, if there is one.
     #[must_use]
     pub fn find(&self, topic: &str, partition: PartitionId) -> Option<&T> {
+        if self.order.is_built() {
+            let sought = Some((topic.as_bytes(), partition));
+            let (group, item) = self.order.first(|place| key(&self.topics, place).cmp(&sought))?;
+            return self.topics.get(group)?.partitions.get(item);
+        }
         let groups = self.topics.iter().filter(|group| group.topic == *topic);
         groups.flat_map(|group| &group.partitions).find(|item| item.partition() == partition)
     }
@@ -69,26 +148,32 @@ impl<T: InTopic> ByTopic<T> {
     /// How many items there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.topics.iter().map(|group| group.partitions.len()).sum()
+        self.len
     }
 
     /// Whether there is no item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
-    /// A partition that stands here more than once.
+    /// A partition that stands here more than once. Up to 16 items it allocates nothing.
     #[must_use]
     pub fn duplicate(&self) -> Option<TopicPartition> {
-        let mut seen: Vec<(&str, PartitionId)> =
-            self.iter().map(|(topic, item)| (topic.as_str(), item.partition())).collect();
-        seen.sort_unstable();
-        let twice = seen.windows(2).find_map(|pair| match pair {
-            [a, b] if a == b => Some(*a),
+        let named = |(topic, item): (&Text, &T)| TopicPartition::new(topic, item.partition());
+        if !self.order.is_built() {
+            let is_behind = |n: usize, one: (&Text, &T)| {
+                self.iter().skip(n + 1).any(|(topic, item)| item.partition() == one.1.partition() && topic == one.0)
+            };
+            return self.iter().enumerate().find(|(n, one)| is_behind(*n, *one)).map(|(_, one)| named(one));
+        }
+        let places = self.order.sorted(|a, b| compare(&self.topics, a, b));
+        let twice = places.windows(2).find_map(|pair| match pair {
+            &[a, b] if compare(&self.topics, a, b).is_eq() => Some(a),
             _ => None,
         })?;
-        Some(TopicPartition::new(twice.0, twice.1))
+        let group = self.topics.get(twice.0)?;
+        group.partitions.get(twice.1).map(|item| named((&group.topic, item)))
     }
 
     pub(super) fn encode(
@@ -116,12 +201,26 @@ impl<T: InTopic> ByTopic<T> {
             let (i, partitions) = array("partitions", sign, smallest, i, &mut item)?;
             Ok((i, TopicItems { topic, partitions }))
         })?;
-        Ok((i, Self { topics }))
+        Ok((i, Self::from(topics)))
     }
 }
 
-impl<T> From<Vec<TopicItems<T>>> for ByTopic<T> {
+/// The index of all items, of which there are `len`, besides `empty` groups without any.
+fn order<T: InTopic>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> {
+    if len + empty <= UNINDEXED {
+        return Order::default();
+    }
+    let mut places = Vec::with_capacity(len);
+    for (group, items) in topics.iter().enumerate() {
+        places.extend((0..items.partitions.len()).map(|item| (group, item)));
+    }
+    Order::of(places, |a, b| compare(topics, a, b))
+}
+
+impl<T: InTopic> From<Vec<TopicItems<T>>> for ByTopic<T> {
     fn from(topics: Vec<TopicItems<T>>) -> Self {
-        Self { topics }
+        let len = topics.iter().map(|group| group.partitions.len()).sum();
+        let empty = topics.iter().filter(|group| group.partitions.is_empty()).count();
+        Self { order: order(&topics, len, empty), topics, len, empty }
     }
 }

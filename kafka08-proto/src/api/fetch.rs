@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, Request, RequestProblem,
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
     problem::{check_name, check_replica},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     limits::Limits,
     message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
+    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob_or_null},
 };
 
 /// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
@@ -132,6 +133,11 @@ impl Request for FetchRequest {
         Ok(())
     }
 
+    /// A fetch under the id of a replica reports a position, and may change the partition's in-sync set.
+    fn changes_state(&self) -> bool {
+        !self.replica.is_client()
+    }
+
     fn server_wait(&self) -> Duration {
         self.max_wait.to_duration()
     }
@@ -156,7 +162,8 @@ pub struct FetchedPartition {
     pub error: ErrorCode,
     /// The offset of the first message that consumers cannot see yet; [`Offset::NONE`] with an error.
     pub high_watermark: Offset,
-    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry.
+    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry. Brokers of
+    /// later releases may send null where they have none, which is read as an empty set.
     pub messages: MessageSet,
 }
 
@@ -166,11 +173,29 @@ impl InTopic for FetchedPartition {
     }
 }
 
+impl Coded for FetchedPartition {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl FetchResponse {
     /// What came of one partition; `None` if the broker left it out.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&FetchedPartition> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// What came of one partition, if that is no error.
+    ///
+    /// # Errors
+    /// The broker gave a code, or left the partition out.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&FetchedPartition, PartitionError> {
+        require(&self.topics, ApiKey::FETCH, topic, partition.into(), |code| code.is_ok())
     }
 }
 
@@ -192,7 +217,7 @@ impl Body for FetchResponse {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;
-                let (i, set) = sized_blob("message_set", body, i)?;
+                let (i, set) = sized_blob_or_null("message_set", body, i)?;
                 let messages = MessageSet::new(set, Origin::Fetched);
                 Ok((i, FetchedPartition { partition, error, high_watermark, messages }))
             })?;

@@ -52,6 +52,11 @@ impl Body for JoinGroupRequest {
 impl Request for JoinGroupRequest {
     type Response = JoinGroupResponse;
     const API: Api = Api::v0(ApiKey::JOIN_GROUP);
+
+    /// A later release would add a member.
+    fn changes_state(&self) -> bool {
+        true
+    }
 }
 
 /// What a coordinator would assign (`JoinGroupResponse`, 0.8.2).

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, Request, RequestProblem,
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
     problem::{check_name, check_replica},
 };
 use crate::{
@@ -128,11 +129,29 @@ impl InTopic for PartitionOffsets {
     }
 }
 
+impl Coded for PartitionOffsets {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl ListOffsetsResponse {
     /// The offsets of one partition; `None` if the broker left it out.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&PartitionOffsets> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// The offsets of one partition, if it has no error.
+    ///
+    /// # Errors
+    /// The broker gave a code, or left the partition out.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&PartitionOffsets, PartitionError> {
+        require(&self.topics, ApiKey::LIST_OFFSETS, topic, partition.into(), |code| code.is_ok())
     }
 }
 

@@ -1,11 +1,18 @@
 //! Metadata (key 3): brokers, topics, partitions and their leaders.
 
+use std::{cmp::Ordering, fmt};
+
 use bytes::Bytes;
 
-use super::{Body, Request, RequestProblem, partition_state::encode_nodes, problem::check_name};
+use super::{
+    Body, LeaderError, LeaderProblem, Request, RequestProblem,
+    order::{Order, UNINDEXED},
+    partition_state::encode_nodes,
+    problem::check_name,
+};
 use crate::{
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId, PartitionId, Text},
+    ids::{Api, ApiKey, NodeId, PartitionId, Text, TopicPartition},
     limits::Limits,
     profile::Profile,
     wire::{DecodeError, EncodeError, Encoder, Parsed, Sign, array, int16, int32, parse, text},
@@ -82,12 +89,37 @@ impl Request for MetadataRequest {
 ///
 /// It comes from a cache and may be stale. The broker list can be empty: 0.8.0 and 0.8.1 list only brokers of the
 /// partitions they return, and a cluster that never had a topic lists none. Partitions come in any order.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+///
+/// Long lists have an index, so that a look-up takes the logarithm of their length. Where something is listed twice, the
+/// first counts.
+#[derive(Clone, Default)]
 pub struct MetadataResponse {
-    /// Brokers and where they listen.
-    pub brokers: Vec<Broker>,
-    /// The topics asked for.
-    pub topics: Vec<TopicMetadata>,
+    brokers: Vec<Broker>,
+    topics: Vec<TopicMetadata>,
+    index: Index,
+}
+
+/// Places of [`MetadataResponse`], by what stands there. None of a short list.
+#[derive(Clone, Default)]
+struct Index {
+    brokers: Order<usize>,
+    topics: Order<usize>,
+    /// Topic, and partition in it.
+    partitions: Order<(usize, usize)>,
+}
+
+impl PartialEq for MetadataResponse {
+    fn eq(&self, other: &Self) -> bool {
+        self.brokers == other.brokers && self.topics == other.topics
+    }
+}
+
+impl Eq for MetadataResponse {}
+
+impl fmt::Debug for MetadataResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataResponse").field("brokers", &self.brokers).field("topics", &self.topics).finish()
+    }
 }
 
 /// A broker and where it says that it listens.
@@ -129,23 +161,124 @@ pub struct PartitionMetadata {
 }
 
 impl MetadataResponse {
+    /// A response that lists these.
+    #[must_use]
+    pub fn new(brokers: Vec<Broker>, topics: Vec<TopicMetadata>) -> Self {
+        let index = Index::of(&brokers, &topics);
+        Self { brokers, topics, index }
+    }
+
+    /// Brokers and where they listen, in the order of the wire.
+    #[must_use]
+    pub fn brokers(&self) -> &[Broker] {
+        &self.brokers
+    }
+
+    /// The topics asked for, in the order of the wire.
+    #[must_use]
+    pub fn topics(&self) -> &[TopicMetadata] {
+        &self.topics
+    }
+
     /// A broker by its id.
     #[must_use]
     pub fn broker(&self, node: NodeId) -> Option<&Broker> {
-        self.brokers.iter().find(|broker| broker.node == node)
+        let order = &self.index.brokers;
+        if !order.is_built() {
+            return self.brokers.iter().find(|broker| broker.node == node);
+        }
+        let node_at = |place: usize| self.brokers.get(place).map(|broker| broker.node);
+        self.brokers.get(order.first(|place| node_at(place).cmp(&Some(node)))?)
     }
 
     /// A topic by its name.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&TopicMetadata> {
-        self.topics.iter().find(|topic| topic.name == *name)
+        let order = &self.index.topics;
+        if !order.is_built() {
+            return self.topics.iter().find(|topic| topic.name == *name);
+        }
+        self.topics.get(order.first(|place| name_at(&self.topics, place).cmp(&Some(name.as_bytes())))?)
     }
 
-    /// The broker that leads a partition: `None` if nothing is known of it, it has no leader, or the leader is not listed.
+    /// A partition by its topic's name and its number.
     #[must_use]
-    pub fn leader(&self, topic: &str, partition: PartitionId) -> Option<&Broker> {
-        self.topic(topic)?.partition(partition)?.leader().and_then(|node| self.broker(node))
+    pub fn find(&self, topic: &str, partition: PartitionId) -> Option<&PartitionMetadata> {
+        let order = &self.index.partitions;
+        if !order.is_built() {
+            return self.topic(topic)?.partition(partition);
+        }
+        let sought = (Some(topic.as_bytes()), Some(partition));
+        let (topic, place) = order.first(|place| partition_key(&self.topics, place).cmp(&sought))?;
+        self.topics.get(topic)?.partitions.get(place)
     }
+
+    /// The broker that leads a partition. A code on a partition that has a leader means nothing
+    /// ([`ErrorCode::REPLICA_NOT_AVAILABLE`]).
+    ///
+    /// # Errors
+    /// The topic or the partition is not listed or was refused, there is no leader, or the leader is not listed.
+    /// [`LeaderError::retry`] says whether to ask again.
+    pub fn leader(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&Broker, LeaderError> {
+        let partition = partition.into();
+        self.find_leader(topic, partition)
+            .map_err(|problem| LeaderError { of: TopicPartition::new(topic, partition), problem })
+    }
+
+    fn find_leader(&self, topic: &str, partition: PartitionId) -> Result<&Broker, LeaderProblem> {
+        let Some(found) = self.find(topic, partition) else {
+            return Err(match self.topic(topic) {
+                None => LeaderProblem::TopicMissing,
+                Some(topic) if topic.error.is_ok() => LeaderProblem::NoSuchPartition,
+                Some(topic) => LeaderProblem::TopicRefused(topic.error),
+            });
+        };
+        let node = found.leader().ok_or(LeaderProblem::NoLeader(found.error))?;
+        self.broker(node).ok_or(LeaderProblem::BrokerMissing(node))
+    }
+}
+
+impl Index {
+    fn of(brokers: &[Broker], topics: &[TopicMetadata]) -> Self {
+        let mut index = Self::default();
+        if brokers.len() > UNINDEXED {
+            let node = |place: usize| brokers.get(place).map(|broker| broker.node);
+            index.brokers = Order::of((0..brokers.len()).collect(), |a, b| node(a).cmp(&node(b)));
+        }
+        if topics.len() > UNINDEXED {
+            let compare = |a, b| name_at(topics, a).cmp(&name_at(topics, b));
+            index.topics = Order::of((0..topics.len()).collect(), compare);
+        }
+        let partitions: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
+        if partitions > UNINDEXED || topics.len() > UNINDEXED {
+            let mut places = Vec::with_capacity(partitions);
+            for (place, topic) in topics.iter().enumerate() {
+                places.extend((0..topic.partitions.len()).map(|partition| (place, partition)));
+            }
+            index.partitions = Order::of(places, |a, b| compare_partitions(topics, a, b));
+        }
+        index
+    }
+}
+
+fn name_at(topics: &[TopicMetadata], place: usize) -> Option<&[u8]> {
+    topics.get(place).map(|topic| topic.name.as_bytes())
+}
+
+fn id_at(topics: &[TopicMetadata], (topic, place): (usize, usize)) -> Option<PartitionId> {
+    topics.get(topic)?.partitions.get(place).map(|partition| partition.partition)
+}
+
+fn partition_key(topics: &[TopicMetadata], place: (usize, usize)) -> (Option<&[u8]>, Option<PartitionId>) {
+    (name_at(topics, place.0), id_at(topics, place))
+}
+
+fn compare_partitions(topics: &[TopicMetadata], a: (usize, usize), b: (usize, usize)) -> Ordering {
+    if a.0 == b.0 {
+        // Of one topic, so that the names need not be compared.
+        return id_at(topics, a).cmp(&id_at(topics, b));
+    }
+    partition_key(topics, a).cmp(&partition_key(topics, b))
 }
 
 impl Broker {
@@ -174,7 +307,7 @@ pub(super) fn parse_broker<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> 
 }
 
 impl TopicMetadata {
-    /// A partition by its number.
+    /// A partition by its number. Looks at one after the other: [`MetadataResponse::find`] does not.
     #[must_use]
     pub fn partition(&self, partition: PartitionId) -> Option<&PartitionMetadata> {
         self.partitions.iter().find(|candidate| candidate.partition == partition)
@@ -182,10 +315,10 @@ impl TopicMetadata {
 }
 
 impl PartitionMetadata {
-    /// Its leader, if it has one.
+    /// Its leader, if it has one: a broker's id is 0 or more.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
-        Some(self.leader).filter(|&node| node != NodeId::NONE)
+        Some(self.leader).filter(|node| node.0 >= 0)
     }
 }
 
@@ -225,7 +358,7 @@ impl Body for MetadataResponse {
                 })?;
                 Ok((i, TopicMetadata { error, name, partitions }))
             })?;
-            Ok((i, Self { brokers, topics }))
+            Ok((i, Self::new(brokers, topics)))
         })
     }
 }

@@ -18,10 +18,13 @@ mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod order;
+mod partition_error;
 mod partition_state;
 mod problem;
 mod produce;
 mod stop_replica;
+mod traits;
 mod update_metadata;
 
 use std::time::Duration;
@@ -46,10 +49,12 @@ pub use offset_commit::{
 pub use offset_fetch::{
     CommittedOffset, OffsetFetchRequest, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse,
 };
+pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
+pub use traits::{Reply, RequestTraits};
 pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
 
 use crate::{

@@ -1,10 +1,14 @@
 //! OffsetCommit (key 8): store how far a group has read.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, Request, RequestProblem,
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
     problem::{check_group, check_name},
+    traits::COMMIT_WAIT,
 };
 use crate::{
     error_code::ErrorCode,
@@ -217,6 +221,12 @@ impl Request for OffsetCommitRequestV1 {
     fn changes_state(&self) -> bool {
         true
     }
+
+    /// The coordinator waits for the replicas of its own topic, as long as its `offsets.commit.timeout.ms` says: 5 s by
+    /// default.
+    fn server_wait(&self) -> Duration {
+        COMMIT_WAIT
+    }
 }
 
 /// What became of each offset (`OffsetCommitResponse`, 0.8.2): the same for both versions.
@@ -241,11 +251,25 @@ impl InTopic for CommitResult {
     }
 }
 
+impl Coded for CommitResult {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl OffsetCommitResponse {
     /// What became of one partition's offset; `None`: it was not stored.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommitResult> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// What became of one partition's offset, if it was stored.
+    ///
+    /// # Errors
+    /// The broker gave a code, or left the partition out: the offset was not stored.
+    pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&CommitResult, PartitionError> {
+        require(&self.topics, ApiKey::OFFSET_COMMIT, topic, partition.into(), |code| code.is_ok())
     }
 }
 

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Body, ByTopic, InTopic, Request, RequestProblem, problem::check_group};
+use super::{
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
+    problem::check_group,
+};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
@@ -107,6 +111,12 @@ impl InTopic for CommittedOffset {
     }
 }
 
+impl Coded for CommittedOffset {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl CommittedOffset {
     /// The offset, or `None` if the group has committed none.
     ///
@@ -129,6 +139,21 @@ impl OffsetFetchResponse {
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommittedOffset> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// How far the group has read one partition. [`CommittedOffset::committed`] gives the offset, if there is one.
+    ///
+    /// # Errors
+    /// The broker gave a code other than the one by which version 0 says that nothing is committed, or left the partition
+    /// out, which does not say that nothing is.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&CommittedOffset, PartitionError> {
+        require(&self.topics, ApiKey::OFFSET_FETCH, topic, partition.into(), |code| {
+            code.is_ok() || code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        })
     }
 }
 

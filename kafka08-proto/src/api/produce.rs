@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Body, ByTopic, InTopic, Request, RequestProblem, problem::check_name};
+use super::{
+    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    partition_error::{Coded, require},
+    problem::check_name,
+    traits::produce_wait,
+};
 use crate::{
     error_code::ErrorCode,
     ids::{Acks, Api, ApiKey, Millis, Offset, PartitionId, Text, TopicPartition},
@@ -139,10 +144,7 @@ impl Request for ProduceRequest {
     }
 
     fn server_wait(&self) -> Duration {
-        match self.acks {
-            Acks::NONE | Acks::LEADER => Duration::ZERO,
-            _ => self.timeout.to_duration(),
-        }
+        produce_wait(self.acks, self.timeout)
     }
 }
 
@@ -173,12 +175,31 @@ impl InTopic for ProducedPartition {
     }
 }
 
+impl Coded for ProducedPartition {
+    fn code(&self) -> ErrorCode {
+        self.error
+    }
+}
+
 impl ProduceResponse {
     /// What became of one partition's messages; `None` if the broker did not say, in which case they may have been
     /// appended or not.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&ProducedPartition> {
         self.topics.find(topic, partition.into())
+    }
+
+    /// What became of one partition's messages, if they were appended and acknowledged.
+    ///
+    /// # Errors
+    /// The broker refused them, or left the partition out. [`ErrorCode::produce_fate`] tells whether they may have been
+    /// appended all the same.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&ProducedPartition, PartitionError> {
+        require(&self.topics, ApiKey::PRODUCE, topic, partition.into(), |code| code.is_ok())
     }
 }
 

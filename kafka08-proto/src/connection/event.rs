@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{CloseReason, Closed, ServerCloseReason};
 use crate::{
-    api::RequestHeader,
+    api::{RequestHeader, RequestTraits},
+    fate::Fate,
     frame::Span,
     ids::{Api, ConnectionId, CorrelationId},
 };
@@ -76,24 +77,6 @@ pub struct ResponseFrame {
 impl fmt::Debug for ResponseFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ResponseFrame({:?}, {}, {} bytes)", self.id, self.api, self.body.len())
-    }
-}
-
-/// Whether a broker may have acted on a request that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It has not: sending the request again does nothing twice.
-    NotApplied,
-    /// It may have: sending it again may do it twice.
-    MaybeApplied,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotApplied => "it can be sent again: that does nothing twice",
-            Self::MaybeApplied => "the broker may have acted on it, and sending it again may do it twice",
-        })
     }
 }
 
@@ -266,6 +249,15 @@ pub struct RequestFrame {
     pub header: RequestHeader,
     /// What follows the header.
     pub body: Bytes,
+}
+
+impl RequestFrame {
+    /// Whether the client expects an answer, how long a broker may take to give it, and whether the request changes
+    /// anything. Read from its first bytes; the body is not decoded.
+    #[must_use]
+    pub fn traits(&self) -> RequestTraits {
+        RequestTraits::of(self.header.api, &self.body)
+    }
 }
 
 impl fmt::Debug for RequestFrame {

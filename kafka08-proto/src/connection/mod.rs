@@ -22,17 +22,16 @@ pub use call_error::{CallError, CloseReport, FlushError};
 pub use client::{Cancelled, ClientConnection, ClientStats, SendError};
 pub use config::{ClientConfig, ServerConfig};
 pub use endpoint::{BadHostPort, ConnectError, HostPort};
-pub use event::{
-    CallId, ClientEvent, Fate, Progress, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed,
-};
+pub use event::{CallId, ClientEvent, Progress, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
 pub use pair::Pair;
-pub use prepared::{PrepareError, Prepared, Reply};
+pub use prepared::{PrepareError, Prepared};
 pub use reason::{CloseReason, Closed, Heard, MatchError};
 pub use server::{RespondError, ServerConnection};
 pub use server_reason::ServerCloseReason;
 pub use ticket::{RedeemError, Ticket};
 
 use crate::frame::SendQueue;
+pub use crate::{api::Reply, fate::Fate};
 
 /// Everything a driver of one socket needs. Object-safe; no I/O type but [`io::ErrorKind`].
 ///

@@ -7,9 +7,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::ClientConfig;
+use super::{ClientConfig, RequestFrame};
 use crate::{
-    api::{Request, RequestProblem},
+    api::{Reply, Request, RequestProblem, RequestTraits},
     ids::{Api, Text},
     wire::{Chunks, EncodeError, Encoder},
 };
@@ -25,9 +25,7 @@ const SMALL_BODY: usize = 128;
 pub struct Prepared {
     pub(crate) api: Api,
     pub(crate) body: Chunks,
-    pub(crate) reply: Reply,
-    pub(crate) changes_state: bool,
-    pub(crate) server_wait: Duration,
+    pub(crate) traits: RequestTraits,
     pub(crate) timeout: Option<Duration>,
     pub(crate) called_at: Option<Instant>,
     pub(crate) client_id: ClientId,
@@ -40,15 +38,6 @@ pub(crate) enum ClientId {
     OfConnection,
     /// Who sent it first: it is forwarded.
     Original(Option<Text>),
-}
-
-/// Whether a broker answers a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// It does.
-    Expected,
-    /// It does not: a produce with acks = 0.
-    None,
 }
 
 /// Why a request was not prepared. Nothing was sent; mend the request.
@@ -88,9 +77,11 @@ impl Prepared {
         Self {
             api: R::API,
             body: Chunks::default(),
-            reply: if request.expects_response() { Reply::Expected } else { Reply::None },
-            changes_state: request.changes_state(),
-            server_wait: request.server_wait(),
+            traits: RequestTraits {
+                reply: if request.expects_response() { Reply::Expected } else { Reply::None },
+                changes_state: request.changes_state(),
+                server_wait: request.server_wait(),
+            },
             timeout: None,
             called_at: None,
             client_id: ClientId::OfConnection,
@@ -106,20 +97,24 @@ impl Prepared {
         Self::new(request).map_err(PrepareError::Encode)
     }
 
-    /// Any bytes under any key: for proxies, tests and requests this crate does not know. It counts as one that changes
-    /// the broker's state.
+    /// Any bytes under any key, answered or not as `reply` says: for tests and requests this crate does not know. It counts
+    /// as one that changes the broker's state, and that the broker answers without waiting.
     #[must_use]
     pub fn raw(api: Api, body: Bytes, reply: Reply) -> Self {
-        Self {
-            api,
-            body: body.into(),
-            reply,
-            changes_state: true,
-            server_wait: Duration::ZERO,
-            timeout: None,
-            called_at: None,
-            client_id: ClientId::OfConnection,
-        }
+        let traits = RequestTraits { reply, changes_state: true, server_wait: Duration::ZERO };
+        Self::with_traits(api, body, traits)
+    }
+
+    /// A request as it came to a server, to be sent on: for proxies. Its body is not decoded, its client id stays, and how
+    /// long the broker may take to answer, if at all, is read from its first bytes ([`RequestFrame::traits`]).
+    #[must_use]
+    pub fn forward(request: &RequestFrame) -> Self {
+        let client_id = ClientId::Original(request.header.client_id.clone());
+        Self { client_id, ..Self::with_traits(request.header.api, request.body.clone(), request.traits()) }
+    }
+
+    fn with_traits(api: Api, body: Bytes, traits: RequestTraits) -> Self {
+        Self { api, body: body.into(), traits, timeout: None, called_at: None, client_id: ClientId::OfConnection }
     }
 
     /// With a timeout of its own instead of the connection's. The request's `server_wait` is added to either.
@@ -146,7 +141,7 @@ impl Prepared {
     /// How long the broker may rightly take before it answers.
     #[must_use]
     pub fn server_wait(&self) -> Duration {
-        self.server_wait
+        self.traits.server_wait
     }
 
     /// Its key and version.
@@ -158,7 +153,7 @@ impl Prepared {
     /// Whether the broker will answer.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        self.reply
+        self.traits.reply
     }
 
     /// Its body's length in bytes.

@@ -74,7 +74,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// The version of a request's layout. A 0.8 broker checks it for OffsetCommit only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ApiVersion(pub i16);
 
 /// A request's kind: its key and its version.

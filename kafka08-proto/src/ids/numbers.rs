@@ -4,10 +4,12 @@ use std::{fmt, time::Duration};
 
 use super::Text;
 
+// None of these numbers has a `Default`, except where zero is harmless: 0 as acks means fire and forget, as a replica id it
+// is a broker's, as an error code it means success.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub $inner);
 
         impl fmt::Debug for $name {
@@ -40,6 +42,7 @@ number! {
 }
 number! {
     /// A position in a partition's log: the number of a message, or where the next one will be.
+    #[derive(Default)]
     Offset(i64)
 }
 number! {
@@ -104,6 +107,13 @@ impl ReplicaId {
     pub const CONSUMER: Self = Self(-1);
     /// A debugging consumer: any broker that hosts a replica answers.
     pub const DEBUG: Self = Self(-2);
+
+    /// Whether it is one of the two ids of clients. Any other may be taken for a follower's: 0.8.0 takes even ids below
+    /// -2 for one.
+    #[must_use]
+    pub fn is_client(self) -> bool {
+        matches!(self, Self::CONSUMER | Self::DEBUG)
+    }
 }
 
 impl Acks {

@@ -36,6 +36,11 @@ impl Text {
         std::str::from_utf8(&self.0).expect("a Text is made from UTF-8 only")
     }
 
+    /// Its UTF-8, which sorts as the string does. Costs nothing, where [`Text::as_str`] looks at each byte.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A copy in memory of its own, so that a small name does not keep a large response alive.
     #[must_use]
     pub fn detached(&self) -> Self {

@@ -10,4 +10,6 @@ mod read;
 pub(crate) use encoder::{Chunks, SPLICE_FROM};
 pub use encoder::{EncodeError, Encoder};
 pub use error::{DecodeError, DecodeProblem};
-pub(crate) use read::{Parsed, Sign, array, finish, flag, int16, int32, int64, nullable_text, parse, sized_blob, text};
+pub(crate) use read::{
+    Parsed, Sign, array, finish, flag, int16, int32, int64, nullable_text, parse, sized_blob, sized_blob_or_null, text,
+};

@@ -128,7 +128,7 @@ fn blob<'a>(name: &'static str, len: usize, i: &'a [u8]) -> Parsed<'a, &'a [u8]>
     field(name, len, take(len), i)
 }
 
-/// Bytes after an `int32` that counts them, never null: a message set.
+/// Bytes after an `int32` that counts them, never null: a message set to produce.
 pub(crate) fn sized_blob<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Bytes> {
     let (rest, len) = int32::<i32>(name, i)?;
     let Ok(len) = usize::try_from(len) else {
@@ -136,6 +136,14 @@ pub(crate) fn sized_blob<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> P
     };
     let (rest, bytes) = blob(name, len, rest)?;
     Ok((rest, body.slice_ref(bytes)))
+}
+
+/// The same, where null (-1) is read as no bytes: a message set that was fetched.
+pub(crate) fn sized_blob_or_null<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Bytes> {
+    match int32::<i32>(name, i)? {
+        (rest, -1) => Ok((rest, Bytes::new())),
+        _ => sized_blob(name, body, i),
+    }
 }
 
 /// An array whose elements take at least `smallest` bytes each. A count is believed only as far as the bytes that are

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use kafka08_proto::{
     ClientConnection, ClientEvent, Connection as _, Fate,
     api::{ConsumerMetadataRequest, ProduceRequest},
-    connection::{CloseReason, MatchError, Prepared, RedeemError, Reply, SendError, Ticket},
+    connection::{CloseReason, MatchError, Prepared, RedeemError, Reply, SendError},
     ids::{Acks, Api, ApiKey, ConnectionId, CorrelationId},
     limits::Limits,
 };

@@ -4,7 +4,7 @@ mod strategies;
 
 use bytes::Bytes;
 use kafka08_proto::{
-    api::{AnyRequest, AnyResponse, Body, Request},
+    api::{AnyRequest, AnyResponse, Body, Reply, Request, RequestTraits},
     wire::{DecodeProblem, Encoder},
 };
 use proptest::prelude::*;
@@ -75,6 +75,12 @@ round_trips! {
 /// By its key and version a body is read as the same.
 fn same_as_any<R: Request<Response: Body>>(request: &R, response: &R::Response) -> Result<(), TestCaseError> {
     let bytes = request.to_bytes().expect("it fits the wire");
+    let traits = RequestTraits {
+        reply: if request.expects_response() { Reply::Expected } else { Reply::None },
+        changes_state: request.changes_state(),
+        server_wait: request.server_wait(),
+    };
+    prop_assert_eq!(RequestTraits::of(R::API, &bytes), traits);
     let any = AnyRequest::decode(R::API, &bytes).expect("it is known");
     prop_assert_eq!(any.api(), R::API);
     let mut again = Encoder::new();

@@ -49,7 +49,7 @@ fn broker() -> impl Strategy<Value = Broker> {
     (node(), text(), any::<i32>()).prop_map(|(node, host, raw_port)| Broker { node, host, raw_port })
 }
 
-fn by_topic<T: std::fmt::Debug + Clone>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
+fn by_topic<T: std::fmt::Debug + Clone + InTopic>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
     let group = (text(), vec(item, 0..4)).prop_map(|(topic, partitions)| TopicItems { topic, partitions });
     vec(group, 0..4).prop_map(ByTopic::from)
 }
@@ -138,7 +138,7 @@ pub(crate) fn metadata_response() -> impl Strategy<Value = MetadataResponse> {
         name,
         partitions,
     });
-    (vec(broker(), 0..4), vec(topic, 0..4)).prop_map(|(brokers, topics)| MetadataResponse { brokers, topics })
+    (vec(broker(), 0..4), vec(topic, 0..4)).prop_map(|(brokers, topics)| MetadataResponse::new(brokers, topics))
 }
 
 fn states() -> impl Strategy<Value = Vec<PartitionState>> {

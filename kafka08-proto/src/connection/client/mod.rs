@@ -13,8 +13,8 @@ use ledger::{Entry, Ledger, State};
 pub use send_error::SendError;
 
 use super::{
-    ClientConfig, ClientEvent, CloseReason, Closed, Connection as _, Disconnect, Fate, MatchError, PrepareError,
-    Prepared, Reply, ResponseFrame, Ticket,
+    ClientConfig, ClientEvent, CloseReason, Closed, Disconnect, Fate, MatchError, PrepareError, Prepared, Reply,
+    ResponseFrame, Ticket,
     prepared::{self, ClientId},
     rest::Rest,
 };
@@ -198,7 +198,7 @@ impl ClientConnection {
         }
         let at = request.called_at.unwrap_or(now);
         let timeout = request.timeout.unwrap_or(self.config.request_timeout);
-        let deadline = self.ledger.deadline(at, timeout, request.server_wait);
+        let deadline = self.ledger.deadline(at, timeout, request.traits.server_wait);
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
         }
@@ -217,9 +217,9 @@ impl ClientConnection {
                 api: request.api,
                 frame: Span { start: 0, end: 0 },
                 state: State::Live,
-                awaits_response: request.reply == Reply::Expected,
-                changes_state: request.changes_state,
-                server_wait: request.server_wait,
+                awaits_response: request.traits.reply == Reply::Expected,
+                changes_state: request.traits.changes_state,
+                server_wait: request.traits.server_wait,
                 at,
                 deadline,
             },

@@ -1,0 +1,78 @@
+//! Does one thing to something of a given size: `.ci/linear` counts the instructions of each case as the size doubles.
+
+use std::error::Error;
+
+use bytes::Bytes;
+use kafka08_proto::{
+    api::{
+        Body, Broker, ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, PartitionMetadata, PartitionOffsets,
+        TopicMetadata,
+    },
+    error_code::ErrorCode,
+    ids::{NodeId, OffsetTime, PartitionId, Text},
+};
+
+const USAGE: &str = "usage: grow push-topics|find-topics|find-partitions|leaders SIZE";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let case = arguments.next().ok_or(USAGE)?;
+    let size: i32 = arguments.next().ok_or(USAGE)?.parse()?;
+    let found = match case.as_str() {
+        "push-topics" => push_topics(size),
+        "find-topics" => find(size, 1)?,
+        "find-partitions" => find(1, size)?,
+        "leaders" => leaders(size)?,
+        _ => return Err(USAGE.into()),
+    };
+    println!("{case} {size}: {found}");
+    Ok(())
+}
+
+/// The names of topics, not in the order of the alphabet.
+fn names(count: i32) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("topic-{:08x}", n.wrapping_mul(0x0101_6b2d)))
+}
+
+/// Adds topics to a request one by one.
+fn push_topics(topics: i32) -> usize {
+    let request =
+        names(topics).fold(ListOffsetsRequest::new(), |request, name| request.with(name, 0, OffsetTime::LATEST));
+    request.topics.len()
+}
+
+/// Reads a response, and looks up each of its partitions.
+fn find(topics: i32, partitions: i32) -> Result<usize, Box<dyn Error>> {
+    let mut response = ListOffsetsResponse::default();
+    for name in names(topics).map(Text::from) {
+        for partition in (0..partitions).rev().map(PartitionId) {
+            response.topics.push(&name, PartitionOffsets { partition, error: ErrorCode::NONE, offsets: vec![] });
+        }
+    }
+    let read = decode::<ListOffsetsResponse>(&response.to_bytes()?)?;
+    let each = names(topics).flat_map(|name| (0..partitions).map(move |partition| (name.clone(), partition)));
+    Ok(each.filter(|(name, partition)| read.find(name, *partition).is_some()).count())
+}
+
+/// Reads metadata, and looks up each partition's leader.
+fn leaders(topics: i32) -> Result<usize, Box<dyn Error>> {
+    let brokers = (0..topics / 10).map(|node| Broker { node: NodeId(node), host: Text::from("host"), raw_port: 9092 });
+    let topic = |name| {
+        let partition = |partition| PartitionMetadata {
+            error: ErrorCode::NONE,
+            partition: PartitionId(partition),
+            leader: NodeId(partition % (topics / 10).max(1)),
+            replicas: vec![],
+            isr: vec![],
+        };
+        TopicMetadata { error: ErrorCode::NONE, name: Text::from(name), partitions: (0..4).map(partition).collect() }
+    };
+    let response = MetadataResponse::new(brokers.collect(), names(topics).map(topic).collect());
+    let read = decode::<MetadataResponse>(&response.to_bytes()?)?;
+    let each = names(topics).flat_map(|name| (0..4).map(move |partition| (name.clone(), PartitionId(partition))));
+    Ok(each.filter(|(name, partition)| read.leader(name, *partition).is_ok()).count())
+}
+
+fn decode<B: Body>(bytes: &Bytes) -> Result<B, Box<dyn Error>> {
+    Ok(B::decode(bytes)?)
+}

@@ -1,0 +1,342 @@
+//! Look-ups by topic and partition find the same as a search from end to end, and do not grow with what they search.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use kafka08_proto::{
+    api::{
+        Body as _, Broker, ByTopic, CommitResult, CommittedOffset, FetchResponse, FetchedPartition, InTopic,
+        LeaderProblem, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
+        PartitionMetadata, PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems,
+        TopicMetadata,
+    },
+    error_code::{ErrorCode, Retry},
+    ids::{NodeId, Offset, PartitionId, Text, TopicPartition},
+    message::{MessageSet, Origin},
+};
+use proptest::{collection::vec, prelude::*};
+
+/// An item that counts how often it is looked at.
+struct Counted<'c> {
+    partition: i32,
+    looks: &'c Cell<usize>,
+}
+
+impl InTopic for Counted<'_> {
+    fn partition(&self) -> PartitionId {
+        self.looks.set(self.looks.get() + 1);
+        PartitionId(self.partition)
+    }
+}
+
+const MANY: i32 = 20_000;
+
+/// Numbers below [`MANY`] in an order without any: 7919 has no divisor in common with it.
+fn shuffled() -> impl Iterator<Item = i32> {
+    (0..i64::from(MANY)).map(|n| i32::try_from(n * 7919 % i64::from(MANY)).expect("small"))
+}
+
+/// The most looks at items that a step may take on average: 15 are the logarithm of [`MANY`].
+const FEW: usize = 15 * 15;
+
+#[test]
+fn an_item_is_pushed_and_found_among_20_000_with_few_looks() {
+    let looks = Cell::new(0);
+    let mut items = ByTopic::default();
+    for partition in shuffled() {
+        items.push("t", Counted { partition, looks: &looks });
+    }
+    let pushing = looks.take();
+    for partition in 0..MANY {
+        assert!(items.find("t", PartitionId(partition)).is_some_and(|item| item.partition == partition));
+        assert!(items.find("u", PartitionId(partition)).is_none());
+    }
+    let finding = looks.take();
+    let count = usize::try_from(MANY).expect("small");
+    assert!(pushing <= count * FEW, "{} looks a push", pushing / count);
+    assert!(finding <= count * FEW, "{} looks a find", finding / count);
+}
+
+#[test]
+fn an_item_that_was_given_with_all_others_is_found_with_few_looks() {
+    let looks = Cell::new(0);
+    let partitions = shuffled().map(|partition| Counted { partition, looks: &looks }).collect();
+    let items = ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions }]);
+    looks.take();
+    for partition in 0..MANY {
+        assert!(items.find("t", PartitionId(partition)).is_some_and(|item| item.partition == partition));
+        assert!(looks.take() <= 32, "two looks for each halving");
+    }
+    assert_eq!(items.duplicate(), None);
+    assert!(looks.take() <= 2 * usize::try_from(MANY).expect("small"));
+}
+
+fn produced(partition: i32, offset: i64) -> ProducedPartition {
+    ProducedPartition { partition: PartitionId(partition), error: ErrorCode::NONE, offset: Offset(offset) }
+}
+
+/// What a search from end to end finds.
+fn searched<'t>(items: &'t ByTopic<ProducedPartition>, topic: &str, partition: i32) -> Option<&'t ProducedPartition> {
+    let mut all = items.iter().filter(|(name, item)| **name == *topic && item.partition == PartitionId(partition));
+    all.next().map(|(_, item)| item)
+}
+
+#[test]
+fn a_topic_that_stands_twice_is_one_topic() {
+    let group = |partitions: std::ops::Range<i32>| TopicItems {
+        topic: Text::from("t"),
+        partitions: partitions.map(|n| produced(n, n.into())).collect(),
+    };
+    for (first, second) in [(0..2, 2..4), (0..20, 20..40), (0..0, 0..20)] {
+        let end = second.end;
+        let mut items = ByTopic::from(vec![group(first), group(second)]);
+        items.push("t", produced(end, 0));
+        assert_eq!(items.topics().len(), 2, "what is added goes to a group that is there");
+        assert!((0..=end).all(|n| items.find("t", PartitionId(n)).is_some()));
+        assert!(items.find("t", PartitionId(end + 1)).is_none());
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_found_is_the_first_of_its_kind_however_the_list_came_about(
+        given in vec(("[a-c]", vec(0..6i32, 0..6)), 0..6),
+        pushed in vec(("[a-d]", 0..8i32), 0..40),
+    ) {
+        let mut count = 0;
+        let mut number = || { count += 1; count };
+        let groups = given.into_iter().map(|(topic, partitions)| TopicItems {
+            topic: Text::from(topic),
+            partitions: partitions.into_iter().map(|n| produced(n, number())).collect(),
+        });
+        let mut items = ByTopic::from(groups.collect::<Vec<_>>());
+        for (topic, partition) in pushed {
+            items.push(topic, produced(partition, number()));
+        }
+        let mut pairs: Vec<_> = items.iter().map(|(topic, item)| TopicPartition::new(topic, item.partition)).collect();
+        prop_assert_eq!(items.len(), pairs.len());
+        for topic in ["a", "b", "c", "d", "e"] {
+            for partition in -1..9 {
+                let expected = searched(&items, topic, partition);
+                prop_assert_eq!(items.find(topic, PartitionId(partition)), expected);
+            }
+        }
+        pairs.sort();
+        let twice: Vec<_> = pairs.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()).collect();
+        match items.duplicate() {
+            Some(duplicate) => prop_assert!(twice.contains(&duplicate)),
+            None => prop_assert!(twice.is_empty()),
+        }
+        // Read back from the wire it finds the same.
+        let response = ProduceResponse { topics: items };
+        let read = ProduceResponse::decode(&response.to_bytes().expect("small")).expect("its own bytes");
+        prop_assert_eq!(&read, &response);
+        for (topic, item) in read.topics.iter() {
+            prop_assert_eq!(read.find(topic, item.partition), searched(&read.topics, topic, item.partition.0));
+        }
+    }
+
+    #[test]
+    fn metadata_finds_the_first_of_each_kind_in_short_and_long_lists(
+        brokers in vec(0..30i32, 0..40),
+        topics in vec(("[a-f]{1,2}", vec((0..40i32, -1..30i32), 0..40)), 0..40),
+    ) {
+        let brokers: Vec<_> = (0..).zip(brokers).map(|(port, node)| Broker {
+            node: NodeId(node),
+            host: Text::from("h"),
+            raw_port: port,
+        }).collect();
+        let partition = |(partition, leader)| PartitionMetadata {
+            error: ErrorCode::NONE,
+            partition: PartitionId(partition),
+            leader: NodeId(leader),
+            replicas: vec![],
+            isr: vec![],
+        };
+        let topics: Vec<_> = topics.into_iter().map(|(name, partitions)| TopicMetadata {
+            error: ErrorCode::NONE,
+            name: Text::from(name),
+            partitions: partitions.into_iter().map(partition).collect(),
+        }).collect();
+        let response = MetadataResponse::new(brokers, topics);
+        let read = MetadataResponse::decode(&response.to_bytes().expect("small")).expect("its own bytes");
+        prop_assert_eq!(&read, &response);
+        for node in -1..31 {
+            let expected = response.brokers().iter().find(|broker| broker.node == NodeId(node));
+            prop_assert_eq!(response.broker(NodeId(node)), expected);
+            prop_assert_eq!(read.broker(NodeId(node)), expected);
+        }
+        for name in response.topics().iter().map(|topic| &topic.name).chain([&Text::from("zz")]) {
+            prop_assert_eq!(read.topic(name), response.topics().iter().find(|topic| topic.name == *name));
+        }
+    }
+}
+
+#[test]
+fn a_partition_of_metadata_is_found_among_many_in_any_order() {
+    let partition = |n| PartitionMetadata {
+        error: ErrorCode::NONE,
+        partition: PartitionId(n),
+        leader: NodeId(n % 3),
+        replicas: vec![],
+        isr: vec![],
+    };
+    let brokers = (0..3).map(|node| Broker { node: NodeId(node), host: Text::from("h"), raw_port: 9092 + node });
+    let topics = (0..100).map(|n| TopicMetadata {
+        error: ErrorCode::NONE,
+        name: Text::from(format!("t{n}")),
+        partitions: (0..50).rev().map(partition).collect(),
+    });
+    let response = MetadataResponse::new(brokers.collect(), topics.collect());
+    for topic in 0..100 {
+        for n in 0..50 {
+            let name = format!("t{topic}");
+            let found = response.find(&name, PartitionId(n)).expect("it is listed");
+            assert_eq!(found, response.topic(&name).and_then(|topic| topic.partition(PartitionId(n))).expect("listed"));
+        }
+    }
+    assert_eq!(response.find("t5", PartitionId(50)), None);
+    assert_eq!(response.find("t100", PartitionId(0)), None);
+}
+
+fn metadata() -> MetadataResponse {
+    let partition = |n, leader, error| PartitionMetadata {
+        error: ErrorCode(error),
+        partition: PartitionId(n),
+        leader: NodeId(leader),
+        replicas: vec![],
+        isr: vec![],
+    };
+    let topic = |name, error, partitions| TopicMetadata { error: ErrorCode(error), name: Text::from(name), partitions };
+    MetadataResponse::new(
+        vec![Broker { node: NodeId(0), host: Text::from("h"), raw_port: 9092 }],
+        vec![
+            topic("t", 0, vec![partition(0, 0, 9), partition(1, -1, 5), partition(2, -1, 0), partition(3, 7, 0)]),
+            topic("new", 5, vec![]),
+            topic("a b", 17, vec![]),
+        ],
+    )
+}
+
+#[test]
+fn a_leader_that_is_not_known_is_told_by_its_reason() {
+    let metadata = metadata();
+    assert_eq!(metadata.leader("t", 0).map(|broker| broker.node), Ok(NodeId(0)), "code 9 means nothing");
+    for (topic, partition, problem, retry, text) in [
+        (
+            "u",
+            0,
+            LeaderProblem::TopicMissing,
+            Retry::Limited,
+            "no leader is known for u/0: the metadata does not list the topic; ask for it by its name",
+        ),
+        (
+            "new",
+            0,
+            LeaderProblem::TopicRefused(ErrorCode(5)),
+            Retry::Yes,
+            "no leader is known for new/0: the topic has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
+        ),
+        (
+            "a b",
+            0,
+            LeaderProblem::TopicRefused(ErrorCode(17)),
+            Retry::No,
+            "no leader is known for a b/0: the topic has InvalidTopic (17); use another topic",
+        ),
+        (
+            "t",
+            4,
+            LeaderProblem::NoSuchPartition,
+            Retry::Limited,
+            "no leader is known for t/4: the topic has no such partition",
+        ),
+        (
+            "t",
+            1,
+            LeaderProblem::NoLeader(ErrorCode(5)),
+            Retry::Yes,
+            "no leader is known for t/1: the partition has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
+        ),
+        (
+            "t",
+            2,
+            LeaderProblem::NoLeader(ErrorCode(0)),
+            Retry::Yes,
+            "no leader is known for t/2: the partition has none now; ask for metadata again after a pause",
+        ),
+        (
+            "t",
+            3,
+            LeaderProblem::BrokerMissing(NodeId(7)),
+            Retry::Yes,
+            "no leader is known for t/3: it is broker 7, which the metadata does not list; ask for metadata again after a \
+             pause",
+        ),
+    ] {
+        let error = metadata.leader(topic, partition).expect_err("no leader");
+        assert_eq!((error.problem, error.retry()), (problem, retry));
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn a_partition_that_failed_is_an_error_that_names_it() {
+    let failed = ProducedPartition { error: ErrorCode(6), ..produced(1, -1) };
+    let mut response = ProduceResponse::default();
+    response.topics.push("t", produced(0, 42));
+    response.topics.push("t", failed);
+    assert_eq!(response.partition("t", 0), Ok(&produced(0, 42)));
+    let refused = response.partition("t", 1).expect_err("code 6");
+    assert_eq!((refused.problem, refused.retry()), (PartitionProblem::Refused(ErrorCode(6)), Retry::Yes));
+    assert_eq!(
+        refused.to_string(),
+        "Produce for t/1 failed with NotLeaderForPartition (6): look up the leader, then try again"
+    );
+    let missing = response.partition("t", 2).expect_err("not listed");
+    assert_eq!((missing.problem, missing.retry()), (PartitionProblem::Missing, Retry::Limited));
+    assert_eq!(
+        missing.to_string(),
+        "the Produce response does not list t/2: if the request did, the messages may have been appended or not"
+    );
+}
+
+#[test]
+fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
+    let at = PartitionId(0);
+    let code = |code| ErrorCode(code);
+    let mut fetch = FetchResponse::default();
+    let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
+    fetch.topics.push("t", FetchedPartition { partition: at, error: code(1), high_watermark: Offset::NONE, messages });
+    let mut offsets = ListOffsetsResponse::default();
+    offsets.topics.push("t", PartitionOffsets { partition: at, error: code(3), offsets: vec![] });
+    let mut commit = OffsetCommitResponse::default();
+    commit.topics.push("t", CommitResult { partition: at, error: code(12) });
+    let mut committed = OffsetFetchResponse::default();
+    for (partition, error) in [(0, 16), (1, 3), (2, 0)] {
+        let (partition, error) = (PartitionId(partition), code(error));
+        committed.topics.push("t", CommittedOffset { partition, offset: Offset::NONE, metadata: None, error });
+    }
+    let codes = [
+        fetch.partition("t", 0).expect_err("code 1"),
+        offsets.partition("t", 0).expect_err("code 3"),
+        commit.partition("t", 0).expect_err("code 12"),
+        committed.partition("t", 0).expect_err("code 16"),
+    ]
+    .map(|error| error.problem);
+    assert_eq!(codes, [1, 3, 12, 16].map(|number| PartitionProblem::Refused(code(number))));
+    let missing = [
+        fetch.partition("t", 9).expect_err("not listed"),
+        offsets.partition("t", 9).expect_err("not listed"),
+        commit.partition("t", 9).expect_err("not listed"),
+        committed.partition("t", 9).expect_err("not listed"),
+    ]
+    .map(|error| (error.api.0, error.problem));
+    assert_eq!(missing, [1, 2, 8, 9].map(|key| (key, PartitionProblem::Missing)));
+    // Version 0 says by code 3 that nothing is committed, version 1 by none.
+    for partition in [1, 2] {
+        assert_eq!(committed.partition("t", partition).expect("no error").committed(), Ok(None));
+    }
+}
