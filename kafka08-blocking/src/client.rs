@@ -5,17 +5,15 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
     os::fd::AsFd,
-    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect,
     api::Request,
-    connection::{
-        CallError, ClientStats, Closed, ConnectError, HostPort, Prepared, Reply, ResponseFrame, SendError, Ticket,
-    },
-    ids::CorrelationId,
+    connection::{CallError, ClientStats, Closed, ConnectError, HostPort, Prepared, Reply, ResponseFrame, SendError},
+    ids::{ConnectionId, CorrelationId},
 };
 
 use crate::{
@@ -42,6 +40,12 @@ pub struct Client<S = TcpStream> {
     /// Failures of requests that nobody waits for, for the next flush.
     unclaimed: Option<CallError>,
     closed: Option<Closed>,
+}
+
+/// An identity for a connection: no two of this crate's have the same one.
+fn next_id() -> ConnectionId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 type Outcome = Result<ResponseFrame, CallError>;
@@ -79,7 +83,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     pub fn new(stream: S, config: ClientConfig) -> Self {
         Self {
             driver: Driver::new(stream),
-            connection: ClientConnection::new(config),
+            connection: ClientConnection::new(config, next_id()),
             claims: BTreeMap::new(),
             dropped: Dropped::default(),
             unclaimed: None,
@@ -121,7 +125,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             return Err(SendError::Busy.into());
         }
         let id = self.stage(prepared)?;
-        let ticket = Ticket::new(id).expect("the id was given for this request's API");
+        let ticket = self.connection.ticket(id).expect("the id was given for this request's API");
         self.claims.insert(id, None);
         self.write_once();
         Ok(Pending::new(ticket, self.dropped.clone()))
@@ -270,9 +274,12 @@ impl<S: Read + Write + AsFd> Client<S> {
             Some(outcome) => outcome.take(),
         }?;
         self.claims.remove(&id);
-        Some(
-            outcome.and_then(|frame| pending.ticket().redeem(frame).map_err(|error| CallError::from_redeem(id, error))),
-        )
+        Some(outcome.and_then(|frame| {
+            pending
+                .ticket()
+                .redeem(frame)
+                .map_err(|error| CallError::from_redeem(id, self.connection.config().peer(), error))
+        }))
     }
 
     /// Moves what moves without waiting; if nothing does, ends what is due or waits.
@@ -315,10 +322,12 @@ impl<S: Read + Write + AsFd> Client<S> {
         while let Some(event) = self.connection.poll_event(Instant::now()) {
             match event {
                 ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
-                ClientEvent::Written(_) => {}
-                ClientEvent::Failed { id, error, fate } => {
-                    let io = self.driver.error().map(Arc::clone);
-                    self.end(id, Err(CallError::Failed { id, error, fate, io }));
+                ClientEvent::Written { .. } => {}
+                ClientEvent::Failed { id, .. } => {
+                    let peer = self.connection.config().peer();
+                    if let Some(error) = CallError::from_event(event, peer, self.driver.error()) {
+                        self.end(id, Err(error));
+                    }
                 }
                 ClientEvent::Closed(closed) => self.closed = Some(closed),
             }

@@ -4,6 +4,7 @@ mod broker;
 mod config;
 mod server;
 
-pub use broker::{Action, Broker, ConnectionId, Now};
+pub use broker::{Action, Broker, Now};
 pub use config::BrokerConfig;
+pub use kafka08_proto::ids::ConnectionId;
 pub use server::Server;

@@ -17,17 +17,13 @@ use fetch::WaitingFetch;
 use kafka08_proto::{
     api::{AnyRequest, AnyResponse},
     connection::{CallId, HostPort, RequestFrame},
-    ids::Timestamp,
+    ids::{ConnectionId, Timestamp},
     message::{Deflater, Inflater},
 };
 use produce::WaitingProduce;
 use topics::Topics;
 
 use crate::BrokerConfig;
-
-/// Names a connection to a [`Broker`]: whoever owns the sockets numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
 
 /// What time it is, for deadlines and for the times that logs keep.
 #[derive(Clone, Copy, Debug)]

@@ -75,8 +75,9 @@ impl Serving {
                 let config = ServerConfig::default()
                     .with_max_frame(self.config.max_frame)
                     .with_frame_timeout(self.config.frame_timeout);
-                let peer = Peer { driver: Driver::new(stream), connection: ServerConnection::new(config) };
-                self.connections.insert(ConnectionId(self.next), peer);
+                let id = ConnectionId(self.next);
+                let peer = Peer { driver: Driver::new(stream), connection: ServerConnection::new(config, id) };
+                self.connections.insert(id, peer);
                 self.next += 1;
             }
         }
