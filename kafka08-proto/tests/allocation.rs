@@ -70,9 +70,10 @@ fn iterating_a_message_set_allocates_nothing() {
 }
 
 #[test]
-fn an_idle_connection_costs_less_than_a_kibibyte() {
+fn a_connection_that_was_never_used_costs_nothing_and_waiting_for_its_first_byte_a_kibibyte() {
     let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default(), ConnectionId(0))));
-    assert!(idle.bytes_max <= KIB, "{idle:?}");
+    assert_eq!(idle.bytes_max, 0, "{idle:?}");
+    assert!(cost(ClientConnection::new(ClientConfig::default(), ConnectionId(0)), &[]).bytes_max <= KIB);
 }
 
 #[test]

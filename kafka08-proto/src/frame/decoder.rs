@@ -176,6 +176,7 @@ impl FrameDecoder {
     /// Gives back the memory that is kept to be used again: for a connection that has nothing to do.
     pub fn release(&mut self) {
         self.spares.clear();
+        self.ready.shrink_to_fit();
         self.parked = BytesMut::new();
         if self.start == self.end && self.large.is_none() {
             self.buffer = BytesMut::new();
