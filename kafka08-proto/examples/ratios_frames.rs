@@ -5,7 +5,9 @@
 //! cargo run --release -p kafka08-proto --example ratios_frames -- frames  # or: requests
 //! ```
 //!
-//! Allocations are counted exactly. The counting allocator is always there and makes each one a little slower.
+//! Allocations are counted exactly. The counting allocator is always there and makes each one a little slower. What an
+//! allocation of a large frame costs depends on whether the system's allocator gives such memory back each time, which this
+//! program leaves as it is in a fresh process.
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,5 @@
 //! Producing by sets: 100 messages a request, five requests in flight.
 
-//! Producing by sets: 100 messages a request, five requests in flight.
-
 use std::io::{IoSlice, Write as _};
 
 use kafka08_blocking::{Client, Pending};

@@ -39,6 +39,7 @@ pub(crate) fn run() -> Result<()> {
             ratio("client, one by one", "raw echo", Per::CpuSecond, None),
             ratio("client, one by one", "raw echo", Per::WallSecond, None),
             ratio("floor", "raw echo", Per::CpuSecond, None),
+            ratio("floor", "raw echo", Per::WallSecond, None),
         ])
 }
 

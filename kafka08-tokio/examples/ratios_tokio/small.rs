@@ -35,6 +35,7 @@ pub(crate) fn run() -> Result<()> {
             ratio("one task that sends", "raw echo", Per::CpuSecond, None),
             ratio("one task that sends", "raw echo", Per::WallSecond, None),
             ratio("floor", "raw echo", Per::CpuSecond, None),
+            ratio("floor", "raw echo", Per::WallSecond, None),
         ])
 }
 
