@@ -201,17 +201,19 @@ fn rates(samples: &Samples, lane: &str, per: Per) -> Result<Vec<f64>> {
 pub(crate) fn main(cases: &[Case]) -> Result<()> {
     let mut arguments = env::args().skip(1);
     let name = arguments.next();
-    match name.as_deref() {
-        Some(peer::ARGUMENT) => return peer::serve(arguments),
-        Some(LANE) => {}
-        _ => print_head(),
+    if name.as_deref() == Some(peer::ARGUMENT) {
+        return peer::serve(arguments);
     }
-    pin(Core::OfClient)?;
-    let wanted = |case: &str| name.as_deref().is_none_or(|name| [LANE, case].contains(&name));
+    let is_lane = name.as_deref() == Some(LANE);
+    let wanted = |case: &str| is_lane || name.as_deref().is_none_or(|name| name == case);
     let mut wanted = cases.iter().filter(|(case, _)| wanted(case)).peekable();
     wanted.peek().ok_or_else(|| {
         format!("no such case; there are: {}", cases.iter().map(|(case, _)| *case).collect::<Vec<_>>().join(", "))
     })?;
+    pin(Core::OfClient)?;
+    if !is_lane {
+        print_head();
+    }
     wanted.try_for_each(|(_, run)| run())
 }
 
