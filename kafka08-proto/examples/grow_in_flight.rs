@@ -22,6 +22,7 @@ struct Rig {
     ended: usize,
 }
 
+#[expect(clippy::disallowed_methods, reason = "an example has to begin somewhere")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let case = arguments.next().ok_or(USAGE)?;
