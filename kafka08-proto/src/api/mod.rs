@@ -65,6 +65,9 @@ use crate::{
 };
 
 /// The body of a request or a response: what follows the header.
+///
+/// It can be implemented outside this crate, for layouts of later releases or of one's own: read with
+/// [`Reader`](crate::wire::Reader), write with [`Encoder`].
 pub trait Body: Sized {
     /// What errors call it, for example "Metadata response".
     const NAME: &'static str;
@@ -111,6 +114,9 @@ pub trait Body: Sized {
 }
 
 /// A request: what a connection must know to send it and to judge its end.
+///
+/// One that is implemented outside this crate is known to no [`Profile`], and is sent unchecked: encode it by
+/// `Prepared::new`.
 pub trait Request: Body {
     /// The body of its answer.
     type Response: Body;

@@ -27,6 +27,19 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// The failure of a parser.
+    pub(super) fn of(error: nom::Err<Self>) -> Self {
+        match error {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
+            nom::Err::Incomplete(_) => unreachable!("complete parsers do not ask for more"),
+        }
+    }
+
+    /// As an error of a body, whose parser's input ended `end` bytes behind the body's start.
+    pub(super) fn placed(self, body: &'static str, end: usize) -> DecodeError {
+        DecodeError::new(body, self.field, end - self.left, self.problem)
+    }
+
     /// As it is for a parser that sees `bytes` more behind the input of the one that failed.
     fn with_behind(mut self, bytes: usize) -> Self {
         self.left += bytes;
@@ -61,6 +74,10 @@ fn field<'a, T>(
         Ok(done) => Ok(done),
         Err(_) => fault(field, i, DecodeProblem::Truncated { needed, left: i.len() }),
     }
+}
+
+pub(crate) fn int8<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, i8> {
+    field(name, 1, be_i8, i)
 }
 
 pub(crate) fn int16<'a, T: From<i16>>(name: &'static str, i: &'a [u8]) -> Parsed<'a, T> {
@@ -186,10 +203,7 @@ pub(crate) fn parse<'a, T>(
 ) -> Result<(T, usize), DecodeError> {
     match parser(body) {
         Ok((rest, value)) => Ok((value, body.len() - rest.len())),
-        Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
-            Err(DecodeError { body: name, field: fault.field, at: body.len() - fault.left, problem: fault.problem })
-        }
-        Err(nom::Err::Incomplete(_)) => unreachable!("complete parsers do not ask for more"),
+        Err(error) => Err(Fault::of(error).placed(name, body.len())),
     }
 }
 
@@ -197,9 +211,7 @@ pub(crate) fn parse<'a, T>(
 pub(crate) fn finish(name: &'static str, body: &Bytes, taken: usize) -> Result<(), DecodeError> {
     match body.len() - taken {
         0 => Ok(()),
-        left => {
-            Err(DecodeError { body: name, field: "the last field", at: taken, problem: DecodeProblem::Trailing(left) })
-        }
+        left => Err(DecodeError::new(name, "the last field", taken, DecodeProblem::Trailing(left))),
     }
 }
 
