@@ -23,6 +23,7 @@ mod partition_error;
 mod partition_state;
 mod problem;
 mod produce;
+mod set_check;
 mod stop_replica;
 mod traits;
 mod update_metadata;
@@ -51,7 +52,7 @@ pub use offset_fetch::{
 };
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
-pub use problem::{NameProblem, RequestProblem};
+pub use problem::{MAX_WAIT, NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
 pub use traits::{Reply, RequestTraits};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_group, check_name},
+    problem::{check_group, check_name, check_zookeeper_group},
     traits::COMMIT_WAIT,
 };
 use crate::{
@@ -189,8 +189,7 @@ impl Body for OffsetCommitRequestV1 {
 }
 
 /// What is wrong with a commit, whichever its version.
-fn check<T: InTopic>(group: Option<&Text>, topics: &ByTopic<T>) -> Result<(), RequestProblem> {
-    check_group(group)?;
+fn check<T: InTopic>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
     if let Some(twice) = topics.duplicate() {
         return Err(RequestProblem::DuplicatePartition(twice));
     }
@@ -202,7 +201,8 @@ impl Request for OffsetCommitRequestV0 {
     const API: Api = Api::v0(ApiKey::OFFSET_COMMIT);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check(self.group.as_ref(), &self.topics)
+        check_zookeeper_group(self.group.as_ref())?;
+        check(&self.topics)
     }
 
     fn changes_state(&self) -> bool {
@@ -215,7 +215,8 @@ impl Request for OffsetCommitRequestV1 {
     const API: Api = Api { key: ApiKey::OFFSET_COMMIT, version: ApiVersion(1) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check(self.group.as_ref(), &self.topics)
+        check_group(self.group.as_ref())?;
+        check(&self.topics)
     }
 
     fn changes_state(&self) -> bool {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::check_group,
+    problem::{check_group, check_zookeeper_group},
 };
 use crate::{
     error_code::ErrorCode,
@@ -80,7 +80,7 @@ impl<const VERSION: i16> Request for OffsetFetchRequest<VERSION> {
     const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(VERSION) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_group(self.group.as_ref())
+        if VERSION == 0 { check_zookeeper_group(self.group.as_ref()) } else { check_group(self.group.as_ref()) }
     }
 }
 
