@@ -15,7 +15,7 @@ use crate::{
     limits::Limits,
     message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob_or_null},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, parse, sized_blob_or_null},
 };
 
 /// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
@@ -106,7 +106,7 @@ impl Body for FetchRequest {
             let (i, replica) = int32("replica_id", i)?;
             let (i, max_wait) = int32("max_wait_ms", i)?;
             let (i, min_bytes) = int32("min_bytes", i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("fetch_offset", i)?;
                 let (i, max_bytes) = int32("max_bytes", i)?;
@@ -230,7 +230,7 @@ impl Body for FetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, FETCHED, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, FETCHED, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;

@@ -2,8 +2,9 @@
 //!
 //! This layer knows bodies. It does not know connections, so that a sniffer, a log reader or a proxy can use it alone.
 //!
-//! Responses are read strictly, requests as the real broker reads them: there a negative length is null and a negative
-//! count is an empty array, except where Metadata says otherwise.
+//! Responses are read strictly, requests as the real broker reads them: there a negative length is null, a negative count
+//! is an empty array, except where Metadata says otherwise, and what is not UTF-8 in a string is replaced by U+FFFD. A null
+//! topic comes out as an empty name.
 
 mod any;
 mod by_topic;

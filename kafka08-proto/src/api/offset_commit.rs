@@ -15,7 +15,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Generation, Offset, PartitionId, Text, Timestamp},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
 };
 
 /// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Any broker may be asked.
@@ -144,11 +144,11 @@ impl Body for OffsetCommitRequestV0 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 2, body, i, |i| {
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
                 Ok((i, OffsetToCommitV0 { partition, offset, metadata }))
             })?;
             Ok((i, Self { group, topics }))
@@ -173,14 +173,14 @@ impl Body for OffsetCommitRequestV1 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
             let (i, generation) = int32("generation_id", i)?;
-            let (i, consumer) = nullable_text("consumer_id", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 8 + 2, body, i, |i| {
+            let (i, consumer) = nullable_text("consumer_id", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 8 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
                 let (i, timestamp) = int64("timestamp", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
                 Ok((i, OffsetToCommitV1 { partition, offset, timestamp, metadata }))
             })?;
             Ok((i, Self { group, generation, consumer, topics }))
@@ -287,7 +287,7 @@ impl Body for OffsetCommitResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 Ok((i, CommitResult { partition, error }))

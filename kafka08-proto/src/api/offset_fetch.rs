@@ -12,7 +12,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
 };
 
 /// Looks a group's offsets up in ZooKeeper (since 0.8.1). Any broker may be asked.
@@ -68,8 +68,8 @@ impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4, body, i, |i| int32("partition", i))?;
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| int32("partition", i))?;
             Ok((i, Self { group, topics }))
         })
     }
@@ -172,10 +172,10 @@ impl Body for OffsetFetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 8 + 2 + 2, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 8 + 2 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::Strict, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Strict, body, i)?;
                 let (i, error) = int16("error_code", i)?;
                 Ok((i, CommittedOffset { partition, offset, metadata, error }))
             })?;

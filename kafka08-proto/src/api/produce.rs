@@ -17,7 +17,7 @@ use crate::{
     limits::Limits,
     message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, parse, sized_blob},
 };
 
 /// Appends messages to any number of partitions that the broker leads (`ProducerRequest`, 0.8.2).
@@ -82,7 +82,7 @@ impl Body for ProduceRequest {
         parse(Self::NAME, body, |i| {
             let (i, acks) = int16("required_acks", i)?;
             let (i, timeout) = int32("timeout_ms", i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, set) = sized_blob("message_set", body, i)?;
                 Ok((i, ProducePartition { partition, messages: MessageSet::new(set, Origin::Produced) }))
@@ -197,7 +197,7 @@ impl Body for ProduceResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 8, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2 + 8, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, offset) = int64("offset", i)?;

@@ -12,6 +12,6 @@ pub(crate) use encoder::Chunks;
 pub use encoder::{EncodeError, Encoder};
 pub use error::{DecodeError, DecodeProblem};
 pub(crate) use read::{
-    Parsed, Sign, array, finish, flag, int16, int32, int64, nullable_text, parse, sized_blob, sized_blob_or_null, text,
+    Parsed, Rules, array, finish, flag, int16, int32, int64, nullable_text, parse, sized_blob, sized_blob_or_null, text,
 };
 pub use reader::Reader;

@@ -104,7 +104,7 @@ impl<'b> Reader<'b> {
     /// The body ends before, the length is negative, or the bytes are not UTF-8.
     pub fn text(&mut self, field: &'static str) -> Result<Text, DecodeError> {
         let body = self.body;
-        self.take(|i| read::text(field, body, i))
+        self.take(|i| read::text(field, read::Rules::Strict, body, i))
     }
 
     /// A string behind its length of two bytes, of which -1 is null.
@@ -113,7 +113,7 @@ impl<'b> Reader<'b> {
     /// The body ends before, the length is below -1, or the bytes are not UTF-8.
     pub fn nullable_text(&mut self, field: &'static str) -> Result<Option<Text>, DecodeError> {
         let body = self.body;
-        self.take(|i| read::nullable_text(field, read::Sign::Strict, body, i))
+        self.take(|i| read::nullable_text(field, read::Rules::Strict, body, i))
     }
 
     /// Bytes behind their length of four bytes.
