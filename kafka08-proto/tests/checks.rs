@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::{entry, hex};
 use kafka08_proto::{
     api::{
-        ConsumerMetadataRequest, FetchRequest, ListOffsetsRequest, MAX_WAIT, OffsetCommitRequestV0,
+        Body as _, ConsumerMetadataRequest, FetchRequest, ListOffsetsRequest, MAX_WAIT, OffsetCommitRequestV0,
         OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, Request, RequestProblem,
     },
     ids::{Acks, Millis, Offset, OffsetTime, ReplicaId, Text, TopicPartition},
@@ -29,6 +29,27 @@ fn at() -> TopicPartition {
 
 fn fetch(max_wait: i32, min_bytes: i32) -> FetchRequest {
     FetchRequest::new(Millis(max_wait), min_bytes).with("t", 0, Offset(0), 100).with("t", 1, Offset(0), 50)
+}
+
+#[test]
+fn a_request_that_is_built_says_what_an_ordinary_client_of_0_8_2_says() {
+    let body = |request: Result<Bytes, _>| request.expect("it fits the wire").to_vec();
+    let fetch = FetchRequest::new(Millis(100), 1).with("t", 0, Offset(5), 1_048_576);
+    // replica -1, wait 100 ms, 1 byte; topic t, partition 0, offset 5, 1 MiB
+    let expected = "ffffffff 00000064 00000001 00000001 000174 00000001 00000000 0000000000000005 00100000";
+    assert_eq!(body(fetch.to_bytes()), hex(expected));
+    let offsets = ListOffsetsRequest::new().with("t", 0, OffsetTime::LATEST);
+    // replica -1; topic t, partition 0, time -1, one offset
+    let expected = "ffffffff 00000001 000174 00000001 00000000 ffffffffffffffff 00000001";
+    assert_eq!(body(offsets.to_bytes()), hex(expected));
+    assert_eq!(ListOffsetsRequest::default(), ListOffsetsRequest::new());
+    let commit = OffsetCommitRequestV0::new("g").with("t", 0, Offset(7));
+    // group g; topic t, partition 0, offset 7, no metadata
+    assert_eq!(body(commit.to_bytes()), hex("000167 00000001 000174 00000001 00000000 0000000000000007 0000"));
+    let commit = OffsetCommitRequestV1::new("g").with("t", 0, Offset(7), "m");
+    // group g, generation -1, consumer ""; topic t, partition 0, offset 7, timestamp -1, metadata m
+    let expected = "000167 ffffffff 0000 00000001 000174 00000001 00000000 0000000000000007 ffffffffffffffff 00016d";
+    assert_eq!(body(commit.to_bytes()), hex(expected));
 }
 
 #[test]
