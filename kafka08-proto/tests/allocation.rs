@@ -169,6 +169,10 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<MetadataResponse>(many(10), RESPONSE);
     within::<MetadataResponse>([vec![0; 4], many(8)].concat(), RESPONSE);
     within::<MetadataRequest>(many(2), REQUEST);
+    // Names that are not UTF-8 are replaced by names in memory of their own.
+    let replaced = [&100_000u32.to_be_bytes()[..], &[0, 1, 0xff].repeat(100_000)].concat();
+    assert!(decode::<MetadataRequest>(replaced.clone()).0.is_some(), "a broker reads it");
+    within::<MetadataRequest>(replaced, REQUEST);
     within::<ProduceRequest>([vec![0; 6], many(6)].concat(), REQUEST);
     within::<FetchRequest>([vec![0; 12], many(6)].concat(), REQUEST);
     within::<ListOffsetsRequest>([vec![0; 4], many(6)].concat(), REQUEST);
