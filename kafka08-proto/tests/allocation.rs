@@ -1,5 +1,7 @@
 //! What a peer's bytes may cost, counted exactly.
 
+use std::ops::ControlFlow;
+
 use allocation_counter::{AllocationInfo, measure};
 use bytes::Bytes;
 use kafka08_proto::{
@@ -9,7 +11,7 @@ use kafka08_proto::{
         OffsetCommitRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse,
     },
     ids::Offset,
-    message::MessageSetBuilder,
+    message::{Budget, Cursor, Inflater, MessageSetBuilder},
 };
 
 const KIB: u64 = 1 << 10;
@@ -66,6 +68,68 @@ fn iterating_a_message_set_allocates_nothing() {
         }
     });
     assert_eq!((bytes, counted.count_total), (1000, 0));
+}
+
+#[test]
+fn visiting_a_message_set_in_one_go_or_step_by_step_allocates_nothing() {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    (0..1000u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+    let set = builder.build();
+    let (mut inflater, mut budget) = (Inflater::new(), Budget::new(0));
+    let mut messages = 0;
+    let counted = measure(|| {
+        set.for_each_message(Offset(0), &mut inflater, &mut budget, |found| {
+            messages += usize::from(found.is_ok());
+            ControlFlow::Continue(())
+        });
+        let mut cursor = Cursor::new(Offset(0));
+        while set.visit(&mut cursor, &mut inflater, &mut budget, |_| ControlFlow::Break(())).tail.is_none() {
+            messages += 1;
+        }
+    });
+    assert_eq!((messages, counted.count_total), (2000, 0));
+}
+
+#[test]
+fn a_set_is_built_with_one_allocation_and_in_used_memory_with_none() {
+    let fill = |builder: &mut MessageSetBuilder| {
+        (0..100u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+        builder.push(Some(b"key"), None).expect("small");
+    };
+    let capacity = 100 * 30 + 29;
+    let fresh = measure(|| {
+        let mut builder = MessageSetBuilder::with_capacity(capacity);
+        fill(&mut builder);
+        assert_eq!(builder.build().len(), capacity);
+    });
+    assert_eq!(fresh.count_total, 1);
+
+    let mut builder = MessageSetBuilder::default();
+    for round in 0..4 {
+        let counted = measure(|| {
+            fill(&mut builder);
+            assert_eq!(builder.take().len(), capacity);
+        });
+        assert!(round == 0 || counted.count_total == 0, "round {round}: {counted:?}");
+    }
+    fill(&mut builder);
+    builder.clear();
+    let counted = measure(|| fill(&mut builder));
+    assert_eq!((builder.messages(), counted.count_total), (101, 0));
+    // Memory that somebody still holds is left alone.
+    let held = builder.take();
+    let copy = held.bytes().to_vec();
+    builder.push(None, Some(&[0xff; 100])).expect("small");
+    assert_eq!((held.bytes(), builder.take().len()), (&copy.into(), 126));
+}
+
+#[test]
+fn checking_a_set_that_was_built_here_does_not_look_at_it() {
+    let mut builder = MessageSetBuilder::default();
+    (0..10u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+    let set = builder.build();
+    let counted = measure(|| assert_eq!(set.inspect(&mut Budget::new(0)).expect("sound").largest, 30));
+    assert_eq!(counted.count_total, 0);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use kafka08_proto::{
 
 use crate::{Case, floor};
 
+/// A set in the middle of a log.
+const FIRST: Offset = Offset(1000);
+
 pub(crate) fn cases() -> Vec<Case> {
     [("64 KiB", 64usize), ("1 MiB", 1024)]
         .into_iter()
@@ -21,7 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// Lines that compress to about a third, as logs do.
 fn set(kib: usize, codec: Codec) -> MessageSet {
-    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    let mut builder = MessageSetBuilder::fetched_from(FIRST);
     let mut state = 7u32;
     while builder.len() < kib << 10 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -60,7 +63,7 @@ fn opening(name: &str, kib: usize, codec: Codec) -> Vec<Case> {
         }),
         Case::new(format!("{codec} {name}: for_each_message"), units, move || {
             let mut sum = 0u64;
-            let visit = for_visitor.for_each_message(Offset(0), &mut inflater, &mut Budget::new(4 << 20), |found| {
+            let visit = for_visitor.for_each_message(FIRST, &mut inflater, &mut Budget::new(4 << 20), |found| {
                 let message = found.expect("a sound set");
                 sum = sum.wrapping_add(message.offset.0.unsigned_abs());
                 black_box((message.key, message.value));

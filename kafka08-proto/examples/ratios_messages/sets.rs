@@ -2,11 +2,11 @@
 
 use std::{hint::black_box, ops::ControlFlow, rc::Rc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crc32fast::Hasher;
 use kafka08_proto::{
     ids::Offset,
-    message::{Budget, Entry, Inflater, Message, MessageSet, MessageSetBuilder},
+    message::{Budget, Entry, EntryWriter, Inflater, Message, MessageSet, MessageSetBuilder},
 };
 
 use crate::{Case, floor};
@@ -69,7 +69,7 @@ fn reading(name: &str, len: usize, count: usize) -> Vec<Case> {
                     Ok(Entry::Plain(Message { offset, key, value, .. })) => {
                         sum = sum.wrapping_add(look(offset.0, key, value));
                     }
-                    other => panic!("{other:?}"),
+                    _ => panic!("every message is plain and sound"),
                 }
             }
             sum
@@ -119,7 +119,7 @@ fn sharing(name: &str, len: usize, count: usize) -> Vec<Case> {
                         sum = sum.wrapping_add(look(offset.0, key, Some(&value)));
                         black_box(&value);
                     }
-                    other => panic!("{other:?}"),
+                    _ => panic!("every message is plain and sound"),
                 }
             }
             sum
@@ -136,8 +136,11 @@ fn writing(name: &str, len: usize, count: usize) -> Vec<Case> {
     let values = Rc::new(values(len, count));
     let units = count as u64;
     let floor_name = format!("write {name}: hand-written encoder");
-    let (for_floor, for_fresh) = (values.clone(), values);
-    let mut buffer = Vec::with_capacity(count * (26 + len));
+    let (for_floor, for_fresh, for_reused, for_writer) = (values.clone(), values.clone(), values.clone(), values);
+    let capacity = count * (26 + len);
+    let mut reused = MessageSetBuilder::with_capacity(capacity);
+    let (mut writer, mut written) = (EntryWriter::new(), BytesMut::with_capacity(capacity));
+    let mut buffer = Vec::with_capacity(capacity);
     vec![
         Case::new(&floor_name, units, move || {
             buffer.clear();
@@ -145,9 +148,22 @@ fn writing(name: &str, len: usize, count: usize) -> Vec<Case> {
             black_box(&buffer).len() as u64
         }),
         Case::new(format!("write {name}: fresh builder"), units, move || {
-            let mut builder = MessageSet::builder();
+            let mut builder = MessageSetBuilder::with_capacity(capacity);
             for_fresh.iter().for_each(|value| builder.push(None, Some(value)).expect("small"));
             black_box(builder.build()).len() as u64
+        })
+        .beside(&floor_name, 1.10),
+        Case::new(format!("write {name}: builder used again"), units, move || {
+            for_reused.iter().for_each(|value| reused.push(None, Some(value)).expect("small"));
+            black_box(reused.take()).len() as u64
+        })
+        .beside(&floor_name, 1.10),
+        Case::new(format!("write {name}: EntryWriter"), units, move || {
+            written.clear();
+            for (offset, value) in (0..).zip(for_writer.iter()) {
+                writer.write(&mut written, Offset(offset), None, Some(value)).expect("small");
+            }
+            black_box(&written).len() as u64
         })
         .beside(&floor_name, 1.10),
     ]

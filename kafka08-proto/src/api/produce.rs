@@ -9,7 +9,7 @@ use crate::{
     error_code::ErrorCode,
     ids::{Acks, Api, ApiKey, Millis, Offset, PartitionId, Text, TopicPartition},
     limits::Limits,
-    message::{Entries, MessageSet, Origin, Tail},
+    message::{MessageSet, Origin, Tail},
     profile::Profile,
     wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
 };
@@ -65,7 +65,7 @@ impl ProduceRequest {
         }
         // Offsets are the broker's to write, and checksums were computed or checked where the set came from.
         let set = MessageSet::new(messages.bytes().clone(), Origin::Produced);
-        let mut entries: Entries<'_> = set.entries().without_crc();
+        let mut entries = set.entries().without_crc();
         let mut from = 0;
         while let Some(entry) = entries.next() {
             if entry.is_err() {
