@@ -1,4 +1,5 @@
 //! Compressed sets: the vectors of the Java producer, hostile claims, and round trips through every codec.
+#![cfg(all(feature = "gzip", feature = "snappy", feature = "lz4"))]
 
 mod common;
 

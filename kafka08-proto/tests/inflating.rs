@@ -20,7 +20,7 @@ fn of_size(codec: Codec, bytes: usize) -> MessageSet {
     let mut state = 1u32;
     let mut next = move |n: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if n / 1024 % 2 == 0 { 7 } else { state.to_be_bytes()[0] }
+        if (n / 1024).is_multiple_of(2) { 7 } else { state.to_be_bytes()[0] }
     };
     let value: Vec<u8> = (0..bytes - 26).map(&mut next).collect();
     builder.push(None, Some(&value)).expect("small");
@@ -36,7 +36,7 @@ fn wrapper_of(set: &MessageSet) -> Wrapper<'_> {
 
 /// The same wrapper with these bytes for its value.
 fn with_value(set: &MessageSet, value: &[u8]) -> MessageSet {
-    let attributes = set.bytes()[17];
+    let &attributes = set.bytes().get(17).expect("a whole entry");
     let len = u32::try_from(value.len()).expect("short").to_be_bytes();
     let covered = [&[0, attributes, 0xff, 0xff, 0xff, 0xff][..], &len, value].concat();
     let size = u32::try_from(covered.len() + 4).expect("short").to_be_bytes();

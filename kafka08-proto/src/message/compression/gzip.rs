@@ -24,7 +24,7 @@ pub(super) struct Deflate(Option<Compress>);
 impl Inflate {
     pub(super) fn inflate(&mut self, mut input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
         let raw = self.0.get_or_insert_with(|| Decompress::new(false));
-        to.expect(claim(input));
+        to.prepare(claim(input));
         loop {
             input = skip_header(input).ok_or(InflateProblem::Malformed)?;
             let start = to.used();

@@ -41,7 +41,7 @@ impl Inflate {
         if ![as_kafka(flags, descriptor), as_specified(flags, descriptor)].contains(&checksum) {
             return Err(InflateProblem::Checksum);
         }
-        to.expect(most_of_all(rest, flags & BLOCK_CHECKSUM != 0, block_size));
+        to.prepare(most_of_all(rest, flags & BLOCK_CHECKSUM != 0, block_size));
         loop {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = u32::from_le_bytes(*len);

@@ -30,7 +30,11 @@ impl Output {
     }
 
     /// Makes room for `expected` bytes at once, or for as many as the limit allows; what comes may be more or less.
-    pub(super) fn expect(&mut self, expected: usize) {
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "snappy", feature = "lz4")),
+        expect(dead_code, reason = "without a codec nothing is written")
+    )]
+    pub(super) fn prepare(&mut self, expected: usize) {
         let expected = expected.min(self.limit);
         let len = self.bytes.len();
         let is_too_large = len > SMALL.max(expected.saturating_mul(TOO_LARGE));

@@ -17,11 +17,11 @@ pub(super) struct Inflate(Decoder);
 impl Inflate {
     pub(super) fn inflate(&mut self, input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
         let Some(framed) = input.strip_prefix(&MAGIC) else {
-            to.expect(claim(input)?);
+            to.prepare(claim(input)?);
             return block(&mut self.0, input, to);
         };
         let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
-        to.expect(claims(rest));
+        to.prepare(claims(rest));
         while !rest.is_empty() {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| InflateProblem::Malformed)?;
