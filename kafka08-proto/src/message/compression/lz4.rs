@@ -4,7 +4,9 @@
 //! refuse the right one, so the wrong one is written; both are read. Only what 0.8.2 takes is taken: independent blocks, no
 //! content size, no content checksum, no dictionary, and an end mark.
 
-use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
+use lz4_flex::block::{
+    CompressTable, DecompressError, compress_into_with_table, decompress_into, get_maximum_output_size,
+};
 use twox_hash::XxHash32;
 
 use super::{InflateProblem, Output};
@@ -74,14 +76,20 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
     // The length is not said anywhere: make room for the most there can be, and give back what was not needed.
     let most = most(data.len(), block_size);
     let room = most.min(to.left());
-    match decompress_into(data, to.extend(room)?) {
+    match unpack(data, to.extend(room)?) {
         Ok(len) => {
             to.take_back(room - len);
             Ok(())
         }
-        Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
+        Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
         Err(_) => Err(InflateProblem::Malformed),
     }
+}
+
+/// Alone in its function, the decompressor's loop is compiled better than inlined among ours.
+#[inline(never)]
+fn unpack(data: &[u8], to: &mut [u8]) -> Result<usize, DecompressError> {
+    decompress_into(data, to)
 }
 
 /// The most that a compressed block can become.
