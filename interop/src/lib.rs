@@ -8,10 +8,14 @@ mod cluster;
 mod error;
 mod jars;
 mod process;
+mod proxy;
 mod release;
+mod seed;
 mod tool;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;
+pub use proxy::{Most, Proxy, ProxyStats};
 pub use release::Release;
+pub use seed::Seed;
 pub use tool::{Tool, ToolOutput};
