@@ -5,14 +5,16 @@
 //! connections end (default: 1).
 
 mod account;
+#[path = "../link/mod.rs"]
+#[expect(dead_code, reason = "the tests that share the interface use different parts of it")]
 mod link;
 mod log;
 
-use std::{env, thread};
+use std::{env, net::TcpStream, thread, time::Duration};
 
 use account::{Account, Session};
 use interop::{Cluster, Most, Proxy, Release, Seed};
-use kafka08_proto::ids::Acks;
+use kafka08_proto::{ClientConfig, connection::ConnectError, ids::Acks};
 use link::{Blocking, Link, Tokio};
 
 /// Most requests with acks = 1 or -1 that wait for an answer at once; those with acks = 0 come on top.
@@ -32,8 +34,8 @@ fn every_produce_through_resets_is_decided_once_and_the_log_agrees() {
     log::create(&cluster.broker(), &["blocking", "tokio"]);
 
     let (blocking, tokio) = thread::scope(|scope| {
-        let blocking = scope.spawn(|| produce_all::<Blocking>("blocking", &cluster, seed.part(1), records.div_ceil(2)));
-        let tokio = scope.spawn(|| produce_all::<Tokio>("tokio", &cluster, seed.part(2), records / 2));
+        let blocking = scope.spawn(|| produce_all("blocking", blocking, &cluster, seed.part(1), records.div_ceil(2)));
+        let tokio = scope.spawn(|| produce_all("tokio", tokio, &cluster, seed.part(2), records / 2));
         (blocking.join().expect("no panic"), tokio.join().expect("no panic"))
     });
 
@@ -46,13 +48,31 @@ fn every_produce_through_resets_is_decided_once_and_the_log_agrees() {
     assert!(faults.is_empty(), "{} faults, the first are:\n{}", faults.len(), shown.join("\n"));
 }
 
-fn produce_all<L: Link>(name: &'static str, cluster: &Cluster, seed: Seed, records: u64) -> Account {
+fn config() -> ClientConfig {
+    ClientConfig::default().with_request_timeout(Duration::from_secs(20))
+}
+
+async fn blocking(address: String) -> Result<Blocking<TcpStream>, ConnectError> {
+    kafka08_blocking::Client::connect(&address, config()).map(Blocking)
+}
+
+async fn tokio(address: String) -> Result<Tokio, ConnectError> {
+    kafka08_tokio::Client::connect(&address, config()).await.map(Tokio)
+}
+
+fn produce_all<L: Link>(
+    name: &'static str,
+    connect: impl AsyncFn(String) -> Result<L, ConnectError>,
+    cluster: &Cluster,
+    seed: Seed,
+    records: u64,
+) -> Account {
     let proxy = Proxy::start(&cluster.broker(), seed.part(1), MOST).expect("a proxy");
     let mut account = Account::new(name, seed.part(2), records);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         while account.has_more() {
-            let link = L::connect(&proxy.address()).await.expect("the proxy listens");
+            let link = connect(proxy.address()).await.expect("the proxy listens");
             produce_until_the_end(link, &mut account).await;
         }
     });

@@ -1,11 +1,15 @@
-//! The two adapters behind one interface: every call of their API that this test makes is here.
+//! The two adapters behind one interface: every call of their API that the tests with many produces make is here.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    os::fd::AsFd,
+    time::Duration,
+};
 
 use kafka08_proto::{
-    ClientConfig, Fate,
+    Fate,
     api::{ProduceRequest, ProduceResponse},
-    connection::{CallError, Closed, ConnectError},
+    connection::{CallError, Closed},
     ids::CorrelationId,
 };
 
@@ -38,30 +42,36 @@ impl Told {
 pub(crate) trait Link: Sized {
     type Claim;
 
-    async fn connect(address: &str) -> Result<Self, ConnectError>;
     async fn send(&mut self, request: &ProduceRequest) -> Result<Self::Claim, CallError>;
+    async fn send_with_timeout(
+        &mut self,
+        request: &ProduceRequest,
+        timeout: Duration,
+    ) -> Result<Self::Claim, CallError>;
     async fn send_and_forget(&mut self, request: &ProduceRequest) -> Result<CorrelationId, CallError>;
     async fn wait(&mut self, claim: Self::Claim) -> Result<ProduceResponse, CallError>;
+    /// Moves what moves without waiting. Returns how the request ended, if it has.
+    async fn turn(&mut self, claim: Self::Claim) -> Result<Self::Claim, Result<ProduceResponse, CallError>>;
     /// Flushes and closes.
     async fn end(self) -> Told;
     fn id(claim: &Self::Claim) -> CorrelationId;
 }
 
-fn config() -> ClientConfig {
-    ClientConfig::default().with_request_timeout(Duration::from_secs(20))
-}
+pub(crate) struct Blocking<S>(pub(crate) kafka08_blocking::Client<S>);
 
-pub(crate) struct Blocking(kafka08_blocking::Client);
-
-impl Link for Blocking {
+impl<S: Read + Write + AsFd> Link for Blocking<S> {
     type Claim = kafka08_blocking::Pending<ProduceRequest>;
-
-    async fn connect(address: &str) -> Result<Self, ConnectError> {
-        kafka08_blocking::Client::connect(address, config()).map(Self)
-    }
 
     async fn send(&mut self, request: &ProduceRequest) -> Result<Self::Claim, CallError> {
         self.0.send(request)
+    }
+
+    async fn send_with_timeout(
+        &mut self,
+        request: &ProduceRequest,
+        timeout: Duration,
+    ) -> Result<Self::Claim, CallError> {
+        self.0.send_with_timeout(request, timeout)
     }
 
     async fn send_and_forget(&mut self, request: &ProduceRequest) -> Result<CorrelationId, CallError> {
@@ -70,6 +80,13 @@ impl Link for Blocking {
 
     async fn wait(&mut self, claim: Self::Claim) -> Result<ProduceResponse, CallError> {
         self.0.wait(claim)
+    }
+
+    async fn turn(&mut self, claim: Self::Claim) -> Result<Self::Claim, Result<ProduceResponse, CallError>> {
+        match self.0.try_wait(claim) {
+            Ok(ended) => Err(ended),
+            Err(claim) => Ok(claim),
+        }
     }
 
     async fn end(mut self) -> Told {
@@ -83,17 +100,21 @@ impl Link for Blocking {
     }
 }
 
-pub(crate) struct Tokio(kafka08_tokio::Client);
+pub(crate) struct Tokio(pub(crate) kafka08_tokio::Client);
 
 impl Link for Tokio {
     type Claim = kafka08_tokio::Pending<ProduceRequest>;
 
-    async fn connect(address: &str) -> Result<Self, ConnectError> {
-        kafka08_tokio::Client::connect(address, config()).await.map(Self)
-    }
-
     async fn send(&mut self, request: &ProduceRequest) -> Result<Self::Claim, CallError> {
         self.0.send(request).await
+    }
+
+    async fn send_with_timeout(
+        &mut self,
+        request: &ProduceRequest,
+        timeout: Duration,
+    ) -> Result<Self::Claim, CallError> {
+        self.0.send_with_timeout(request, timeout).await
     }
 
     async fn send_and_forget(&mut self, request: &ProduceRequest) -> Result<CorrelationId, CallError> {
@@ -102,6 +123,12 @@ impl Link for Tokio {
 
     async fn wait(&mut self, claim: Self::Claim) -> Result<ProduceResponse, CallError> {
         claim.await
+    }
+
+    async fn turn(&mut self, claim: Self::Claim) -> Result<Self::Claim, Result<ProduceResponse, CallError>> {
+        // The connection's task moves by itself; its answer is seen by the wait that follows.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(claim)
     }
 
     async fn end(self) -> Told {
