@@ -11,6 +11,8 @@ mod process;
 mod proxy;
 mod release;
 mod seed;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod tool;
 
 pub use cluster::{Cluster, ClusterBuilder};
