@@ -97,11 +97,12 @@ async fn warm_up<L: Link>(link: &mut L) -> Sent {
     sent
 }
 
-/// Sends one request that is answered, one that the stream holds, and two behind it. `meanwhile` is what befalls the held
-/// one. Returns all four, after comparing what was told with what came.
+/// Sends one request that is answered, one that the stream holds, and two behind it. The held one has the time `limit`, and
+/// `meanwhile` is what befalls it. Returns all four, after comparing what was told with what came.
 pub(crate) async fn hold<L: Link>(
     joined: Joined<L>,
     case: Case,
+    limit: Duration,
     meanwhile: impl AsyncFn(&mut L, &Valve, L::Claim) -> Verdict,
 ) -> Vec<Sent> {
     let Joined { mut link, valve, peer } = joined;
@@ -109,7 +110,7 @@ pub(crate) async fn hold<L: Link>(
 
     valve.allow(case.taken);
     let value = vec![b'2'; case.held];
-    let claim = link.send_with_timeout(&request(&value), SHORT).await.expect("the connection lives");
+    let claim = link.send_with_timeout(&request(&value), limit).await.expect("the connection lives");
     let its_frame = frame(L::id(&claim), Acks::LEADER, &value);
     let told = meanwhile(&mut link, &valve, claim).await;
     sent.push(Sent { frame: Some(its_frame), told });

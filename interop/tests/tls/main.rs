@@ -22,8 +22,8 @@ use peer::Answers;
 
 /// Far longer than anything takes.
 const LONG: Duration = Duration::from_secs(10);
-/// The time of a request whose deadline passes.
-const SHORT: Duration = Duration::from_millis(150);
+/// The time of a request whose deadline passes, and long enough for the first attempt to write it.
+const SHORT: Duration = Duration::from_millis(250);
 const ONE_BY_ONE: Answers = Answers::Together(1);
 
 /// Makes the tests of one layer under one adapter.
@@ -35,14 +35,14 @@ macro_rules! layer {
             #[test]
             fn a_held_request_whose_deadline_passes_is_not_told_not_applied_and_sent() {
                 each_case(async |case| {
-                    hold(layers::$name(ONE_BY_ONE, LONG).await, case, deadline_passes).await;
+                    hold(layers::$name(ONE_BY_ONE, LONG).await, case, SHORT, deadline_passes).await;
                 });
             }
 
             #[test]
             fn a_held_request_whose_claim_is_dropped_does_not_disturb_those_behind_it() {
                 each_case(async |case| {
-                    let sent = hold(layers::$name(ONE_BY_ONE, LONG).await, case, claim_is_dropped).await;
+                    let sent = hold(layers::$name(ONE_BY_ONE, LONG).await, case, LONG, claim_is_dropped).await;
                     let [_, _, behind @ ..] = &sent[..] else { panic!("four were sent: {sent:?}") };
                     assert!(behind.iter().all(|sent| sent.told == Verdict::Answered), "{case:?}: {sent:?}");
                 });
@@ -52,7 +52,7 @@ macro_rules! layer {
             fn a_held_request_whose_claim_is_dropped_and_whose_deadline_passes_leaves_the_stream_whole() {
                 each_case(async |case| {
                     let joined = layers::$name(ONE_BY_ONE, LONG).await;
-                    hold(joined, case, claim_is_dropped_and_deadline_passes).await;
+                    hold(joined, case, SHORT, claim_is_dropped_and_deadline_passes).await;
                 });
             }
 
