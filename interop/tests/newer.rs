@@ -13,7 +13,7 @@ use kafka08_proto::{
     },
     error_code::ErrorCode,
     ids::{Acks, Millis, Offset, PartitionId},
-    message::{Entry, MessageProblem, MessageSet},
+    message::{Entry, MessageProblem, MessageSet, Tail},
     probe::Release as Found,
 };
 
@@ -114,22 +114,43 @@ fn a_produce_that_4_1_does_not_know_is_not_blamed_on_releases_before_0_8_2() {
     assert!(error.contains("4.0"), "it does not say that the broker may be too new: {error}");
 }
 
+/// Writes three transactions to partition 0 of a topic: records at 0, 2 (aborted) and 4, and a marker behind each.
+fn run_transactions(broker: &NewerBroker, topic: &str) {
+    let tool = broker.tool(concat!(env!("CARGO_MANIFEST_DIR"), "/java/Transactions.java"));
+    tool.args([broker.address().as_str(), topic]).run().unwrap_or_else(|error| panic!("{error}"));
+}
+
 #[test]
 fn markers_of_transactions_are_in_a_later_format_and_not_damaged() {
     for release in [NewerRelease::V1_1_1, NewerRelease::V3_9_1] {
         let broker = start(release);
         let client = &mut connect(&broker);
         create(client, "t");
-        let tool = broker.tool(concat!(env!("CARGO_MANIFEST_DIR"), "/java/Transactions.java"));
-        tool.args([broker.address().as_str(), "t"]).run().unwrap_or_else(|error| panic!("{release}: {error}"));
+        run_transactions(&broker, "t");
         let (values, problems) = read(client, "t");
         // The format of 0.8 cannot say that a transaction was aborted, so its records come too.
         assert_eq!(values, ["committed", "aborted", "last"], "{release}");
-        // 1.1.1 sends a marker as it is where a fetch begins at one; 3.9.1 never does.
+        // 1.1.1 sends a marker as it is where nothing that converts follows; 3.9.1 sends filler.
         let are_of_later_format = problems.iter().all(|problem| *problem == MessageProblem::Magic(2));
         assert!(are_of_later_format, "{release}: {problems:?}");
         assert_eq!(problems.is_empty(), release != NewerRelease::V1_1_1, "{release}: {problems:?}");
     }
+}
+
+#[test]
+fn filler_in_place_of_what_does_not_convert_is_not_taken_for_a_cut_message() {
+    let broker = start(NewerRelease::V3_9_1);
+    let client = &mut connect(&broker);
+    create(client, "t");
+    run_transactions(&broker, "t");
+    // The marker of the last transaction: an offset of -1, and a size behind which nothing comes.
+    let fetched = fetch(client, "t", Offset(5));
+    let bytes = &fetched.messages.bytes()[..];
+    assert!(bytes.starts_with(&[0xff; 8]) && bytes.len() == 12, "3.9.1 sends an entry's header alone: {bytes:?}");
+    let mut entries = fetched.messages.entries();
+    assert_eq!(entries.by_ref().count(), 0);
+    let tail = entries.tail();
+    assert!(!matches!(tail, Some(Tail::Cut { .. })), "a larger fetch would bring no more: {tail:?}");
 }
 
 #[test]
