@@ -22,7 +22,7 @@ mod zookeeper;
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;
 pub use newer::{NewerBroker, NewerRelease};
-pub use proxy::{Most, Proxy, ProxyStats};
+pub use proxy::{ByteLimits, Proxy, ProxyStats};
 pub use release::Release;
 pub use seed::Seed;
 pub use tool::{Tool, ToolOutput};

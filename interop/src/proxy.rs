@@ -37,7 +37,7 @@ pub struct Proxy {
 /// The most bytes that a connection through a proxy carries. Answers are far smaller than requests, so that one number for
 /// both would be wrong for either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Most {
+pub struct ByteLimits {
     /// Towards the broker.
     pub to_broker: u64,
     /// Towards the client.
@@ -72,7 +72,7 @@ impl Proxy {
     ///
     /// # Errors
     /// `target` is not an address, or no port can be had.
-    pub fn start(target: &str, seed: Seed, most: Most) -> Result<Self, Error> {
+    pub fn start(target: &str, seed: Seed, most: ByteLimits) -> Result<Self, Error> {
         let target: SocketAddr = target
             .parse()
             .map_err(|error| Error::io(format!("reading the address {target}"))(io::Error::other(error)))?;
@@ -123,7 +123,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept(listener: &TcpListener, target: SocketAddr, seed: &Seed, most: Most, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, target: SocketAddr, seed: &Seed, most: ByteLimits, shared: &Arc<Shared>) {
     let mut carriers: Vec<JoinHandle<()>> = Vec::new();
     while let Ok((client, _)) = listener.accept() {
         if shared.stop.load(Ordering::Relaxed) {
@@ -162,7 +162,7 @@ enum Ending {
 }
 
 impl Plan {
-    fn new(mut seed: Seed, most: Most) -> Self {
+    fn new(mut seed: Seed, most: ByteLimits) -> Self {
         let is_of_requests = seed.below(2) == 0;
         let most = if is_of_requests { most.to_broker } else { most.to_client };
         // Short connections end inside of the first frames, long ones with many requests under way.

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use interop::{Most, Proxy, Seed};
+use interop::{ByteLimits, Proxy, Seed};
 
-const MOST: Most = Most { to_broker: 3000, to_client: 3000 };
+const LIMITS: ByteLimits = ByteLimits { to_broker: 3000, to_client: 3000 };
 
 /// Starts an echo server that ends with this process. Returns its address.
 fn echo() -> String {
@@ -50,7 +50,7 @@ fn exhaust(mut stream: TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
 
 #[test]
 fn what_passes_is_unchanged_and_each_connection_ends_within_its_limit() {
-    let proxy = Proxy::start(&echo(), Seed::new(1), MOST).expect("a proxy");
+    let proxy = Proxy::start(&echo(), Seed::new(1), LIMITS).expect("a proxy");
     let mut lengths = Vec::new();
     for _ in 0..60 {
         let (came, end) = exhaust(connect(&proxy));
@@ -67,7 +67,7 @@ fn what_passes_is_unchanged_and_each_connection_ends_within_its_limit() {
 
 #[test]
 fn a_proxy_that_is_stopped_ends_its_connections() {
-    let most = Most { to_broker: u64::MAX, to_client: u64::MAX };
+    let most = ByteLimits { to_broker: u64::MAX, to_client: u64::MAX };
     let proxy = Proxy::start(&echo(), Seed::new(1), most).expect("a proxy");
     let address = proxy.address();
     // Some connections may end after a few bytes even so: one of these goes on.

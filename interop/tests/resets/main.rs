@@ -13,14 +13,14 @@ mod log;
 use std::{env, net::TcpStream, thread, time::Duration};
 
 use account::{Account, Session};
-use interop::{Cluster, Most, Proxy, Release, Seed};
+use interop::{ByteLimits, Cluster, Proxy, Release, Seed};
 use kafka08_proto::{ClientConfig, connection::ConnectError, ids::Acks};
 use link::{Blocking, Link, Tokio};
 
 /// Most requests with acks = 1 or -1 that wait for an answer at once; those with acks = 0 come on top.
 const IN_FLIGHT: usize = 32;
 /// What about 80 requests and answers have: most connections end with all that may be in flight under way.
-const MOST: Most = Most { to_broker: 32 << 10, to_client: 3 << 10 };
+const LIMITS: ByteLimits = ByteLimits { to_broker: 32 << 10, to_client: 3 << 10 };
 
 fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}: no number")))
@@ -67,7 +67,7 @@ fn produce_all<L: Link>(
     seed: Seed,
     records: u64,
 ) -> Account {
-    let proxy = Proxy::start(&cluster.broker(), seed.part(1), MOST).expect("a proxy");
+    let proxy = Proxy::start(&cluster.broker(), seed.part(1), LIMITS).expect("a proxy");
     let mut account = Account::new(name, seed.part(2), records);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(async {
