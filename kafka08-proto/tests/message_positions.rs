@@ -154,6 +154,8 @@ fn a_batch_of_a_later_format_is_told_by_its_format_and_not_as_damage() {
     assert_eq!((offsets, visit), (vec![18, 20], clean(21)));
     assert_eq!(problems(&errors), [(19, MessageProblem::Magic(2))]);
     // It may begin in front of what was asked for, and never keeps a reader from going on.
+    let (_, errors, visit) = read(&joined(std::slice::from_ref(&batch)), from(19).with_end(Offset(19)));
+    assert_eq!((errors.len(), visit), (1, clean(19)), "never beyond the end");
     let (_, errors, visit) = read(&joined(&[batch]), from(25));
     assert_eq!((problems(&errors), visit), (vec![(19, MessageProblem::Magic(2))], clean(26)));
 }
