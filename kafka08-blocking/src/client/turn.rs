@@ -91,7 +91,8 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.driver.wait(&mut self.connection, deadline);
     }
 
-    /// Moves what moves without waiting. Returns whether anything did.
+    /// Moves what moves without waiting, and ends what is due. Returns whether there was anything: then something may have
+    /// ended that a caller waits for.
     ///
     /// Reading comes first: an end that is here is found before anything is written, and an answer that is here beats its
     /// deadline. What is due ends before writing, so that it does not leave any more.
@@ -102,11 +103,12 @@ impl<S: Read + Write + AsFd> Client<S> {
         let now = Instant::now();
         let has_read = self.read(now);
         self.give_up_dropped(now);
-        if self.is_due(now) {
+        let was_due = self.is_due(now);
+        if was_due {
             self.connection.handle_timeout(now);
             self.take_events(now);
         }
-        self.write(now) || has_read
+        self.write(now) || has_read || was_due
     }
 
     fn is_due(&self, now: Instant) -> bool {
