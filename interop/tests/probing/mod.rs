@@ -29,7 +29,8 @@ pub(crate) fn ask(broker: &str) -> Release {
             ProbeStep::Pump(connection) => {
                 let driver = driver.as_mut().expect("it was connected");
                 if !driver.pump(connection) {
-                    driver.wait(connection, connection.poll_timeout());
+                    let until = connection.poll_timeout();
+                    driver.wait(connection, until);
                     connection.handle_timeout(Instant::now());
                 }
             }
