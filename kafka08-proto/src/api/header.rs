@@ -26,11 +26,20 @@ impl RequestHeader {
     /// # Errors
     /// The client id is longer than 32 767 bytes.
     pub fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.int16(self.api.key.0);
-        to.int16(self.api.version.0);
-        to.int32(self.correlation_id.0);
-        if has_client_id(self.api.key) {
-            to.nullable_text("client_id", self.client_id.as_ref())?;
+        Self::encode_parts(self.api, self.correlation_id, self.client_id.as_ref(), to)
+    }
+
+    pub(crate) fn encode_parts(
+        api: Api,
+        correlation_id: CorrelationId,
+        client_id: Option<&Text>,
+        to: &mut Encoder,
+    ) -> Result<(), EncodeError> {
+        to.int16(api.key.0);
+        to.int16(api.version.0);
+        to.int32(correlation_id.0);
+        if has_client_id(api.key) {
+            to.nullable_text("client_id", client_id)?;
         }
         Ok(())
     }
