@@ -223,8 +223,9 @@ fn a_produced_set_is_looked_into_within_a_budget() {
     assert_eq!(inspected(&produced(wrapper(2, &[])), 1000), Err(SetProblem::EmptyInside { at: 0 }));
     let cut = wrapper_of(1, &[entry(0, 0, b"v"), entry(0, 0, b"v")[..26].to_vec()].concat());
     assert_eq!(inspected(&produced(cut), 1000), Err(SetProblem::CutInside { at: 0 }));
-    let nested = wrapper_of(0, wrapper(0, &[0]).bytes());
-    assert_eq!(inspected(&produced(nested), 1000), Ok((true, Opened::NotAll)));
+    let nested = |levels: usize| (1..levels).fold(wrapper(0, &[0]), |set, _| produced(wrapper_of(0, set.bytes())));
+    assert_eq!(inspected(&nested(4), 10_000), Ok((true, Opened::All)), "as deep as brokers are known to flatten");
+    assert_eq!(inspected(&nested(5), 10_000), Ok((true, Opened::NotAll)));
     let garbage = MessageSet::new(entry(0, 1, b"no gzip").into(), Origin::Produced);
     assert!(matches!(inspected(&garbage, 1000), Err(SetProblem::Corrupt(_))));
 }
