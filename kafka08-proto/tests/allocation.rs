@@ -1,16 +1,18 @@
 //! What a peer's bytes may cost, counted exactly.
 
+mod common;
+
 use allocation_counter::{AllocationInfo, measure};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
-    ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
+    ClientConfig, ClientConnection, ClientEvent, Connection, ServerConfig, ServerConnection,
     api::{
-        Body, FetchRequest, FetchResponse, JoinGroupResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-        MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchResponse,
-        ProduceRequest, ProduceResponse,
+        Body, FetchRequest, FetchResponse, HeartbeatRequest, JoinGroupResponse, ListOffsetsRequest,
+        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse,
+        OffsetFetchRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request,
     },
-    ids::{ConnectionId, Millis, Offset},
-    message::MessageSetBuilder,
+    ids::{Acks, ConnectionId, Generation, Millis, Offset},
+    message::{MessageSet, MessageSetBuilder},
 };
 
 const KIB: u64 = 1 << 10;
@@ -70,9 +72,10 @@ fn iterating_a_message_set_allocates_nothing() {
 }
 
 #[test]
-fn an_idle_connection_costs_less_than_a_kibibyte() {
+fn a_connection_that_was_never_used_costs_nothing_and_waiting_for_its_first_byte_a_kibibyte() {
     let idle = measure(|| std::mem::forget(ClientConnection::new(ClientConfig::default(), ConnectionId(0))));
-    assert!(idle.bytes_max <= KIB, "{idle:?}");
+    assert_eq!(idle.bytes_max, 0, "{idle:?}");
+    assert!(cost(ClientConnection::new(ClientConfig::default(), ConnectionId(0)), &[]).bytes_max <= KIB);
 }
 
 #[test]
@@ -83,6 +86,56 @@ fn looking_for_duplicates_in_a_small_request_allocates_nothing() {
         assert_eq!(counted.count_total, 0, "{partition} partitions");
         request = request.with("t", partition, Offset(0), 1000);
     }
+}
+
+/// Allocations of 64 requests that leave together, and of their answers: encoding, matching, decoding.
+fn exchange<R: Request>(connection: &mut ClientConnection, request: &R, answer: &[u8]) -> u64 {
+    const IN_FLIGHT: usize = 64;
+    let now = common::start();
+    let mut tickets = Vec::with_capacity(IN_FLIGHT);
+    let mut answers = Vec::with_capacity(IN_FLIGHT * (8 + answer.len()));
+    let sent = measure(|| {
+        for _ in 0..IN_FLIGHT {
+            tickets.push(connection.request(now, request).expect("there is room"));
+        }
+        let (_, queue) = connection.buffers();
+        queue.advance(queue.remaining());
+    });
+    for ticket in &tickets {
+        answers.extend(common::response(ticket.id(), answer));
+    }
+    let answered = measure(|| {
+        connection.receive(&answers);
+        for ticket in &tickets {
+            let Some(ClientEvent::Response(frame)) = connection.poll_event(now) else { panic!("no answer") };
+            ticket.redeem(frame).expect("a sound answer");
+        }
+        assert!(connection.poll_event(now).is_none());
+    });
+    (sent.count_total + answered.count_total).div_ceil(IN_FLIGHT as u64)
+}
+
+#[test]
+fn a_small_request_costs_at_most_four_allocations_from_request_to_its_decoded_answer() {
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    let heartbeat =
+        HeartbeatRequest { group: "a-group".into(), generation: Generation(1), consumer: "a-consumer".into() };
+    let error_code = [0, 0];
+    let produce =
+        ProduceRequest::new(Acks::LEADER, Millis(1000)).with("page-views", 0, MessageSet::of_value(&[7; 100]));
+    let produced = common::hex(
+        "00000001                     # topics: 1
+         000a 706167652d7669657773    # \"page-views\"
+         00000001 00000000            # partitions: 1, partition 0
+         0000                         # error code: none
+         0000000000000007             # offset",
+    );
+    // What the connection keeps grows once.
+    exchange(&mut connection, &heartbeat, &error_code);
+    exchange(&mut connection, &produce, &produced);
+    let heartbeat = exchange(&mut connection, &heartbeat, &error_code);
+    let produce = exchange(&mut connection, &produce, &produced);
+    assert!(heartbeat <= 4 && produce <= 4, "{heartbeat} for a heartbeat, {produce} for a produce");
 }
 
 fn decode<B: Body>(body: Vec<u8>) -> (Option<B>, AllocationInfo) {

@@ -15,10 +15,10 @@ use tokio::{
 };
 
 use crate::{
-    connect::{connect, connect_to},
+    connect,
     driver::Driver,
     line::Kind,
-    pending::{Flush, Pending, PendingFrame, Place},
+    pending::{Flush, Pending, Place, Undecoded},
     shared::{Phase, Shared, now},
     task::Task,
 };
@@ -69,28 +69,45 @@ impl Client {
     /// # Cancel safety
     /// Dropping this future gives up connecting.
     pub async fn connect(target: &str, config: ClientConfig) -> Result<Self, ConnectError> {
-        let target: HostPort = target.parse()?;
-        let stream = connect(&target, config.connect_timeout()).await?;
-        Ok(Self::of_socket(stream, config.with_peer(target)))
+        Self::connect_to(target.parse()?, config).await
     }
 
-    /// [`Client::connect`] to addresses that were looked up already. `target` is what errors call them.
+    /// [`Client::connect`] to a host and port that are told apart already, such as those of a metadata response.
     ///
     /// # Errors
-    /// There is no address, or none answers.
+    /// As [`Client::connect`].
     ///
     /// # Cancel safety
     /// Dropping this future gives up connecting.
-    pub async fn connect_to(
+    pub async fn connect_to(target: HostPort, config: ClientConfig) -> Result<Self, ConnectError> {
+        let stream = connect::connect(&target, config.connect_timeout()).await?;
+        Ok(Self::of_socket(stream, config.with_peer(target)))
+    }
+
+    /// [`Client::connect`] to the first of these addresses that answers: for those who look names up themselves. `target` is
+    /// what errors call it.
+    ///
+    /// # Errors
+    /// There is no address, or none answers; the error says what was tried.
+    ///
+    /// # Cancel safety
+    /// Dropping this future gives up connecting.
+    pub async fn connect_addresses(
         target: HostPort,
         addresses: &[SocketAddr],
         config: ClientConfig,
     ) -> Result<Self, ConnectError> {
-        let stream = connect_to(&target, addresses, Instant::now(), config.connect_timeout()).await?;
+        let stream = connect::try_each(&target, addresses, Instant::now(), config.connect_timeout()).await?;
         Ok(Self::of_socket(stream, config.with_peer(target)))
     }
 
-    fn of_socket(stream: TcpStream, config: ClientConfig) -> Self {
+    /// A client over a bare TCP socket that is connected already, for those who set its options. What a write does not report
+    /// as taken has not left, so a request of which nothing was written can be taken back. Spawns the connection's task.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn of_socket(stream: TcpStream, config: ClientConfig) -> Self {
         let (client, task) = Self::with_driver(Driver::of_socket(stream), config);
         tokio::spawn(task);
         client
@@ -149,10 +166,11 @@ impl Client {
             return Err(CallError::NoResponseExpected);
         }
         if let Some(ticket) = self.0.0.command(|state| state.start(Kind::Claimed, request))? {
-            return Ok(Pending::new(&self.0.0, ticket));
+            return Ok(Pending::new(&self.0.0, ticket.id(), R::API));
         }
         let prepared = self.prepare(request)?;
-        self.typed(self.queue(Kind::Claimed, prepared).await?)
+        let id = self.queue(Kind::Claimed, prepared).await?;
+        Ok(Pending::new(&self.0.0, id, R::API))
     }
 
     /// [`Client::send`] with a timeout of the request's own, instead of [`ClientConfig::with_request_timeout`].
@@ -167,24 +185,43 @@ impl Client {
             return Err(CallError::NoResponseExpected);
         }
         let prepared = self.prepare(request)?.with_timeout(timeout);
-        self.typed(self.stage(Kind::Claimed, &prepared).await?)
+        let id = self.stage(Kind::Claimed, &prepared).await?;
+        Ok(Pending::new(&self.0.0, id, R::API))
     }
 
     /// Sends a request that was encoded before: a retry, or one that a proxy forwards. Otherwise as [`Client::send`]; its
     /// timeout is its own if it has one ([`Prepared::with_timeout`]).
     ///
-    /// The answer is not decoded; [`PendingFrame::typed`] changes that.
+    /// The answer is not decoded, unless the claim is given its type:
+    ///
+    /// ```no_run
+    /// use kafka08_tokio::{Client, proto::{ClientConfig, api::MetadataRequest, connection::Prepared}};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ClientConfig::default();
+    /// let prepared = Prepared::checked(&MetadataRequest::all(), &config)?;
+    /// for broker in ["broker1:9092", "broker2:9092"] {
+    ///     let client = Client::connect(broker, config.clone()).await?;
+    ///     match client.send_prepared(&prepared).await?.typed::<MetadataRequest>() {
+    ///         Ok(pending) => println!("{:?}", pending.await?),
+    ///         Err(pending) => println!("{:?}", pending.await?),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Client::send`].
     ///
     /// # Cancel safety
     /// As [`Client::send`].
-    pub async fn send_prepared(&self, request: &Prepared) -> Result<PendingFrame, CallError> {
+    pub async fn send_prepared(&self, request: &Prepared) -> Result<Pending<Undecoded>, CallError> {
         if request.reply() == Reply::None {
             return Err(CallError::NoResponseExpected);
         }
-        Ok(PendingFrame::new(&self.0.0, self.stage(Kind::Claimed, request).await?))
+        let id = self.stage(Kind::Claimed, request).await?;
+        Ok(Pending::new(&self.0.0, id, request.api()))
     }
 
     /// Sends a request and waits for its answer: until the request's deadline, at the latest.
@@ -321,7 +358,7 @@ impl Client {
     /// [`ClientConfig::with_peer`] says.
     #[must_use]
     pub fn peer(&self) -> Option<&HostPort> {
-        self.config().peer()
+        self.config().peer().map(AsRef::as_ref)
     }
 
     fn prepare<R: Request>(&self, request: &R) -> Result<Prepared, CallError> {
@@ -341,10 +378,6 @@ impl Client {
         let called_at = request.called().unwrap_or_else(now);
         let number = shared.command(|state| state.queue(kind, request.called_at(called_at), called_at));
         Ok(Place { shared, number: Some(number) }.await?)
-    }
-
-    fn typed<R: Request>(&self, id: CorrelationId) -> Result<Pending<R>, CallError> {
-        PendingFrame::new(&self.0.0, id).typed().map_err(|frame| CallError::NotOutstanding(frame.id()))
     }
 }
 

@@ -16,14 +16,14 @@ pub(crate) async fn connect(target: &HostPort, limit: Duration) -> Result<TcpStr
         Ok(Err(error)) => return Err(ConnectError::Resolve { target: target.clone(), error }),
         Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
     };
-    connect_to(target, &addresses, started, limit).await
+    try_each(target, &addresses, started, limit).await
 }
 
 /// Connects to the first of these addresses that answers, within `limit` of `started`.
 ///
 /// Each attempt has an even share of the time that is left, so one address that swallows packets does not take the time of
 /// those behind it.
-pub(crate) async fn connect_to(
+pub(crate) async fn try_each(
     target: &HostPort,
     addresses: &[SocketAddr],
     started: Instant,

@@ -11,6 +11,7 @@ mod task;
 
 pub use bytes;
 pub use client::Client;
-pub use kafka08_proto;
+pub use kafka08_proto as proto;
 pub use kafka08_proto::connection::{CallError, CloseReport, ConnectError, FlushError, HostPort};
-pub use pending::{Pending, PendingFrame};
+pub use pending::{Pending, Undecoded};
+pub use shared::MAX_UNTOLD;

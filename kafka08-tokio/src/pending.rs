@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -9,8 +10,8 @@ use std::{
 
 use kafka08_proto::{
     api::Request,
-    connection::{CallError, FlushError, ResponseFrame, SendError, Ticket},
-    ids::CorrelationId,
+    connection::{CallError, FlushError, ResponseFrame, SendError},
+    ids::{Api, CorrelationId},
 };
 
 use crate::{
@@ -21,7 +22,8 @@ use crate::{
 
 /// The answer to a request that was sent: a future, which may outlive the [`Client`](crate::Client).
 ///
-/// It ends when the answer is here, at the request's deadline, or with the connection, whichever comes first.
+/// It ends when the answer is here, at the request's deadline, or with the connection, whichever comes first. `R` is the
+/// request's type, or [`Undecoded`] for one that was sent as it was prepared.
 ///
 /// # Cancel safety
 /// Dropping it forgets the request: nothing is sent of it if nothing was, and its answer is swallowed otherwise. The
@@ -30,67 +32,66 @@ use crate::{
 /// # Errors
 /// The request has failed, or its answer is malformed; [`CallError::fate`] says whether the broker may have acted on it.
 #[must_use = "dropping it forgets the answer; say send_and_forget if that is meant"]
-pub struct Pending<R: Request> {
-    ticket: Ticket<R>,
-    frame: PendingFrame,
+pub struct Pending<R> {
+    claim: Claim,
+    api: Api,
+    request: PhantomData<fn() -> R>,
 }
 
-/// The answer, undecoded, to a request that was sent with [`Client::send_prepared`](crate::Client::send_prepared). As
-/// [`Pending`] otherwise.
-///
-/// # Errors
-/// The request has failed; [`CallError::fate`] says whether the broker may have acted on it.
-#[must_use = "dropping it forgets the answer; say send_and_forget if that is meant"]
-pub struct PendingFrame {
+/// Stands for the type of a request that was sent by [`Client::send_prepared`](crate::Client::send_prepared): its answer is
+/// not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecoded {}
+
+/// The place that an answer has among those of its connection.
+struct Claim {
     shared: Arc<Shared>,
     id: CorrelationId,
-    is_taken: bool,
+    is_settled: bool,
 }
 
-impl<R: Request> Pending<R> {
-    pub(crate) fn new(shared: &Arc<Shared>, ticket: Ticket<R>) -> Self {
-        Self { ticket, frame: PendingFrame::new(shared, ticket.id()) }
+impl<R> Pending<R> {
+    pub(crate) fn new(shared: &Arc<Shared>, id: CorrelationId, api: Api) -> Self {
+        let claim = Claim { shared: Arc::clone(shared), id, is_settled: false };
+        Self { claim, api, request: PhantomData }
     }
 
     /// The request's correlation id.
     #[must_use]
     pub fn id(&self) -> CorrelationId {
-        self.ticket.id()
+        self.claim.id
+    }
+
+    /// The request's key and version.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.api
     }
 }
 
-impl PendingFrame {
-    pub(crate) fn new(shared: &Arc<Shared>, id: CorrelationId) -> Self {
-        Self { shared: Arc::clone(shared), id, is_taken: false }
-    }
-
-    /// The request's correlation id.
-    #[must_use]
-    pub fn id(&self) -> CorrelationId {
-        self.id
-    }
-
-    /// The same claim, which decodes the answer.
+impl Pending<Undecoded> {
+    /// The same claim with the request's type, so that its answer is decoded when it is taken.
     ///
     /// # Errors
-    /// The request was one of another API: the claim comes back.
+    /// The request was of another key or version. The claim comes back.
     pub fn typed<R: Request>(self) -> Result<Pending<R>, Self> {
-        match self.shared.command(|state| state.connection.ticket(self.id)) {
-            Some(ticket) => Ok(Pending { ticket, frame: self }),
-            None => Err(self),
+        let Self { claim, api, .. } = self;
+        if api == R::API {
+            Ok(Pending { claim, api, request: PhantomData })
+        } else {
+            Err(Self { claim, api, request: PhantomData })
         }
     }
 }
 
-impl Future for PendingFrame {
+impl Future for Pending<Undecoded> {
     type Output = Result<ResponseFrame, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (outcome, _replaced) = self.shared.command(|state| state.poll_claim(self.id, cx));
-        outcome.map(|outcome| {
-            self.is_taken = true;
-            outcome.map_err(|error| *error)
-        })
+        let (outcome, _replaced) = self.claim.shared.command(|state| state.poll_claim(self.claim.id, cx));
+        let outcome = ready!(outcome);
+        self.claim.is_settled = true;
+        Poll::Ready(outcome.map_err(|error| *error))
     }
 }
 
@@ -98,29 +99,35 @@ impl<R: Request> Future for Pending<R> {
     type Output = Result<R::Response, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let frame = ready!(Pin::new(&mut self.frame).poll(cx))?;
-        let peer = self.frame.shared.config.peer();
-        Poll::Ready(self.ticket.redeem(frame).map_err(|error| CallError::from_redeem(self.id(), peer, error)))
+        let id = self.claim.id;
+        let ((outcome, _replaced), ticket) =
+            self.claim.shared.command(|state| (state.poll_claim(id, cx), state.connection.ticket::<R>(id)));
+        let outcome = ready!(outcome);
+        self.claim.is_settled = true;
+        let frame = outcome.map_err(|error| *error)?;
+        let ticket = ticket.expect("the id was given for this request's API");
+        Poll::Ready(ticket.redeem(frame).map_err(|error| {
+            let peer = self.claim.shared.config.peer();
+            CallError::from_redeem(id, peer, error)
+        }))
     }
 }
 
-impl Drop for PendingFrame {
+impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.is_taken {
+        if !self.is_settled {
             drop(self.shared.command(|state| state.drop_claim(self.id)));
         }
     }
 }
 
-impl fmt::Debug for PendingFrame {
+impl<R> fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingFrame").field("id", &self.id).field("peer", &self.shared.config.peer()).finish()
-    }
-}
-
-impl<R: Request> fmt::Debug for Pending<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("id", &self.id()).field("peer", &self.frame.shared.config.peer()).finish()
+        f.debug_struct("Pending")
+            .field("peer", &self.claim.shared.config.peer())
+            .field("id", &self.id())
+            .field("api", &self.api)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,8 +175,8 @@ impl Future for Flush<'_> {
         let (flushed, _replaced) = self.shared.command(|state| {
             let (flushed, replaced) = state.flushes.poll(number, cx);
             // Failures are taken only when they are told.
-            let flushed = flushed.map(|flushed| match (flushed, &state.closed) {
-                (Flushed::TimedOut, None) => Err(FlushError::timed_out(limit, state.take_failures())),
+            let flushed = flushed.map(|flushed| match flushed {
+                Flushed::TimedOut if state.closed.is_none() => Err(FlushError::timed_out(limit, state.take_failures())),
                 _ => FlushError::check(state.take_failures(), state.closed.clone()),
             });
             (flushed, replaced)

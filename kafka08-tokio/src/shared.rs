@@ -27,10 +27,10 @@ use crate::{
     line::{Kind, Left, Line, Number, keep_waker},
 };
 
-/// Failures that are kept for the next flush or close. From then on [`State::start`] and [`State::queue`] refuse requests
-/// that nobody waits for, so that a caller who never flushes cannot fill the memory: there are never more than these and
-/// those in flight. Large enough that nobody meets it who flushes now and then.
-const MAX_UNTOLD: usize = 4096;
+/// Failures that nobody waits for and no flush has told, from which on requests without a claim are refused as busy. As many
+/// more as are in flight or wait for room may still come. A few hundred bytes each; more than any caller would look at one by
+/// one.
+pub const MAX_UNTOLD: usize = 4096;
 
 /// How a request ended. The error is boxed, because most requests have none.
 pub(crate) type Outcome = Result<ResponseFrame, Box<CallError>>;

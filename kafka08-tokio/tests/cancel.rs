@@ -121,7 +121,7 @@ async fn read_ids(far: &mut DuplexStream, frames: usize) -> Vec<i32> {
         let len = far.read_u32().await.expect("a length");
         let mut frame = vec![0; len.try_into().expect("small")];
         far.read_exact(&mut frame).await.expect("a frame");
-        ids.push(i32::from_be_bytes(*frame[4..].first_chunk().expect("an id")));
+        ids.push(i32::from_be_bytes(*frame.split_off(4).first_chunk().expect("an id")));
     }
     ids
 }

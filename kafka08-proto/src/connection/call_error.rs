@@ -22,7 +22,7 @@ pub enum CallError {
     /// It ended without an answer.
     Failed {
         /// Where it was sent to, if that is known.
-        peer: Option<HostPort>,
+        peer: Option<Arc<HostPort>>,
         /// Its correlation id.
         id: CorrelationId,
         /// Its key and version.
@@ -39,7 +39,7 @@ pub enum CallError {
     /// It was answered with something that is no answer to it. The connection is still usable.
     Malformed {
         /// Where it was sent to, if that is known.
-        peer: Option<HostPort>,
+        peer: Option<Arc<HostPort>>,
         /// Its correlation id.
         id: CorrelationId,
         /// What is wrong with the answer.
@@ -75,7 +75,7 @@ impl CallError {
 
     /// What [`ClientEvent::Failed`] means to the request's call; `None` for any other event.
     #[must_use]
-    pub fn from_event(event: ClientEvent, peer: Option<&HostPort>, io: Option<&Arc<io::Error>>) -> Option<Self> {
+    pub fn from_event(event: ClientEvent, peer: Option<&Arc<HostPort>>, io: Option<&Arc<io::Error>>) -> Option<Self> {
         match event {
             ClientEvent::Failed { id, api, error, progress, fate, .. } => {
                 Some(Self::Failed { peer: peer.cloned(), id, api, error, progress, fate, io: io.cloned() })
@@ -86,7 +86,7 @@ impl CallError {
 
     /// What a failure to redeem a response means to its call.
     #[must_use]
-    pub fn from_redeem(id: CorrelationId, peer: Option<&HostPort>, error: RedeemError) -> Self {
+    pub fn from_redeem(id: CorrelationId, peer: Option<&Arc<HostPort>>, error: RedeemError) -> Self {
         match error {
             RedeemError::Malformed { error, fate } => Self::Malformed { peer: peer.cloned(), id, error, fate },
             RedeemError::NotMine(_) => Self::NotOutstanding(id),
@@ -101,7 +101,7 @@ impl From<SendError> for CallError {
 }
 
 /// " to broker1:9092", if it is known.
-struct To<'a>(&'a Option<HostPort>);
+struct To<'a>(&'a Option<Arc<HostPort>>);
 
 impl fmt::Display for To<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,7 +153,7 @@ pub struct FlushError {
     /// Every request that has failed and that nobody waits for, in the order of failing: above all those with acks = 0.
     pub failed: Vec<CallError>,
     /// The end of the connection, if it has ended. It lists what was written and is unconfirmed.
-    pub closed: Option<Closed>,
+    pub closed: Option<Box<Closed>>,
     /// The time that the flush had, if that was over before everything had left. What has not left still may: flush again
     /// to wait for it.
     pub timed_out: Option<Duration>,
@@ -171,6 +171,7 @@ impl FlushError {
     /// # Errors
     /// Something failed, or the connection has ended.
     pub fn check(failed: Vec<CallError>, closed: Option<Closed>) -> Result<(), Self> {
+        let closed = closed.map(Box::new);
         if failed.is_empty() && closed.is_none() { Ok(()) } else { Err(Self { failed, closed, timed_out: None }) }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of a connection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::HostPort;
 use crate::{ids::Text, limits::Limits, profile::Profile};
@@ -9,7 +9,7 @@ use crate::{ids::Text, limits::Limits, profile::Profile};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    pub(crate) peer: Option<HostPort>,
+    pub(crate) peer: Option<Arc<HostPort>>,
     pub(crate) client_id: Option<Text>,
     pub(crate) profile: Profile,
     pub(crate) limits: Limits,
@@ -40,7 +40,7 @@ impl ClientConfig {
     /// Where the connection goes, for errors to name. A driver that connects sets it. Default: unknown.
     #[must_use]
     pub fn with_peer(mut self, peer: HostPort) -> Self {
-        self.peer = Some(peer);
+        self.peer = Some(Arc::new(peer));
         self
     }
 
@@ -107,7 +107,7 @@ impl ClientConfig {
 
     /// Where the connection goes, if that was said.
     #[must_use]
-    pub fn peer(&self) -> Option<&HostPort> {
+    pub fn peer(&self) -> Option<&Arc<HostPort>> {
         self.peer.as_ref()
     }
 

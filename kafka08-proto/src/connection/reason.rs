@@ -1,6 +1,6 @@
 //! Why connections end, in words that say what to do.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{Disconnect, HostPort, Progress, Unconfirmed};
 use crate::{
@@ -15,7 +15,7 @@ pub struct Closed {
     /// The connection that has ended.
     pub connection: ConnectionId,
     /// Where it went, if that was said with `ClientConfig::with_peer`.
-    pub peer: Option<HostPort>,
+    pub peer: Option<Arc<HostPort>>,
     /// Why it has ended.
     pub reason: CloseReason,
     /// Requests with acks = 0 that nothing proves to have been applied.

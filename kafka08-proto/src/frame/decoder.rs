@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::{FrameError, LENGTH_PREFIX, LooksLike, spares::Spares};
 
@@ -39,8 +39,11 @@ pub struct FrameDecoder {
     large: Option<usize>,
     /// The read buffer, while `buffer` is a large frame's own.
     parked: BytesMut,
-    /// Small frames that are copied out and not yet handed out, length prefixes included. They come before `ready`.
+    /// Small frames that are copied out, length prefixes included. They come before `ready`. Empty when all of them are
+    /// handed out.
     run: Bytes,
+    /// Where the first one of `run` begins that is not handed out.
+    run_at: usize,
     /// Large frames that were complete when more bytes came, without their length prefixes. They come before `buffer`.
     ready: VecDeque<Bytes>,
     spares: Spares,
@@ -68,6 +71,7 @@ impl FrameDecoder {
             large: None,
             parked: BytesMut::new(),
             run: Bytes::new(),
+            run_at: 0,
             ready: VecDeque::new(),
             spares: Spares::default(),
             max_frame,
@@ -152,7 +156,7 @@ impl FrameDecoder {
     /// of the frame that is not complete.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.run.len() + self.ready.iter().map(Bytes::len).sum::<usize>() + self.end - self.start
+        self.run.len() - self.run_at + self.ready.iter().map(Bytes::len).sum::<usize>() + self.end - self.start
     }
 
     /// How many bytes of the frame that is arriving are here, and how many it has, not counting its length. `None` while
@@ -176,6 +180,7 @@ impl FrameDecoder {
     /// Gives back the memory that is kept to be used again: for a connection that has nothing to do.
     pub fn release(&mut self) {
         self.spares.clear();
+        self.ready.shrink_to_fit();
         self.parked = BytesMut::new();
         if self.start == self.end && self.large.is_none() {
             self.buffer = BytesMut::new();
@@ -211,17 +216,17 @@ impl FrameDecoder {
         }
         let run = self.run_from(len);
         let received = self.buffer.get(self.start..self.start + run).expect("frames that are here in full");
-        let frame = if run == len {
-            Bytes::copy_from_slice(received.get(LENGTH_PREFIX..).unwrap_or_default())
-        } else {
+        // A frame that is alone needs no reference count.
+        let alone = if run == len { received.get(LENGTH_PREFIX..).map(Bytes::copy_from_slice) } else { None };
+        if alone.is_none() {
             self.run = Bytes::copy_from_slice(received);
-            Bytes::new()
-        };
+            self.run_at = 0;
+        }
         self.start += run;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        if run == len { frame } else { self.next_of_run() }
+        alone.unwrap_or_else(|| self.next_of_run())
     }
 
     /// Takes the frame that has the buffer to itself.
@@ -246,11 +251,18 @@ impl FrameDecoder {
         run
     }
 
-    /// Takes the next frame off `run`, which has one.
+    /// The next frame of `run`, which has one.
     fn next_of_run(&mut self) -> Bytes {
-        let len = usize::try_from(self.run.get_u32()).unwrap_or(0);
-        // The last one takes the run itself, which saves a reference count.
-        if len >= self.run.len() { std::mem::take(&mut self.run) } else { self.run.split_to(len) }
+        let prefix = self.run.get(self.run_at..).and_then(|rest| rest.first_chunk::<LENGTH_PREFIX>());
+        let len = prefix.map_or(0, |prefix| u32::from_be_bytes(*prefix));
+        let from = self.run_at + LENGTH_PREFIX;
+        let to = from + usize::try_from(len).unwrap_or(0);
+        let frame = self.run.slice(from..to);
+        self.run_at = to;
+        if to == self.run.len() {
+            (self.run, self.run_at) = (Bytes::new(), 0);
+        }
+        frame
     }
 
     /// Makes the limit lie beyond the end.

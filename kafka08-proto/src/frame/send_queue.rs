@@ -180,6 +180,8 @@ impl SendQueue {
         if frame.end == self.end && frame.start >= self.block_at && !self.block.is_empty() {
             // The last frame of the block, as it is when a request is taken back that was just made.
             self.block.truncate(usize::try_from(frame.start - self.block_at).unwrap_or(0));
+            // What follows has later positions, and a block has no gap.
+            self.seal();
             return;
         }
         self.seal();
@@ -323,6 +325,23 @@ mod tests {
                 assert!(spans.iter().all(|&span| queue.taken(span) == Taken::All));
             }
         }
+    }
+
+    #[test]
+    fn what_is_staged_behind_a_withdrawn_frame_has_its_own_position() {
+        let mut queue = SendQueue::default();
+        let kept = push(&mut queue, &[b"abc"]);
+        let withdrawn = push(&mut queue, &[b"de"]);
+        queue.withdraw(withdrawn);
+        let behind = push(&mut queue, &[b"fgh"]);
+        queue.advance(3);
+        assert_eq!((queue.taken(kept), queue.taken(behind)), (Taken::All, Taken::Nothing));
+        queue.withdraw(behind);
+        assert_eq!(queue.remaining(), 0);
+        let last = push(&mut queue, &[b"ij"]);
+        queue.advance(1);
+        assert_eq!(queue.taken(last), Taken::Some);
+        assert_eq!(drain(&mut queue), b"j");
     }
 
     #[test]

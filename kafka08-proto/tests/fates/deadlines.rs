@@ -116,7 +116,7 @@ fn without_an_answer_the_connection_ends_when_no_live_request_is_left() {
     pair.advance(TIMEOUT);
     let ends = pair.ends();
     let Some((End::Closed(closed), before)) = ends.split_last() else { panic!("the end was expected: {ends:?}") };
-    assert_eq!(closed.reason, CloseReason::NoAnswer { id: id, progress: Progress::Unanswered });
+    assert_eq!(closed.reason, CloseReason::NoAnswer { id, progress: Progress::Unanswered });
     assert_eq!(before, [End::TimedOut(id, Fate::MaybeApplied)]);
 }
 

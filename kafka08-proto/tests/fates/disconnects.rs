@@ -173,7 +173,7 @@ fn the_end_names_the_peer_and_the_connection() {
     let mut pair = pair_with(config().with_peer(peer.clone()));
     pair.client.handle_disconnect(Disconnect::Eof);
     let closed = pair.closed();
-    assert_eq!((closed.peer.as_ref(), closed.connection), (Some(&peer), pair.client.id()));
+    assert_eq!((closed.peer.as_deref(), closed.connection), (Some(&peer), pair.client.id()));
     assert!(closed.to_string().starts_with("connection to broker1:9092: the peer closed the connection"), "{closed}");
 }
 

@@ -1,4 +1,4 @@
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConnection, ClientEvent, Connection as _, Fate,
     api::{ConsumerMetadataRequest, ProduceRequest},
@@ -164,6 +164,26 @@ fn a_ticket_takes_its_own_answer_only_and_says_what_a_malformed_one_means() {
     let Some(ClientEvent::Response(frame)) = pair.client_event() else { panic!("the connection is usable") };
     let Err(RedeemError::Malformed { fate, .. }) = fetch.redeem(frame) else { panic!("it is malformed") };
     assert_eq!(fate, Fate::NotApplied);
+}
+
+#[test]
+fn a_ticket_does_not_redeem_the_answer_of_another_connection() {
+    let client = |id| ClientConnection::new(config(), ConnectionId(id));
+    let [mut first, mut second] = [client(1), client(2)];
+    let ask = |client: &mut ClientConnection| {
+        let ticket = client.request(origin(), &metadata()).expect("there is room");
+        let all = client.buffers().1.remaining();
+        client.buffers().1.advance(all);
+        ticket
+    };
+    let (mine, other) = (ask(&mut first), ask(&mut second));
+    assert_eq!(mine.id(), other.id());
+    assert_ne!(mine, other);
+    inject(&mut second, other.id().0, &[0; 8]);
+    let Some(ClientEvent::Response(frame)) = second.poll_event(origin()) else { panic!("an answer is due") };
+    let Err(RedeemError::NotMine(frame)) = mine.redeem(frame) else { panic!("it is another connection's") };
+    assert!(other.redeem(frame).is_ok());
+    assert_eq!((mine.connection(), other.connection()), (first.id(), second.id()));
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn a_forgotten_request_that_is_never_answered_ends_the_connection_in_the_end() {
     pair.advance(TIMEOUT - Duration::from_millis(1));
     assert_eq!(pair.ends(), []);
     pair.advance(Duration::from_millis(1));
-    assert_eq!(pair.closed().reason, CloseReason::NoAnswer { id: id, progress: Progress::Unanswered });
+    assert_eq!(pair.closed().reason, CloseReason::NoAnswer { id, progress: Progress::Unanswered });
 }
 
 #[test]

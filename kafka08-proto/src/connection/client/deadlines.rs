@@ -1,15 +1,25 @@
 //! The deadlines of a connection's requests, earliest first.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::Instant,
+};
 
 use crate::ids::Serial;
 
 /// Deadlines by time. Requests end in any order, and what has ended stays until it comes first or until there is too much
-/// of it: so the earliest costs nothing to ask for, and each request costs a logarithm of those in flight.
+/// of it: so the earliest costs nothing to ask for, and each request costs at most a logarithm of those in flight.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    heap: BinaryHeap<Reverse<(Instant, Serial)>>,
+    /// Those that were not earlier than the last of these when they were added: all of them, where requests have the same
+    /// timeout. Ascending.
+    in_order: VecDeque<Deadline>,
+    /// The others.
+    heap: BinaryHeap<Reverse<Deadline>>,
 }
+
+type Deadline = (Instant, Serial);
 
 /// What has become of a request that had a deadline.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,32 +30,46 @@ pub(super) enum DeadlineOf {
 
 impl Deadlines {
     pub(super) fn push(&mut self, deadline: Instant, serial: Serial) {
-        self.heap.push(Reverse((deadline, serial)));
+        if self.in_order.back().is_none_or(|(last, _)| *last <= deadline) {
+            self.in_order.push_back((deadline, serial));
+        } else {
+            self.heap.push(Reverse((deadline, serial)));
+        }
+    }
+
+    fn earliest(&self) -> Option<Deadline> {
+        let in_order = self.in_order.front().copied();
+        let other = self.heap.peek().map(|Reverse(deadline)| *deadline);
+        [in_order, other].into_iter().flatten().min()
+    }
+
+    fn pop(&mut self, earliest: Deadline) {
+        if self.in_order.front() == Some(&earliest) {
+            self.in_order.pop_front();
+        } else {
+            self.heap.pop();
+        }
     }
 
     /// The earliest, if the last [`Deadlines::tidy`] left one.
     pub(super) fn first(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((deadline, _))| *deadline)
+        self.earliest().map(|(deadline, _)| deadline)
     }
 
     /// Takes out the earliest if it has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Serial> {
-        let Reverse((deadline, _)) = *self.heap.peek()?;
-        if deadline > now {
-            return None;
-        }
-        self.heap.pop().map(|Reverse((_, serial))| serial)
+        let earliest = self.earliest().filter(|(deadline, _)| *deadline <= now)?;
+        self.pop(earliest);
+        Some(earliest.1)
     }
 
     /// Makes the earliest one that of a request that waits, and keeps what has ended within a multiple of those `in_flight`.
     pub(super) fn tidy(&mut self, in_flight: usize, of: impl Fn(Serial) -> DeadlineOf) {
-        while let Some(Reverse((_, serial))) = self.heap.peek() {
-            if of(*serial) == DeadlineOf::Waiting {
-                break;
-            }
-            self.heap.pop();
+        while let Some(earliest) = self.earliest().filter(|(_, serial)| of(*serial) == DeadlineOf::Ended) {
+            self.pop(earliest);
         }
-        if self.heap.len() > 64 + 2 * in_flight {
+        if self.in_order.len() + self.heap.len() > 64 + 2 * in_flight {
+            self.in_order.retain(|(_, serial)| of(*serial) == DeadlineOf::Waiting);
             self.heap.retain(|Reverse((_, serial))| of(*serial) == DeadlineOf::Waiting);
         }
     }

@@ -46,14 +46,14 @@ impl ClientConnection {
         let Self { id, ledger, queue, events, .. } = self;
         ledger.drain(queue, |entry, taken, fate| {
             let error = RequestError::Closed(reason.clone());
-            events.push_back(failed(*id, entry, error, line.progress(entry, taken), fate));
+            events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
         });
         self.queue.clear();
         self.decoder = FrameDecoder::new(self.config.limits.max_frame);
         let unconfirmed = self.ledger.take_unconfirmed();
         let closed = Closed { connection: self.id, peer: self.config.peer.clone(), reason, unconfirmed };
         self.closed = Some(Box::new(closed.clone()));
-        self.events.push_back(ClientEvent::Closed(closed));
+        self.events.push(ClientEvent::Closed(closed));
     }
 
     /// How the connection has ended, or will have ended when the events that are here are taken.
@@ -61,7 +61,7 @@ impl ClientConnection {
         if let Some(closed) = &self.closed {
             return (**closed).clone();
         }
-        let how = self.disconnect.or(self.write_failed.map(Disconnect::Error)).unwrap_or(Disconnect::Eof);
+        let how = self.disconnect.or_else(|| self.write_failed.map(Disconnect::Error)).unwrap_or(Disconnect::Eof);
         Closed {
             connection: self.id,
             peer: self.config.peer.clone(),

@@ -2,13 +2,15 @@
 
 mod deadlines;
 mod ending;
+mod events;
 mod ledger;
 mod send_error;
 mod stream;
 
-use std::{collections::VecDeque, fmt, io, time::Instant};
+use std::{fmt, io, time::Instant};
 
 use bytes::{Buf as _, Bytes};
+use events::Events;
 use ledger::{Entry, Ledger, State};
 pub use send_error::SendError;
 
@@ -48,7 +50,7 @@ pub struct ClientConnection {
     /// Requests that have not ended.
     ledger: Ledger,
     /// Not yet taken. Together with the ledger bounded by `max_in_flight`, because sending stops there.
-    events: VecDeque<ClientEvent>,
+    events: Events,
     /// What is encoded before it is staged; empty between calls.
     scratch: Encoder,
     /// Set when writing has failed: nothing is sent any more, and answers are still read.
@@ -105,7 +107,7 @@ impl ClientConnection {
             sequence: Sequence::starting_at(config.first_sequence),
             queue: SendQueue::default(),
             ledger: Ledger::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
             scratch: Encoder::new(),
             write_failed: None,
             disconnect: None,
@@ -255,7 +257,7 @@ impl ClientConnection {
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
         if !self.ledger.forget(id) {
-            self.events.retain(|event| event.ended() != Some(id));
+            self.events.remove(id);
         }
         self.end_if_hopeless();
     }
@@ -307,7 +309,7 @@ impl ClientConnection {
     fn note_written(&mut self) {
         let Self { id: connection, ledger, queue, events, .. } = self;
         let connection = *connection;
-        ledger.promote(queue, |id| events.push_back(ClientEvent::Written { connection, id }));
+        ledger.promote(queue, |id| events.push(ClientEvent::Written { connection, id }));
     }
 
     /// Takes a response; `None` if nobody waits for it any more.

@@ -58,7 +58,7 @@ impl Connection for ClientConnection {
         let Self { id, ledger, queue, events, .. } = self;
         ledger.drain_unsent(queue, |entry, taken, fate| {
             let error = RequestError::Closed(reason.clone());
-            events.push_back(failed(*id, entry, error, line.progress(entry, taken), fate));
+            events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
         });
         self.queue.clear();
     }
@@ -96,7 +96,7 @@ impl Connection for ClientConnection {
                 Err(error) => self.end(CloseReason::Frame(error)),
             }
         }
-        let event = self.events.pop_front();
+        let event = self.events.pop();
         if event.is_none() {
             let keeps_memory = self.decoder.can_release() || self.queue.can_release();
             self.rest.note_time(now, keeps_memory);
@@ -122,7 +122,7 @@ impl Connection for ClientConnection {
         if ledger.next_deadline().is_some_and(|deadline| deadline <= now) {
             torn = ledger.expire(now, queue, |entry, taken, fate| {
                 let error = RequestError::TimedOut { after: now.saturating_duration_since(entry.at) };
-                events.push_back(failed(*id, entry, error, line.progress(entry, taken), fate));
+                events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
             });
         }
         match torn {
@@ -146,6 +146,6 @@ impl ClientConnection {
         self.queue.release();
         self.ledger.release();
         self.scratch = Encoder::new();
-        self.events.shrink_to_fit();
+        self.events.release();
     }
 }

@@ -1,0 +1,74 @@
+//! Events that wait to be taken.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{connection::ClientEvent, ids::CorrelationId};
+
+/// A queue of events from which those of one request can be taken out again.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// `None`: taken out. The first one is never `None`.
+    queue: VecDeque<Option<ClientEvent>>,
+    /// The number of the first of `queue`.
+    first: u64,
+    /// How many of `queue` are events.
+    len: usize,
+    /// The numbers of the events by the request that each ends. Made when a request is looked for, and kept until the queue
+    /// is empty: most events are taken without ever being looked for.
+    index: Option<BTreeMap<CorrelationId, u64>>,
+}
+
+impl Events {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn push(&mut self, event: ClientEvent) {
+        if let (Some(index), Some(id)) = (&mut self.index, event.ended()) {
+            index.insert(id, self.first + self.queue.len() as u64);
+        }
+        self.queue.push_back(Some(event));
+        self.len += 1;
+    }
+
+    pub(super) fn pop(&mut self) -> Option<ClientEvent> {
+        let event = self.queue.pop_front()??;
+        self.first += 1;
+        self.len -= 1;
+        self.trim();
+        Some(event)
+    }
+
+    /// Takes out the event that ends this request, if it waits.
+    pub(super) fn remove(&mut self, id: CorrelationId) {
+        let Self { queue, first, index, .. } = self;
+        let index = index.get_or_insert_with(|| {
+            let events = (*first..).zip(queue.iter());
+            events.filter_map(|(number, event)| Some((event.as_ref()?.ended()?, number))).collect()
+        });
+        let place = index.remove(&id).and_then(|number| number.checked_sub(*first));
+        if let Some(slot) = place.and_then(|place| queue.get_mut(usize::try_from(place).ok()?)) {
+            self.len -= usize::from(slot.take().is_some());
+        }
+        self.trim();
+    }
+
+    /// Restores what is said of the first one.
+    fn trim(&mut self) {
+        while self.queue.pop_front_if(|event| event.is_none()).is_some() {
+            self.first += 1;
+        }
+        if self.queue.is_empty() {
+            self.index = None;
+        }
+    }
+
+    /// Gives memory back that is not in use.
+    pub(super) fn release(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+}

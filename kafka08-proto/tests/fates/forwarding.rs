@@ -1,0 +1,75 @@
+//! A proxy passes requests on without decoding them.
+
+use std::time::Duration;
+
+use kafka08_proto::{
+    ClientEvent, Connection as _, Fate, ServerConfig,
+    connection::{Pair, Prepared, Reply},
+    ids::{Acks, ApiKey, Text},
+};
+
+use crate::rig::{End, Rig, TIMEOUT, config, fetch, metadata, origin, pair_with, produce};
+
+/// A proxy's connection to its client, and one to a broker.
+fn proxy() -> (Pair, Pair) {
+    let client = config().with_client_id(Some(Text::from("the client")));
+    let broker = config().with_client_id(Some(Text::from("the proxy"))).with_first_sequence(1000);
+    (pair_with(client), pair_with(broker))
+}
+
+#[test]
+fn a_request_is_forwarded_as_it_came_but_for_its_correlation_id() {
+    let (mut front, mut back) = proxy();
+    front.sent(&fetch(100));
+    let came = front.calls().remove(0);
+    back.client.send(back.now, &Prepared::forward(&came)).expect("there is room");
+    let left = back.calls().remove(0);
+    assert_eq!((left.header.api, &left.header.client_id), (came.header.api, &Some(Text::from("the client"))));
+    assert_eq!(left.body, came.body);
+    assert_ne!(left.header.correlation_id, came.header.correlation_id);
+    back.answer(left.call);
+    let Some(ClientEvent::Response(answer)) = back.client_event() else { panic!("an answer is due") };
+    front.server.respond_raw(came.call, answer.body).expect("the call is open");
+    front.to_client(usize::MAX);
+    assert!(matches!(front.ends()[..], [End::Answered(_)]));
+}
+
+#[test]
+fn a_long_poll_that_is_forwarded_has_the_time_it_asks_for() {
+    let (mut front, mut back) = proxy();
+    front.sent(&fetch(60_000));
+    let came = front.calls().remove(0);
+    let id = back.client.send(back.now, &Prepared::forward(&came)).expect("there is room");
+    back.calls();
+    back.advance(Duration::from_secs(60) + TIMEOUT - Duration::from_millis(1));
+    assert_eq!(back.ends(), []);
+    back.advance(Duration::from_millis(1));
+    assert!(matches!(back.ends()[0], End::TimedOut(timed_out, Fate::NotApplied) if timed_out == id));
+}
+
+#[test]
+fn whether_an_answer_is_owed_can_be_asked() {
+    let (mut front, mut back) = proxy();
+    front.sent(&produce(Acks::NONE, 0));
+    front.sent(&produce(Acks::LEADER, 0));
+    front.sent(&metadata());
+    let calls = front.calls();
+    let replies: Vec<_> = calls.iter().map(|call| (call.header.api.key, call.traits().reply)).collect();
+    let expected =
+        [(ApiKey::PRODUCE, Reply::None), (ApiKey::PRODUCE, Reply::Expected), (ApiKey::METADATA, Reply::Expected)];
+    assert_eq!(replies, expected);
+    let silent = back.client.send(back.now, &Prepared::forward(&calls[0])).expect("there is room");
+    back.calls();
+    assert_eq!(back.ends(), [End::Written(silent)]);
+    front.server.finish(calls[0].call);
+}
+
+#[test]
+fn raw_bytes_count_as_a_change_until_something_else_is_known() {
+    let mut pair = Pair::new(origin(), config(), ServerConfig::default());
+    let raw = Prepared::raw(kafka08_proto::ids::Api::v0(ApiKey(99)), bytes::Bytes::new(), Reply::Expected);
+    let id = pair.client.send(pair.now, &raw).expect("there is room");
+    pair.to_server(usize::MAX);
+    pair.client.handle_disconnect(kafka08_proto::Disconnect::Eof);
+    assert_eq!(pair.ends()[0], End::Lost(id, Fate::MaybeApplied));
+}
