@@ -5,35 +5,53 @@ use std::{io, net::SocketAddr, time::Duration};
 use kafka08_proto::connection::{ConnectError, HostPort};
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// Connects to the first address of `target` that answers; `limit` is for looking it up and for all addresses together.
-pub(crate) async fn connect(target: HostPort, limit: Duration) -> Result<TcpStream, ConnectError> {
+pub(crate) async fn connect(target: &HostPort, limit: Duration) -> Result<TcpStream, ConnectError> {
+    let started = Instant::now();
+    let addresses = match timeout(limit, lookup_host((target.host(), target.port()))).await {
+        Err(_) => return Err(ConnectError::TimedOut { target: target.clone(), after: limit, attempts: Vec::new() }),
+        Ok(Err(error)) => return Err(ConnectError::Resolve { target: target.clone(), error }),
+        Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
+    };
+    try_each(target, &addresses, started, limit).await
+}
+
+/// Connects to the first of these addresses that answers, within `limit` of `started`.
+///
+/// Each attempt has an even share of the time that is left, so one address that swallows packets does not take the time of
+/// those behind it.
+pub(crate) async fn try_each(
+    target: &HostPort,
+    addresses: &[SocketAddr],
+    started: Instant,
+    limit: Duration,
+) -> Result<TcpStream, ConnectError> {
     let mut attempts = Vec::new();
-    match timeout(limit, connect_any(&target, &mut attempts)).await {
-        Err(_) => Err(ConnectError::TimedOut { target, after: limit, attempts }),
-        Ok(Err(Failure::Resolve(error))) => Err(ConnectError::Resolve { target, error }),
-        Ok(Err(Failure::AllRefused)) if attempts.is_empty() => Err(ConnectError::NoAddress(target)),
-        Ok(Err(Failure::AllRefused)) => Err(ConnectError::Refused { target, attempts }),
-        Ok(Ok(stream)) => {
-            stream.set_nodelay(true).map_err(ConnectError::Setup)?;
-            Ok(stream)
+    for (address, to_try) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let left = limit.saturating_sub(started.elapsed());
+        let share = u32::try_from(to_try).map_or(Duration::ZERO, |to_try| left / to_try);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(ConnectError::Setup)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => attempts.push((*address, error)),
+            Err(_) => attempts.push((*address, silent(share))),
         }
+    }
+    let target = target.clone();
+    if attempts.is_empty() {
+        Err(ConnectError::NoAddress(target))
+    } else if started.elapsed() >= limit {
+        Err(ConnectError::TimedOut { target, after: limit, attempts })
+    } else {
+        Err(ConnectError::Refused { target, attempts })
     }
 }
 
-enum Failure {
-    Resolve(io::Error),
-    AllRefused,
-}
-
-async fn connect_any(target: &HostPort, attempts: &mut Vec<(SocketAddr, io::Error)>) -> Result<TcpStream, Failure> {
-    for address in lookup_host((target.host(), target.port())).await.map_err(Failure::Resolve)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => attempts.push((address, error)),
-        }
-    }
-    Err(Failure::AllRefused)
+fn silent(share: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within its share of {share:?}"))
 }

@@ -1,147 +1,199 @@
-//! The loop between a tokio stream and either end of a connection. It knows no message.
+//! Moves bytes between a tokio stream and either end of a connection. It knows no message.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
-    time::Instant,
+    task::{Context, Poll},
 };
 
 use bytes::Buf as _;
-use kafka08_proto::{Connection, Disconnect};
+use kafka08_proto::{Connection, Disconnect, frame::SendQueue};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep_until},
+    net::TcpStream,
 };
 
 /// Chunks per `writev`, well below the 1024 that systems take.
 const SLICES: usize = 64;
 
+/// The most bytes that are gathered into one write to a stream of the caller's: what a TLS record holds.
+const RECORD: usize = 16 << 10;
+
+/// The most bytes of one large chunk that such a stream is offered at once. What was offered cannot be withdrawn any more.
+const OFFER: usize = 64 << 10;
+
 /// A stream, and how it is doing.
 pub(crate) struct Driver<S> {
     stream: S,
-    /// The first failure of the stream, for its text. After one of writing, reading goes on: answers may be waiting.
+    transport: Transport,
+    /// The first failure of the stream, for its text.
     error: Option<Arc<io::Error>>,
-    can_write: bool,
+    /// The stream has taken bytes that it may still keep in a buffer of its own.
     needs_flush: bool,
-    sleep: Pin<Box<Sleep>>,
-    sleeps_until: Option<Instant>,
+}
+
+/// What a stream does with bytes that it does not report as taken.
+enum Transport {
+    /// A bare socket: they have not left, and there is no buffer to flush.
+    Socket,
+    /// It may have kept them, as TLS layers do. They expect the same bytes again.
+    Any {
+        /// How many bytes the last attempt offered, if the stream was not ready for it. Otherwise zero.
+        offered: usize,
+        /// Small chunks, gathered into one write. Kept from an attempt that is to be repeated.
+        gathered: Vec<u8>,
+    },
+}
+
+impl Driver<TcpStream> {
+    /// A driver of a socket that nothing stands in front of: what it does not report as taken has not left.
+    pub(crate) fn of_socket(stream: TcpStream) -> Self {
+        Self { stream, transport: Transport::Socket, error: None, needs_flush: false }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// A driver of any stream, such as a TLS layer: what it was offered may leave although it does not report so.
     pub(crate) fn new(stream: S) -> Self {
-        let sleep = Box::pin(sleep_until(tokio::time::Instant::now()));
-        Self { stream, error: None, can_write: true, needs_flush: false, sleep, sleeps_until: None }
+        let transport = Transport::Any { offered: 0, gathered: Vec::new() };
+        Self { stream, transport, error: None, needs_flush: false }
     }
 
     pub(crate) fn error(&self) -> Option<&Arc<io::Error>> {
         self.error.as_ref()
     }
 
-    pub(crate) fn can_write(&self) -> bool {
-        self.can_write
-    }
-
-    /// Whether everything staged has left, also from the stream's own buffer.
-    pub(crate) fn is_flushed<C: Connection>(&self, connection: &C) -> bool {
-        let has_buffered = self.needs_flush && self.can_write;
-        !connection.wants_write() && !has_buffered
-    }
-
-    /// Moves what moves. Ready when anything did: take events, and poll again. A deadline that has come is told when nothing
-    /// moves any more, so that an answer that is here beats it.
-    pub(crate) fn poll<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
-        let written = self.write(cx, connection);
-        if self.read_what_is_here(cx, connection) || written {
-            return Poll::Ready(());
-        }
-        let Some(deadline) = connection.poll_timeout() else { return Poll::Pending };
-        if self.sleeps_until != Some(deadline) {
-            self.sleep.as_mut().reset(tokio::time::Instant::from_std(deadline));
-            self.sleeps_until = Some(deadline);
-        }
-        ready!(self.sleep.as_mut().poll(cx));
-        self.sleeps_until = None;
-        connection.handle_timeout(tokio::time::Instant::now().into_std());
-        Poll::Ready(())
-    }
-
-    /// Reads for as long as the connection wants to and the stream has something. Returns whether it had.
-    pub(crate) fn read_what_is_here<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> bool {
-        let mut has_read = false;
-        while connection.wants_read() && self.read(cx, connection) {
-            has_read = true;
-        }
-        has_read
-    }
-
-    fn write<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> bool {
-        let mut moved = false;
-        while self.can_write && connection.wants_write() {
-            let (_, queue) = connection.buffers();
-            let stream = Pin::new(&mut self.stream);
-            let written = if stream.is_write_vectored() {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = queue.chunks_vectored(&mut slices);
-                stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
-            } else {
-                stream.poll_write(cx, queue.chunk())
-            };
-            match written {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => self.fail_write(ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(n)) => {
-                    queue.advance(n);
-                    self.needs_flush = true;
-                    moved = true;
-                }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => self.fail_write(error),
-            }
-        }
-        // A layer with a buffer of its own, such as TLS, is told to let it go.
-        if self.needs_flush && self.can_write && !connection.wants_write() {
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) => {
-                    self.needs_flush = false;
-                    moved = true;
-                }
-                Poll::Ready(Err(error)) => self.fail_write(error),
-            }
-        }
-        moved
-    }
-
-    fn fail_write(&mut self, error: io::Error) {
-        self.can_write = false;
-        self.error.get_or_insert_with(|| Arc::new(error));
-    }
-
-    /// Reads once. Returns whether something came of it: bytes, or the end.
-    fn read<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> bool {
-        let (space, _) = connection.buffers();
-        let mut space = ReadBuf::new(space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(())) => match (space.filled().len(), &self.error) {
-                // After a failed write, that failure is why the stream has ended.
-                (0, Some(error)) => connection.handle_disconnect(Disconnect::Error(error.kind())),
-                (0, None) => connection.handle_disconnect(Disconnect::Eof),
-                (n, _) => connection.received(n),
-            },
-            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Poll::Ready(Err(error)) => {
-                let error = self.error.get_or_insert_with(|| Arc::new(error));
-                connection.handle_disconnect(Disconnect::Error(error.kind()));
-            }
-        }
-        true
+    /// Whether the stream may keep bytes that it has taken.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.needs_flush
     }
 
     /// The stream, to be shut down.
     pub(crate) fn into_stream(self) -> S {
         self.stream
+    }
+
+    /// Reads once. Ready with the number of bytes that came, which is 0 if it was interrupted or the stream has ended.
+    pub(crate) fn read<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<usize> {
+        let (space, _) = connection.buffers();
+        let mut space = ReadBuf::new(space);
+        let read = match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(read) => read,
+        };
+        let n = space.filled().len();
+        match read {
+            Ok(()) if n == 0 => connection.handle_disconnect(Disconnect::Eof),
+            Ok(()) => connection.received(n),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                connection.handle_disconnect(Disconnect::Error(error.kind()));
+                self.error.get_or_insert_with(|| Arc::new(error));
+            }
+        }
+        Poll::Ready(n)
+    }
+
+    /// Writes once. Ready unless the stream is not: it has taken something, was interrupted, or has failed.
+    pub(crate) fn write<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
+        let (_, queue) = connection.buffers();
+        let stream = Pin::new(&mut self.stream);
+        let written = match &mut self.transport {
+            Transport::Socket => write_to_socket(stream, cx, queue),
+            Transport::Any { offered, gathered } => write_to_any(stream, cx, queue, offered, gathered),
+        };
+        match written {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => self.fail_write(ErrorKind::WriteZero.into(), connection),
+            Poll::Ready(Ok(n)) => {
+                queue.advance(n.min(queue.remaining()));
+                self.needs_flush = matches!(self.transport, Transport::Any { .. });
+            }
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Poll::Ready(Err(error)) => self.fail_write(error, connection),
+        }
+        Poll::Ready(())
+    }
+
+    /// Tells the stream to let go of what it has taken. Ready when it has, or has failed.
+    pub(crate) fn flush<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => self.needs_flush = false,
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {
+                // Asked again in the task's next turn, so that a stream that is always interrupted starves nobody.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(Err(error)) => self.fail_write(error, connection),
+        }
+        Poll::Ready(())
+    }
+
+    fn fail_write<C: Connection>(&mut self, error: io::Error, connection: &mut C) {
+        self.needs_flush = false;
+        connection.handle_write_failed(error.kind());
+        self.error.get_or_insert_with(|| Arc::new(error));
+    }
+}
+
+fn write_to_socket<S: AsyncWrite>(
+    stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    queue: &SendQueue,
+) -> Poll<io::Result<usize>> {
+    let chunk = queue.chunk();
+    if chunk.len() == queue.remaining() {
+        return stream.poll_write(cx, chunk);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let count = queue.chunks_vectored(&mut slices);
+    stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
+}
+
+/// Offers a large chunk as it is, and small ones gathered into one write, so that they become one TLS record. When the stream
+/// was not ready for an attempt, the next one offers the same bytes: frames that were offered are not withdrawn.
+fn write_to_any<S: AsyncWrite>(
+    stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    queue: &mut SendQueue,
+    offered: &mut usize,
+    gathered: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    let is_repeated = *offered > 0;
+    let (chunk, remaining) = (queue.chunk().len(), queue.remaining());
+    if !is_repeated {
+        let gathers = chunk < RECORD && chunk < remaining;
+        *offered = if gathers { remaining.min(RECORD) } else { chunk.min(OFFER) };
+        if gathers {
+            gather(queue, *offered, gathered);
+        }
+        queue.note_offered(*offered);
+    }
+    let bytes = if gathered.is_empty() { queue.chunk() } else { &gathered[..] };
+    let written = stream.poll_write(cx, bytes.get(..*offered).unwrap_or(bytes));
+    // An interrupted attempt is repeated too.
+    let is_decided = match &written {
+        Poll::Pending => false,
+        Poll::Ready(Ok(_)) => true,
+        Poll::Ready(Err(error)) => error.kind() != ErrorKind::Interrupted,
+    };
+    if is_decided {
+        *offered = 0;
+        gathered.clear();
+    }
+    written
+}
+
+/// Copies the first `len` bytes.
+fn gather(queue: &SendQueue, len: usize, to: &mut Vec<u8>) {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut left = len;
+    let count = queue.chunks_vectored(&mut slices);
+    for slice in slices.iter().take(count) {
+        let step = left.min(slice.len());
+        to.extend_from_slice(slice.get(..step).unwrap_or_default());
+        left -= step;
     }
 }

@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
-mod command;
 mod connect;
 mod driver;
+mod flushes;
+mod line;
 mod pending;
+mod shared;
 mod task;
 
+pub use bytes;
 pub use client::Client;
-pub use kafka08_proto::connection::{CallError, ConnectError, HostPort};
-pub use pending::Pending;
+pub use kafka08_proto as proto;
+pub use kafka08_proto::connection::{CallError, CloseReport, ConnectError, FlushError, HostPort};
+pub use pending::{Pending, Undecoded};
+pub use shared::MAX_UNTOLD;

@@ -1,61 +1,97 @@
-//! The claim to an answer, as a future.
+//! Claims to answers, and what waits for room, as futures.
 
 use std::{
     fmt,
+    marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use kafka08_proto::{
-    Fate,
     api::Request,
-    connection::{CallError, CloseReason, RequestError, Ticket},
-    ids::CorrelationId,
+    connection::{CallError, FlushError, ResponseFrame, SendError},
+    ids::{Api, CorrelationId},
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::command::{CallNumber, Outcome};
+use crate::{
+    flushes::{self, Flushed},
+    line,
+    shared::Shared,
+};
 
 /// The answer to a request that was sent: a future, which may outlive the [`Client`](crate::Client).
 ///
-/// Dropping it forgets the request: nothing more is sent of it if nothing was, and its answer is swallowed otherwise.
+/// It ends when the answer is here, at the request's deadline, or with the connection, whichever comes first. `R` is the
+/// request's type, or [`Undecoded`] for one that was sent as it was prepared.
+///
+/// # Cancel safety
+/// Dropping it forgets the request: nothing is sent of it if nothing was, and its answer is swallowed otherwise. The
+/// connection stays usable.
 ///
 /// # Errors
 /// The request has failed, or its answer is malformed; [`CallError::fate`] says whether the broker may have acted on it.
 #[must_use = "dropping it forgets the answer; say send_and_forget if that is meant"]
-pub struct Pending<R: Request> {
-    ticket: Ticket<R>,
+pub struct Pending<R> {
     claim: Claim,
+    api: Api,
+    request: PhantomData<fn() -> R>,
 }
 
-/// What holds a request alive from before it has an id. It holds only receivers, so that dropping it tears nothing.
-pub(crate) struct Claim {
-    pub(crate) number: CallNumber,
-    pub(crate) answer: oneshot::Receiver<Outcome>,
-    /// Never waits.
-    pub(crate) cancels: mpsc::UnboundedSender<CallNumber>,
-    /// The place among those in flight, kept until the answer is taken.
-    pub(crate) _slot: OwnedSemaphorePermit,
+/// Stands for the type of a request that was sent by [`Client::send_prepared`](crate::Client::send_prepared): its answer is
+/// not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecoded {}
+
+/// The place that an answer has among those of its connection.
+struct Claim {
+    shared: Arc<Shared>,
+    id: CorrelationId,
+    is_settled: bool,
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // First this, so that a task that has not seen the request yet sees that nobody waits.
-        self.answer.close();
-        // A task that is gone has nothing to cancel; neither has one that has answered.
-        let _ = self.cancels.send(self.number);
-    }
-}
-
-impl<R: Request> Pending<R> {
-    pub(crate) fn new(ticket: Ticket<R>, claim: Claim) -> Self {
-        Self { ticket, claim }
+impl<R> Pending<R> {
+    pub(crate) fn new(shared: &Arc<Shared>, id: CorrelationId, api: Api) -> Self {
+        let claim = Claim { shared: Arc::clone(shared), id, is_settled: false };
+        Self { claim, api, request: PhantomData }
     }
 
     /// The request's correlation id.
     #[must_use]
     pub fn id(&self) -> CorrelationId {
-        self.ticket.id()
+        self.claim.id
+    }
+
+    /// The request's key and version.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.api
+    }
+}
+
+impl Pending<Undecoded> {
+    /// The same claim with the request's type, so that its answer is decoded when it is taken.
+    ///
+    /// # Errors
+    /// The request was of another key or version. The claim comes back.
+    pub fn typed<R: Request>(self) -> Result<Pending<R>, Self> {
+        let Self { claim, api, .. } = self;
+        if api == R::API {
+            Ok(Pending { claim, api, request: PhantomData })
+        } else {
+            Err(Self { claim, api, request: PhantomData })
+        }
+    }
+}
+
+impl Future for Pending<Undecoded> {
+    type Output = Result<ResponseFrame, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (outcome, _replaced) = self.claim.shared.command(|state| state.poll_claim(self.claim.id, cx));
+        let outcome = ready!(outcome);
+        self.claim.is_settled = true;
+        Poll::Ready(outcome.map_err(|error| *error))
     }
 }
 
@@ -63,23 +99,99 @@ impl<R: Request> Future for Pending<R> {
     type Output = Result<R::Response, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.ticket.id();
-        Pin::new(&mut self.claim.answer).poll(cx).map(|answer| {
-            // The task ends its requests before it ends, unless it is aborted or its runtime goes down.
-            let gone = CallError::Failed {
-                id,
-                error: RequestError::Closed(CloseReason::Local),
-                fate: Fate::MaybeApplied,
-                io: None,
-            };
-            let frame = answer.unwrap_or(Err(gone))?;
-            self.ticket.redeem(frame).map_err(|error| CallError::from_redeem(id, error))
-        })
+        let id = self.claim.id;
+        let ((outcome, _replaced), ticket) =
+            self.claim.shared.command(|state| (state.poll_claim(id, cx), state.connection.ticket::<R>(id)));
+        let outcome = ready!(outcome);
+        self.claim.is_settled = true;
+        let frame = outcome.map_err(|error| *error)?;
+        let ticket = ticket.expect("the id was given for this request's API");
+        Poll::Ready(ticket.redeem(frame).map_err(|error| {
+            let peer = self.claim.shared.config.peer();
+            CallError::from_redeem(id, peer, error)
+        }))
     }
 }
 
-impl<R: Request> fmt::Debug for Pending<R> {
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            drop(self.shared.command(|state| state.drop_claim(self.id)));
+        }
+    }
+}
+
+impl<R> fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pending({:?})", self.id())
+        f.debug_struct("Pending")
+            .field("peer", &self.claim.shared.config.peer())
+            .field("id", &self.id())
+            .field("api", &self.api)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that waits for room. Dropping it takes the request back.
+pub(crate) struct Place<'a> {
+    pub(crate) shared: &'a Shared,
+    /// `None` when it has ended.
+    pub(crate) number: Option<line::Number>,
+}
+
+impl Future for Place<'_> {
+    type Output = Result<CorrelationId, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let number = self.number.expect("it is polled until it is ready, and not after that");
+        let (outcome, _replaced) = self.shared.command(|state| state.line.poll(number, cx));
+        if outcome.is_ready() {
+            self.number = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            drop(self.shared.command(|state| state.abandon_number(number)));
+        }
+    }
+}
+
+/// A flush that waits.
+pub(crate) struct Flush<'a> {
+    pub(crate) shared: &'a Shared,
+    /// `None` when it has ended.
+    pub(crate) number: Option<flushes::Number>,
+}
+
+impl Future for Flush<'_> {
+    type Output = Result<(), FlushError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let number = self.number.expect("it is polled until it is ready, and not after that");
+        let limit = self.shared.config.request_timeout();
+        let (flushed, _replaced) = self.shared.command(|state| {
+            let (flushed, replaced) = state.flushes.poll(number, cx);
+            // Failures are taken only when they are told.
+            let flushed = flushed.map(|flushed| match flushed {
+                Flushed::TimedOut if state.closed.is_none() => Err(FlushError::timed_out(limit, state.take_failures())),
+                _ => FlushError::check(state.take_failures(), state.closed.clone()),
+            });
+            (flushed, replaced)
+        });
+        if flushed.is_ready() {
+            self.number = None;
+        }
+        flushed
+    }
+}
+
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            drop(self.shared.command(|state| state.flushes.abandon(number)));
+        }
     }
 }

@@ -1,259 +1,271 @@
-//! The task that owns the stream and the protocol's state.
+//! The task that owns the stream: moves bytes, tells the time, and wakes those whose waiting is over.
 
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
     io::ErrorKind,
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
-use kafka08_proto::{
-    ClientConnection, ClientEvent, Connection as _, Disconnect,
-    connection::{CallError, Closed, SendError},
-    ids::CorrelationId,
-};
+use bytes::Buf as _;
+use kafka08_proto::{Connection as _, Disconnect};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    sync::{Semaphore, mpsc, oneshot, watch},
-    time::{Instant, Sleep, sleep, timeout},
+    task::coop::has_budget_remaining,
+    time::{Sleep, sleep_until, timeout},
 };
 
 use crate::{
-    command::{CallNumber, Command, Outcome},
     driver::Driver,
+    shared::{Phase, Shared, State, now},
 };
 
 /// How long a stream may take to shut down after the connection is over: TLS says goodbye, and may wait for an answer.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// The ends of the channels that the task keeps.
-pub(crate) struct Channels {
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) cancels: mpsc::UnboundedReceiver<CallNumber>,
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) closed: watch::Sender<Option<Closed>>,
-}
+/// Bytes staged from which on the task writes at once. With less it first lets other tasks run once, so that what they send
+/// leaves in the same write. More would gain little for each write, and large values would leave the cache before they are
+/// written.
+const WRITE_FROM: usize = 16 << 10;
+
+/// Bytes that one turn reads, and reads and writes of one turn: the state is locked meanwhile, and other tasks wait for it.
+const READ_PER_TURN: usize = 256 << 10;
+const STEPS_PER_TURN: usize = 64;
 
 pub(crate) struct Task<S> {
     driver: Driver<S>,
-    connection: ClientConnection,
-    channels: Channels,
-    waiting: BTreeMap<CorrelationId, Waiting>,
-    flushes: Vec<oneshot::Sender<Result<(), CallError>>>,
-    closes: Vec<oneshot::Sender<Closed>>,
-    /// Failures of requests that nobody waits for, for the next flush.
-    unclaimed: Option<CallError>,
-    phase: Phase,
-    /// Runs while nothing but the stream's own buffer keeps the connection from closing.
-    linger: Option<Pin<Box<Sleep>>>,
+    guard: Guard,
+    timer: Timer,
+    /// The task has let others run once since something was staged.
+    has_yielded: bool,
+    /// Memory for those whom a turn wakes; empty between turns.
+    wakes: Vec<Waker>,
 }
 
-struct Waiting {
-    number: CallNumber,
-    answer: oneshot::Sender<Outcome>,
+/// Ends everything that waits when the task is dropped, however that comes about.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// No handle is left: what is staged leaves, and what is in flight is answered; then it closes.
-    Abandoned,
-    /// `close` was called: what is staged leaves; then it closes.
-    Closing,
+/// What follows a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Another turn, after other tasks have run.
+    Turn,
+    /// Nothing, until the stream is ready, a handle calls, or the timer fires.
+    Sleep,
+    /// The connection is over.
+    End,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
-    pub(crate) fn new(stream: S, connection: ClientConnection, channels: Channels) -> Self {
-        Self {
-            driver: Driver::new(stream),
-            connection,
-            channels,
-            waiting: BTreeMap::new(),
-            flushes: Vec::new(),
-            closes: Vec::new(),
-            unclaimed: None,
-            phase: Phase::Open,
-            linger: None,
-        }
+    pub(crate) fn new(driver: Driver<S>, shared: Arc<Shared>) -> Self {
+        let timer = Timer { sleep: None, until: None };
+        Self { driver, guard: Guard(shared), timer, has_yielded: false, wakes: Vec::new() }
     }
 
     pub(crate) async fn run(mut self) {
-        while !self.connection.is_over() {
-            poll_fn(|cx| self.poll(cx)).await;
-            self.close_if_done();
-            self.take_events();
-            self.answer_flushes();
-        }
-        self.refuse_the_rest();
-        let mut stream = self.driver.into_stream();
+        poll_fn(|cx| self.poll(cx)).await;
+        self.guard.0.has_ended.send_replace(true);
+        let Self { driver, guard: _guard, .. } = self;
         // A stream that cannot say goodbye is dropped without.
-        let _ = timeout(SHUTDOWN, stream.shutdown()).await;
+        let _ = timeout(SHUTDOWN, driver.into_stream().shutdown()).await;
     }
 
-    /// Ready when something has happened.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // First what has come: a late answer saves the connection before the last claim behind it is given up.
-        if self.driver.read_what_is_here(cx, &mut self.connection) {
-            return Poll::Ready(());
+        let shared = Arc::clone(&self.guard.0);
+        let mut state = shared.lock();
+        let mut next = self.turn(cx, &mut state);
+        if next == Next::Sleep && self.sleep(cx, &state).is_ready() {
+            next = Next::Turn;
         }
-        let mut happened = false;
-        while let Poll::Ready(Some(number)) = self.channels.cancels.poll_recv(cx) {
-            self.cancel(number);
-            happened = true;
+        if next == Next::Sleep {
+            state.task = Some(cx.waker().clone());
         }
-        // Not taking commands is the backpressure: they wait in their channel, and their callers with them.
-        while self.phase == Phase::Open && self.connection.can_send() {
-            match self.channels.commands.poll_recv(cx) {
-                Poll::Pending => break,
-                Poll::Ready(None) => self.phase = Phase::Abandoned,
-                Poll::Ready(Some(command)) => self.execute(command),
-            }
-            happened = true;
-        }
-        happened |= self.driver.poll(cx, &mut self.connection).is_ready();
-        happened |= self.give_up_if_mute();
-        happened |= self.poll_linger(cx).is_ready();
-        if happened { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn execute(&mut self, command: Command) {
-        match command {
-            // Nobody waits any more: the request is skipped.
-            Command::Send { answer, .. } if answer.is_closed() => {}
-            Command::Forget { started, .. } if started.is_closed() => {}
-            Command::Send { prepared, at, number, started, answer } => {
-                let sent = self.connection.send(at, &prepared);
-                if let Ok(id) = sent {
-                    self.waiting.insert(id, Waiting { number, answer });
-                }
-                // If nobody listens, the claim was dropped, and its cancel is on its way.
-                let _ = started.send(sent);
-            }
-            Command::Forget { prepared, at, started } => {
-                let sent = self.connection.send(at, &prepared);
-                if let (Ok(id), kafka08_proto::connection::Reply::Expected) = (&sent, prepared.reply()) {
-                    self.connection.forget(*id);
-                }
-                // What is forgotten need not be told.
-                let _ = started.send(sent);
-            }
-            Command::Flush(done) => self.flushes.push(done),
-            Command::Close(done) => {
-                self.closes.push(done);
-                self.phase = Phase::Closing;
+        mem::swap(&mut self.wakes, &mut state.wakes);
+        drop(state);
+        self.wakes.drain(..).for_each(Waker::wake);
+        match next {
+            Next::End => Poll::Ready(()),
+            Next::Sleep => Poll::Pending,
+            Next::Turn => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
 
-    fn cancel(&mut self, number: CallNumber) {
-        let found = self.waiting.iter().find(|(_, waiting)| waiting.number == number).map(|(id, _)| *id);
-        // One that is not found has ended, or is still in its channel and will be skipped.
-        if let Some(id) = found {
-            self.waiting.remove(&id);
-            self.connection.cancel(id);
+    /// Moves what moves, and ends what is due.
+    fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> Next {
+        let now = now();
+        state.take_events(now);
+        // First what has come: an answer that is here beats its deadline, and a late one saves the connection before the
+        // last claim behind it is given up.
+        let has_read_all = self.read(cx, state, now);
+        state.cancel_dropped();
+        state.take_events(now);
+        if has_read_all {
+            // Before writing: what has expired is not sent.
+            self.expire(state, now);
         }
-    }
-
-    /// Ends a connection on which nothing can be written and no answer is due. Returns whether it did.
-    fn give_up_if_mute(&mut self) -> bool {
-        match self.driver.error() {
-            Some(error)
-                if !self.driver.can_write() && self.connection.in_flight() == 0 && !self.connection.is_over() =>
-            {
-                let kind = error.kind();
-                self.connection.handle_disconnect(Disconnect::Error(kind));
-                true
+        state.serve(now);
+        let mut next = if has_read_all { Next::Sleep } else { Next::Turn };
+        if self.may_write(state) {
+            if !self.write(cx, state, now) {
+                next = Next::Turn;
             }
-            _ => false,
+        } else {
+            next = Next::Turn;
+        }
+        self.close_if_done(state, now);
+        if state.finish() && state.connection.is_over() { Next::End } else { next }
+    }
+
+    /// Reads what is here. Returns whether nothing more is.
+    fn read(&mut self, cx: &mut Context<'_>, state: &mut State, now: Instant) -> bool {
+        let mut bytes = 0;
+        for _ in 0..STEPS_PER_TURN {
+            if bytes >= READ_PER_TURN {
+                return false;
+            }
+            if !state.connection.wants_read() {
+                return true;
+            }
+            match self.driver.read(cx, &mut state.connection) {
+                // A stream whose budget is used up is not asked, and says that it has nothing.
+                Poll::Pending => return has_budget_remaining(),
+                Poll::Ready(n) => bytes += n,
+            }
+            self.note_failure(state);
+            state.take_events(now);
+        }
+        false
+    }
+
+    /// Ends what is due.
+    fn expire(&mut self, state: &mut State, now: Instant) {
+        if state.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            state.connection.handle_timeout(now);
+            state.take_events(now);
+        }
+        state.line.expire(now, &mut state.wakes);
+        state.flushes.expire(now, &mut state.wakes);
+        if state.close_by.is_some_and(|deadline| deadline <= now) && !self.is_flushed(state) {
+            // What is not written fails; what the stream keeps to itself has no deadline of its own.
+            state.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
+            state.take_events(now);
         }
     }
 
-    /// Ends a connection that is to close and whose stream does not let go of what it has taken: no request has a deadline
-    /// for that any more, so it gets the time of one.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_held_up = self.phase != Phase::Open
-            && !self.connection.is_over()
-            && self.connection.in_flight() == 0
-            && !self.driver.is_flushed(&self.connection);
-        if !is_held_up {
-            self.linger = None;
-            return Poll::Pending;
+    /// Whether to write now, and not after other tasks have run once.
+    fn may_write(&mut self, state: &mut State) -> bool {
+        let (_, queue) = state.connection.buffers();
+        if !state.has_fresh || self.has_yielded || queue.remaining() >= WRITE_FROM || !state.connection.wants_write() {
+            state.has_fresh = false;
+            self.has_yielded = false;
+            return true;
         }
-        let limit = self.connection.config().request_timeout();
-        ready!(self.linger.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
-        self.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
-        Poll::Ready(())
+        self.has_yielded = true;
+        false
     }
 
-    fn close_if_done(&mut self) {
-        let is_done = match self.phase {
+    /// Writes what the stream takes. Returns false if there is more to do without waiting.
+    fn write(&mut self, cx: &mut Context<'_>, state: &mut State, now: Instant) -> bool {
+        for _ in 0..STEPS_PER_TURN {
+            // What a flush waits for is let go before the stream is given more.
+            let lets_go = self.driver.needs_flush()
+                && (!state.connection.wants_write() || state.flushes.is_first_taken(&state.connection));
+            if lets_go && self.driver.flush(cx, &mut state.connection).is_pending() {
+                return true;
+            }
+            self.note_failure(state);
+            if !self.driver.needs_flush() {
+                state.flushes.finish(&state.connection, &mut state.wakes);
+            }
+            if !state.connection.wants_write() {
+                return true;
+            }
+            if self.driver.write(cx, &mut state.connection).is_pending() {
+                return true;
+            }
+            self.note_failure(state);
+            state.take_events(now);
+            state.serve(now);
+        }
+        false
+    }
+
+    /// Keeps the stream's first failure, for the errors of the requests that end with it.
+    fn note_failure(&self, state: &mut State) {
+        if state.error.is_none() {
+            state.error = self.driver.error().cloned();
+        }
+    }
+
+    /// Whether everything staged has left, also from the stream's own buffer, or never will.
+    fn is_flushed(&self, state: &State) -> bool {
+        !state.connection.wants_write() && !self.driver.needs_flush()
+    }
+
+    fn close_if_done(&mut self, state: &mut State, now: Instant) {
+        state.take_events(now);
+        let may_end = match state.phase {
             Phase::Open => false,
-            Phase::Abandoned => self.connection.in_flight() == 0 && self.driver.is_flushed(&self.connection),
-            Phase::Closing => self.driver.is_flushed(&self.connection),
+            Phase::Abandoned => state.connection.in_flight() == 0 && state.dropped.is_empty(),
+            Phase::Closing => true,
         };
-        if is_done {
-            self.connection.close();
-        }
-    }
-
-    fn take_events(&mut self) {
-        while let Some(event) = self.connection.poll_event(Instant::now().into_std()) {
-            match event {
-                ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
-                ClientEvent::Written(_) => {}
-                ClientEvent::Failed { id, error, fate } => {
-                    let io = self.driver.error().map(Arc::clone);
-                    self.end(id, Err(CallError::Failed { id, error, fate, io }));
-                }
-                ClientEvent::Closed(closed) => drop(self.channels.closed.send_replace(Some(closed))),
-            }
-        }
-    }
-
-    fn end(&mut self, id: CorrelationId, outcome: Outcome) {
-        match self.waiting.remove(&id) {
-            // One whose caller has just left is dropped with its answer.
-            Some(waiting) => drop(waiting.answer.send(outcome)),
-            None => self.unclaimed = self.unclaimed.take().or_else(|| outcome.err()),
-        }
-    }
-
-    fn answer_flushes(&mut self) {
-        let closed = self.channels.closed.borrow().clone();
-        if self.flushes.is_empty() || (closed.is_none() && !self.driver.is_flushed(&self.connection)) {
+        if !may_end || state.closed.is_some() {
             return;
         }
-        let error = self.unclaimed.take().or_else(|| closed.map(CallError::Closed));
-        for done in mem::take(&mut self.flushes) {
-            // Who no longer waits need not be told.
-            let _ = done.send(error.clone().map_or(Ok(()), Err));
+        if self.is_flushed(state) {
+            state.connection.close();
+            state.take_events(now);
+        } else if state.close_by.is_none() {
+            // Nothing in flight has a deadline any more; the stream's own buffer gets the time of one request.
+            state.close_by = now.checked_add(state.connection.config().request_timeout());
         }
     }
 
-    /// The connection is over: whatever is still asked for is refused.
-    fn refuse_the_rest(&mut self) {
-        self.channels.slots.close();
-        self.channels.commands.close();
-        let closed = self.channels.closed.borrow().clone();
-        while let Ok(command) = self.channels.commands.try_recv() {
-            // Who no longer waits need not be told.
-            match command {
-                Command::Send { started, .. } | Command::Forget { started, .. } => {
-                    let _ = started.send(Err(SendError::Closed));
-                }
-                Command::Flush(done) => self.flushes.push(done),
-                Command::Close(done) => self.closes.push(done),
-            }
+    /// Sets the timer. Ready if a deadline has come already.
+    fn sleep(&mut self, cx: &mut Context<'_>, state: &State) -> Poll<()> {
+        let deadlines = [
+            state.connection.poll_timeout(),
+            state.line.next_deadline(),
+            state.flushes.next_deadline(),
+            state.close_by,
+        ];
+        self.timer.poll(cx, deadlines.into_iter().flatten().min())
+    }
+}
+
+/// A timer that is set anew only for an earlier deadline. With a later one it fires once for nothing, which is cheaper than
+/// setting it with each request.
+struct Timer {
+    /// Made in the first turn, which runs inside of a runtime.
+    sleep: Option<Pin<Box<Sleep>>>,
+    until: Option<Instant>,
+}
+
+impl Timer {
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let at = tokio::time::Instant::from_std(deadline);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if self.until.is_none_or(|until| deadline < until) {
+            sleep.as_mut().reset(at);
+            self.until = Some(deadline);
         }
-        self.answer_flushes();
-        for done in mem::take(&mut self.closes) {
-            if let Some(closed) = closed.clone() {
-                let _ = done.send(closed);
-            }
+        let fired = sleep.as_mut().poll(cx);
+        if fired.is_ready() {
+            self.until = None;
         }
+        fired
     }
 }

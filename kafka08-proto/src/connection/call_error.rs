@@ -1,6 +1,6 @@
 //! How a typed call can end without its response.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{ClientEvent, Closed, Fate, HostPort, Progress, RedeemError, RequestError, SendError};
 use crate::{
@@ -156,26 +156,41 @@ pub struct FlushError {
     pub failed: Vec<CallError>,
     /// The end of the connection, if it has ended. It lists what was written and is unconfirmed.
     pub closed: Option<Box<Closed>>,
+    /// The time that the flush had, if that was over before everything had left. What has not left still may: flush again
+    /// to wait for it.
+    pub timed_out: Option<Duration>,
 }
 
 impl FlushError {
+    /// A flush whose time was over, and what had failed until then.
+    #[must_use]
+    pub fn timed_out(after: Duration, failed: Vec<CallError>) -> Self {
+        Self { failed, closed: None, timed_out: Some(after) }
+    }
+
     /// What has failed and how the connection has ended, as an error if either is there.
     ///
     /// # Errors
     /// Something failed, or the connection has ended.
     pub fn check(failed: Vec<CallError>, closed: Option<Closed>) -> Result<(), Self> {
-        if failed.is_empty() && closed.is_none() { Ok(()) } else { Err(Self { failed, closed: closed.map(Box::new) }) }
+        let closed = closed.map(Box::new);
+        if failed.is_empty() && closed.is_none() { Ok(()) } else { Err(Self { failed, closed, timed_out: None }) }
     }
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         list_failures(f, &self.failed)?;
-        match (&self.closed, self.failed.is_empty()) {
-            (Some(closed), true) => write!(f, "{closed}"),
-            (Some(closed), false) => write!(f, "; {closed}"),
-            (None, _) => Ok(()),
+        if !self.failed.is_empty() && (self.closed.is_some() || self.timed_out.is_some()) {
+            f.write_str("; ")?;
         }
+        if let Some(after) = self.timed_out {
+            write!(
+                f,
+                "not everything that was staged had left within {after:?}: the peer does not read, or reads slowly"
+            )?;
+        }
+        self.closed.as_ref().map_or(Ok(()), |closed| write!(f, "{closed}"))
     }
 }
 

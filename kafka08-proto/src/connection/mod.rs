@@ -19,7 +19,7 @@ mod ticket;
 use std::{io, time::Instant};
 
 pub use call_error::{CallError, CloseReport, FlushError};
-pub use client::{Cancelled, ClientConnection, ClientStats, SendError};
+pub use client::{Cancelled, ClientConnection, ClientStats, SendError, StagedTo};
 pub use config::{ClientConfig, ServerConfig};
 pub use endpoint::{BadHostPort, ConnectError, HostPort};
 pub use event::{CallId, ClientEvent, Progress, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};

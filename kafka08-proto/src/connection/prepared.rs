@@ -131,6 +131,12 @@ impl Prepared {
         self
     }
 
+    /// The time of the call that asked for it, if that was said.
+    #[must_use]
+    pub fn called(&self) -> Option<Instant> {
+        self.called_at
+    }
+
     /// Its own timeout, if it has one.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {

@@ -81,6 +81,10 @@ pub struct ClientStats {
     pub ignored_bytes: u64,
 }
 
+/// A point in the stream of everything that a connection has staged: see [`ClientConnection::staged_to`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StagedTo(u64);
+
 /// What became of a request that was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelled {
@@ -267,6 +271,25 @@ impl ClientConnection {
     /// gentle end, wait first until [`Connection::wants_write`] is false.
     pub fn close(&mut self) {
         self.end(CloseReason::Local);
+    }
+
+    /// Ends the connection because nobody is left to move its bytes: the task or thread that owned the transport is gone.
+    /// Otherwise as [`ClientConnection::close`].
+    pub fn abandon(&mut self) {
+        self.end(CloseReason::Abandoned);
+    }
+
+    /// The end of what is staged now. [`ClientConnection::has_left`] tells when everything in front of it has left.
+    #[must_use]
+    pub fn staged_to(&self) -> StagedTo {
+        StagedTo(self.queue.end())
+    }
+
+    /// Whether the transport has taken everything that was staged in front of this point of this connection, except for
+    /// what was withdrawn or has failed. Requests that were staged later do not matter.
+    #[must_use]
+    pub fn has_left(&self, point: StagedTo) -> bool {
+        self.queue.has_taken(point.0)
     }
 
     /// Whether nothing is read any more.
