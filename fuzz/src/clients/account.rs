@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 use kafka08_proto::{
     Disconnect, Fate,
-    connection::{CallError, CloseReason, Closed, RequestError},
+    connection::{CallError, CloseReason, CloseReport, Closed, FlushError, RequestError},
     ids::{ApiKey, CorrelationId},
 };
 
@@ -50,19 +50,6 @@ pub(super) struct Account {
     waits: Duration,
     /// Failures that `flush` and `close` told, of requests that nobody waits for.
     told: BTreeMap<CorrelationId, Fate>,
-}
-
-/// The failures of requests that nobody waits for, as `flush` tells them.
-fn failures(error: &CallError) -> Vec<(CorrelationId, Fate)> {
-    match error {
-        CallError::Failed { id, fate, .. } => vec![(*id, *fate)],
-        _ => Vec::new(),
-    }
-}
-
-/// The failures of requests that nobody waits for, as `close` tells them.
-fn failures_at_close(_: &Closed) -> Vec<(CorrelationId, Fate)> {
-    Vec::new()
 }
 
 impl Account {
@@ -124,7 +111,7 @@ impl Account {
     pub(super) fn end(&mut self, now: Duration, number: usize, result: Result<Option<i64>, CallError>) {
         let record = &mut self.records[number];
         assert_eq!(record.end, None, "request {number} ends twice");
-        if let Err(CallError::Failed { error: RequestError::TimedOut, .. }) = &result {
+        if let Err(CallError::Failed { error: RequestError::TimedOut { .. }, .. }) = &result {
             let due = record.called_at + record.timeout;
             let is_early = self.has_exact_clock && now + self.slack < due;
             Promise::InTime
@@ -141,20 +128,29 @@ impl Account {
     }
 
     /// What a flush told.
-    pub(super) fn flushed(&mut self, result: Result<(), CallError>) {
+    pub(super) fn flushed(&mut self, result: Result<(), FlushError>) {
         if let Err(error) = result {
-            self.told.extend(failures(&error));
+            self.tell(&error.failed);
+        }
+    }
+
+    /// Notes failures of requests that nobody waits for.
+    fn tell(&mut self, failed: &[CallError]) {
+        for error in failed {
+            let CallError::Failed { id, fate, .. } = error else { panic!("Account: told {error:?}") };
+            let is_first = self.told.insert(*id, *fate).is_none();
+            Promise::Account.check(is_first, || format!("{id:?} is told a second time"));
         }
     }
 
     /// Judges everything at the end of a run. `closed` is what `close` returned.
-    pub(super) fn judge(&mut self, wire: &Wire, closed: Option<&Closed>) {
+    pub(super) fn judge(&mut self, wire: &Wire, report: Option<&CloseReport>) {
         let received = self.match_received(wire);
         for (number, record) in self.records.iter().enumerate() {
             self.judge_end(wire, number, record, received.get(&number).copied());
         }
-        if let Some(closed) = closed {
-            self.told.extend(failures_at_close(closed));
+        if let Some(CloseReport { closed, failed, .. }) = report {
+            self.tell(failed);
             self.judge_reason(wire, &closed.reason);
             self.judge_account(wire, closed, &received);
         }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use kafka08_proto::connection::{CallError, Closed};
+use kafka08_proto::connection::{CallError, CloseReport};
 use kafka08_tokio::{Client, Pending};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -312,9 +312,9 @@ impl Run {
         }
     }
 
-    async fn close(&self) -> Option<Closed> {
+    async fn close(&self) -> Option<CloseReport> {
         let deadline = self.account.lock().drained_by(self.now(), &self.wire.lock());
-        self.within("close", deadline, self.client.close()).await.flatten()
+        self.within("close", deadline, self.client.close()).await
     }
 
     async fn wait_for_all(&self) {

@@ -81,7 +81,7 @@ pub(super) trait Echoed: Request {
 
 impl Echoed for MetadataRequest {
     fn echo(response: &MetadataResponse) -> Option<i64> {
-        response.brokers.first().map(|broker| broker.node.0.into())
+        response.brokers().first().map(|broker| broker.node.0.into())
     }
 }
 

@@ -12,7 +12,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect, Fate,
     api::FetchRequest,
     connection::{CloseReason, Closed, Prepared, Reply, RequestError},
-    ids::{Api, ApiKey, CorrelationId, Millis},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId, Millis},
 };
 use model::{Model, Request, State};
 
@@ -27,8 +27,12 @@ const PLACES: usize = 6;
 /// answers come in order; as many requests are in flight as have a place; nothing comes after the end.
 pub fn connection(data: &[u8]) {
     let config = ClientConfig::default().with_max_in_flight(PLACES).with_first_sequence((1 << 27) - 2);
-    let mut run =
-        Run { connection: ClientConnection::new(config), model: Model::default(), now: Instant::now(), torn: None };
+    let mut run = Run {
+        connection: ClientConnection::new(config, ConnectionId(0)),
+        model: Model::default(),
+        now: Instant::now(),
+        torn: None,
+    };
     let mut input = Input(data);
     while !input.is_empty() {
         let operation = input.byte();
@@ -212,11 +216,11 @@ impl Run {
                     assert!(answered < place, "answers change places");
                     answered = place;
                 }
-                ClientEvent::Written(id) => {
+                ClientEvent::Written { id, .. } => {
                     let request = self.model.end(id);
                     assert!(!request.expects_answer && request.is_written());
                 }
-                ClientEvent::Failed { id, error, fate } => self.fail(id, &error, fate),
+                ClientEvent::Failed { id, error, fate, .. } => self.fail(id, &error, fate),
                 ClientEvent::Closed(closed) => self.judge_end(&closed),
             }
         }
@@ -229,10 +233,10 @@ impl Run {
     fn fail(&mut self, id: CorrelationId, error: &RequestError, fate: Fate) {
         let (now, is_lost) = (self.now, self.model.is_lost);
         // A connection ends for this reason only when nobody waits for an answer.
-        assert!(!matches!(error, RequestError::Closed(CloseReason::NoAnswer(_))), "{id:?} was waiting");
+        assert!(!matches!(error, RequestError::Closed(CloseReason::NoAnswer { .. })), "{id:?} was waiting");
         let request = self.model.end(id);
         assert_eq!(fate, request.fate(), "{request:?}");
-        if *error == RequestError::TimedOut {
+        if matches!(error, RequestError::TimedOut { .. }) {
             assert!(request.deadline <= now, "{request:?} timed out early");
             assert!(!request.is_answered || is_lost, "{request:?} timed out beside its answer");
             request.state = State::TimedOut;
@@ -243,7 +247,7 @@ impl Run {
         assert!(!self.model.is_closed, "it ends twice");
         match closed.reason {
             CloseReason::TornFrame(id) => assert_eq!(self.torn, Some(id)),
-            CloseReason::NoAnswer(_) => assert!(self.model.is_lost || self.model.is_hopeless(), "{:?}", self.model),
+            CloseReason::NoAnswer { .. } => assert!(self.model.is_lost || self.model.is_hopeless(), "{:?}", self.model),
             CloseReason::Disconnected { .. } => assert!(self.model.is_disconnected),
             CloseReason::Frame(_) | CloseReason::Match(_) => assert!(self.model.is_lost),
             _ => {}

@@ -134,7 +134,7 @@ impl Prepared {
     /// The time of the call that asked for it, if that was said.
     #[must_use]
     pub fn called(&self) -> Option<Instant> {
-        self.called_at
+        self.terms.called_at
     }
 
     /// Its own timeout, if it has one.
