@@ -13,7 +13,10 @@ use kafka08_proto::{
     ids::CorrelationId,
 };
 
-use super::{Client, Outcome};
+use super::{
+    Client,
+    claims::{GivenUp, Outcome},
+};
 
 /// Reads, of a mebibyte or a whole frame each, after which a deadline that has come counts although more may be here. It is
 /// more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
@@ -54,8 +57,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     pub fn close(mut self) -> CloseReport {
         self.drain();
         // Nobody can wait any more. Outcomes that were not taken come first, as those requests failed first.
-        let failed = mem::take(&mut self.claims).into_values().filter_map(|outcome| outcome?.err());
-        self.untold.extend(failed);
+        self.untold.extend(self.claims.give_up_all());
         self.connection.close();
         self.take_events(Instant::now());
         let closed = self.closed.take().expect("a connection that was closed has said so");
@@ -145,7 +147,7 @@ impl<S: Read + Write + AsFd> Client<S> {
                 ClientEvent::Failed { id, .. } => {
                     let peer = self.connection.config().peer();
                     if let Some(error) = CallError::from_event(event, peer, self.driver.error()) {
-                        self.end(id, Err(error));
+                        self.end(id, Err(Box::new(error)));
                     }
                 }
                 ClientEvent::Closed(closed) => self.closed = Some(closed),
@@ -155,20 +157,19 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Keeps how a request ended, for the one who will ask. An answer that nobody will ask for is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
-        match self.claims.get_mut(&id) {
-            Some(claim) => *claim = Some(outcome),
-            None => self.untold.extend(outcome.err()),
+        if let Some(Err(error)) = self.claims.end(id, outcome) {
+            self.untold.push(*error);
         }
     }
 
     /// Gives up the answers to requests whose claim was dropped.
     fn give_up_dropped(&mut self, now: Instant) {
         for id in self.dropped.take() {
-            match self.claims.remove(&id) {
+            match self.claims.give_up(id) {
                 // The connection is told when it is written: until then its failure is to be heard of.
-                Some(None) => self.orphans.push(id),
-                Some(Some(outcome)) => self.untold.extend(outcome.err()),
-                None => {}
+                GivenUp::Waiting => self.orphans.push(id),
+                GivenUp::Ended(Err(error)) => self.untold.push(*error),
+                GivenUp::Ended(Ok(_)) | GivenUp::Unknown => {}
             }
         }
         // With nothing left to write, all of them are written, or have failed.
