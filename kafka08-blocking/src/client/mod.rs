@@ -6,6 +6,7 @@ mod sending;
 mod turn;
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::{AsFd, BorrowedFd},
@@ -97,9 +98,8 @@ pub struct Client<S: Read + Write + AsFd = TcpStream> {
     claims: Claims,
     /// Ids of claims that were dropped since the last look.
     dropped: Dropped,
-    /// Requests whose claim was dropped, and that may not be written yet: their failure would be told. At most as many as are
-    /// in flight.
-    orphans: Vec<CorrelationId>,
+    /// Requests whose claim was dropped, that have not ended and may not be written yet: their failure would be told.
+    orphans: BTreeSet<CorrelationId>,
     /// Failures of requests that nobody waits for, in the order of failing, for the next flush.
     untold: Vec<CallError>,
     closed: Option<Closed>,
@@ -218,7 +218,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             connection: ClientConnection::new(config, next_id()),
             claims: Claims::default(),
             dropped: Dropped::default(),
-            orphans: Vec::new(),
+            orphans: BTreeSet::new(),
             untold: Vec::new(),
             closed: None,
         }
