@@ -41,6 +41,8 @@ pub struct Driver<S> {
     error: Option<Arc<io::Error>>,
     /// The stream has taken bytes, and has not said since that they left its own buffer.
     needs_flush: bool,
+    /// Waiting for the stream has failed, and the next read tells the connection.
+    lost: Option<ErrorKind>,
 }
 
 /// What a stream may do with bytes that a write did not report as taken.
@@ -58,7 +60,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// The stream may keep bytes of a write that it reports as blocked, as TLS layers do. So a request that was in an attempt
     /// to write is not taken back any more, and may have been applied when it fails.
     pub fn new(stream: S) -> Self {
-        Self { stream, keeps: Keeps::Unreported, error: None, needs_flush: false }
+        Self { stream, keeps: Keeps::Unreported, error: None, needs_flush: false, lost: None }
     }
 
     /// A driver of a bare socket that is connected and non-blocking already: what a write does not report as taken has not
@@ -102,6 +104,10 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// whether anything came of it: then take events, and read again before you poll, because a TLS layer may hold bytes that
     /// no poll knows of.
     pub fn read<C: Connection>(&mut self, connection: &mut C) -> bool {
+        if let Some(kind) = self.lost.take() {
+            connection.handle_disconnect(Disconnect::Error(kind));
+            return true;
+        }
         let mut sum = 0;
         let mut moved = false;
         while connection.wants_read() && sum < READ_BUDGET {
@@ -187,7 +193,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
 
     /// Waits until the stream is ready for what the connection wants, or `until` has come. Wakes up early for nothing now
     /// and then, as polls do.
-    pub fn wait<C: Connection>(&mut self, connection: &mut C, until: Option<Instant>) {
+    pub fn wait<C: Connection>(&mut self, connection: &C, until: Option<Instant>) {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, connection.wants_read());
         flags.set(PollFlags::OUT, self.wants_write(connection));
@@ -199,7 +205,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
             Err(error) => {
                 // A stream that cannot be waited for is lost: going on would be a loop without a pause.
                 let error = io::Error::from(error);
-                connection.handle_disconnect(Disconnect::Error(error.kind()));
+                self.lost = Some(error.kind());
                 self.keep(error);
             }
         }

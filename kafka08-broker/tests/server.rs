@@ -107,30 +107,56 @@ fn a_request_that_does_not_arrive_in_time_closes_its_connection() {
     assert!(closes(&slow));
 }
 
+/// More than the buffers of a socket that is not read hold, which is 4 MiB for the sender (`tcp_wmem`) and less for the
+/// receiver, in messages of [`LARGE`] bytes.
+const MANY: usize = 12;
+const LARGE: usize = 900_000;
+
+/// A client of a server whose topic "t" holds [`MANY`] messages, and the request for all of them.
+fn with_large_answers(server: &Server) -> (Client, FetchRequest) {
+    let mut client = connect(server);
+    make_topic(&mut client);
+    let large = ProduceRequest::new(Acks::LEADER, Millis(0)).with("t", 0, MessageSet::of_value(&vec![0; LARGE]));
+    for _ in 0..MANY {
+        client.call(&large).expect("an answer");
+    }
+    (client, FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 50_000_000))
+}
+
+#[test]
+fn an_answer_larger_than_the_buffers_reaches_a_client_that_reads_late() {
+    let server = start();
+    let (_, fetch) = with_large_answers(&server);
+    let mut client = connect(&server);
+    let pending = client.send(&fetch).expect("there is room");
+    thread::sleep(Duration::from_millis(200));
+    let fetched = client.wait(pending).expect("an answer");
+    assert_eq!(fetched.find("t", 0).expect("it is told").messages.entries().count(), MANY);
+}
+
 #[test]
 fn clients_that_dawdle_do_not_hold_up_an_honest_one() {
     let server = start();
-    let mut client = connect(&server);
-    make_topic(&mut client);
-    let large = ProduceRequest::new(Acks::LEADER, Millis(0)).with("t", 0, MessageSet::of_value(&vec![0; 900_000]));
-    client.call(&large).expect("an answer");
-    let fetch = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 10_000_000);
+    let (mut client, fetch) = with_large_answers(&server);
     let mut idle = Vec::new();
-    for _ in 0..50 {
+    let mut deaf = Vec::new();
+    for _ in 0..5 {
         // Half a request that never goes on, and an answer that is never read.
         let mut half = TcpStream::connect(server.address()).expect("the server listens");
         half.write_all(&[0, 0, 1, 0, 0]).expect("it takes the bytes");
         idle.push(half);
-        let mut deaf = connect(&server);
-        deaf.send_and_forget(&fetch).expect("there is room");
-        thread::spawn(move || {
-            thread::sleep(Duration::from_secs(3));
-            drop(deaf);
-        });
+        let mut client = connect(&server);
+        let pending = client.send(&fetch).expect("there is room");
+        deaf.push((client, pending));
     }
     let started = Instant::now();
     for _ in 0..20 {
         client.call(&MetadataRequest::all()).expect("an answer");
     }
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // None of them was cut short, and each is served when it reads at last.
+    for (mut client, pending) in deaf {
+        let fetched = client.wait(pending).expect("an answer");
+        assert_eq!(fetched.find("t", 0).expect("it is told").messages.entries().count(), MANY);
+    }
 }

@@ -10,7 +10,7 @@ use kafka08_proto::{
     connection::{CallError, ResponseFrame},
 };
 
-use super::{Client, Outcome};
+use super::{Client, claims::Outcome};
 use crate::pending::{Pending, Undecoded};
 
 impl<S: Read + Write + AsFd> Client<S> {
@@ -43,7 +43,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// As [`Client::wait`].
     pub fn wait_undecoded(&mut self, pending: Pending<Undecoded>) -> Result<ResponseFrame, CallError> {
         let outcome = self.wait_for(&pending);
-        self.settled(pending, outcome)
+        self.settled(pending, outcome).map_err(|error| *error)
     }
 
     /// Takes an answer if it is here, after moving what moves without waiting. Writes what is staged.
@@ -66,7 +66,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         pending: Pending<Undecoded>,
     ) -> Result<Result<ResponseFrame, CallError>, Pending<Undecoded>> {
         match self.look_for(&pending) {
-            Some(outcome) => Ok(self.settled(pending, outcome)),
+            Some(outcome) => Ok(self.settled(pending, outcome).map_err(|error| *error)),
             None => Err(pending),
         }
     }
@@ -94,13 +94,11 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// How the request ended, if it has.
     fn take<R>(&mut self, pending: &Pending<R>) -> Option<Outcome> {
-        let id = pending.id();
-        if pending.connection() != self.connection.id() {
-            return Some(Err(CallError::NotOutstanding(id)));
+        if pending.connection() == self.connection.id() {
+            self.claims.take(pending.id())
+        } else {
+            Some(Err(Box::new(CallError::NotOutstanding(pending.id()))))
         }
-        let outcome = self.claims.get_mut(&id).map_or(Some(Err(CallError::NotOutstanding(id))), Option::take)?;
-        self.claims.remove(&id);
-        Some(outcome)
     }
 
     /// Takes a claim whose request has ended out of use.
@@ -114,7 +112,7 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     fn decoded<R: Request>(&self, pending: Pending<R>, outcome: Outcome) -> Result<R::Response, CallError> {
         let id = pending.id();
-        let frame = self.settled(pending, outcome)?;
+        let frame = self.settled(pending, outcome).map_err(|error| *error)?;
         let ticket = self.connection.ticket::<R>(id).expect("the id was given for this request's API");
         ticket.redeem(frame).map_err(|error| CallError::from_redeem(id, self.config().peer(), error))
     }

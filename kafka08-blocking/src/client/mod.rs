@@ -1,11 +1,12 @@
 //! The client.
 
 mod answers;
+mod claims;
 mod sending;
 mod turn;
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::{AsFd, BorrowedFd},
@@ -13,9 +14,10 @@ use std::{
     time::Instant,
 };
 
+use claims::Claims;
 use kafka08_proto::{
     ClientConfig, ClientConnection, Connection as _,
-    connection::{CallError, ClientStats, Closed, ConnectError, HostPort, ResponseFrame},
+    connection::{CallError, ClientStats, Closed, ConnectError, HostPort},
     ids::{ConnectionId, CorrelationId},
 };
 
@@ -93,18 +95,15 @@ pub struct Client<S: Read + Write + AsFd = TcpStream> {
     driver: Driver<S>,
     connection: ClientConnection,
     /// Requests that somebody may wait for, and how those that have ended did. At most `max_in_flight`.
-    claims: BTreeMap<CorrelationId, Option<Outcome>>,
+    claims: Claims,
     /// Ids of claims that were dropped since the last look.
     dropped: Dropped,
-    /// Requests whose claim was dropped, and that may not be written yet: their failure would be told. At most as many as are
-    /// in flight.
-    orphans: Vec<CorrelationId>,
+    /// Requests whose claim was dropped, that have not ended and may not be written yet: their failure would be told.
+    orphans: BTreeSet<CorrelationId>,
     /// Failures of requests that nobody waits for, in the order of failing, for the next flush.
     untold: Vec<CallError>,
     closed: Option<Closed>,
 }
-
-type Outcome = Result<ResponseFrame, CallError>;
 
 /// An identity for a connection: no two of this crate's have the same one.
 fn next_id() -> ConnectionId {
@@ -217,9 +216,9 @@ impl<S: Read + Write + AsFd> Client<S> {
         Self {
             driver,
             connection: ClientConnection::new(config, next_id()),
-            claims: BTreeMap::new(),
+            claims: Claims::default(),
             dropped: Dropped::default(),
-            orphans: Vec::new(),
+            orphans: BTreeSet::new(),
             untold: Vec::new(),
             closed: None,
         }

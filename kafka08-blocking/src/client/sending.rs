@@ -203,7 +203,7 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Makes the claim to the answer of a request that was staged, and writes if it is worth it.
     fn claim<R>(&mut self, staged: Staged, api: Api) -> Pending<R> {
-        self.claims.insert(staged.id, None);
+        self.claims.insert(staged.id);
         if staged.was_idle || self.connection.buffers().1.remaining() >= WORTH_A_WRITE {
             self.write_staged(&staged);
         }

@@ -13,7 +13,10 @@ use kafka08_proto::{
     ids::CorrelationId,
 };
 
-use super::{Client, Outcome};
+use super::{
+    Client,
+    claims::{GivenUp, Outcome},
+};
 
 /// Reads, of a mebibyte or a whole frame each, after which a deadline that has come counts although more may be here. It is
 /// more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
@@ -54,8 +57,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     pub fn close(mut self) -> CloseReport {
         self.drain();
         // Nobody can wait any more. Outcomes that were not taken come first, as those requests failed first.
-        let failed = mem::take(&mut self.claims).into_values().filter_map(|outcome| outcome?.err());
-        self.untold.extend(failed);
+        self.untold.extend(self.claims.give_up_all());
         self.connection.close();
         self.take_events(Instant::now());
         let closed = self.closed.take().expect("a connection that was closed has said so");
@@ -79,7 +81,8 @@ impl<S: Read + Write + AsFd> Client<S> {
             }
             self.turn_until(until);
         }
-        self.give_up_dropped(Instant::now());
+        self.adopt_dropped();
+        self.forget_orphans(Instant::now());
     }
 
     /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
@@ -88,7 +91,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             return;
         }
         let deadline = [self.connection.poll_timeout(), until].into_iter().flatten().min();
-        self.driver.wait(&mut self.connection, deadline);
+        self.driver.wait(&self.connection, deadline);
     }
 
     /// Moves what moves without waiting, and ends what is due. Returns whether there was anything: then something may have
@@ -102,13 +105,15 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
         let now = Instant::now();
         let has_read = self.read(now);
-        self.give_up_dropped(now);
+        self.adopt_dropped();
         let was_due = self.is_due(now);
         if was_due {
             self.connection.handle_timeout(now);
             self.take_events(now);
         }
-        self.write(now) || has_read || was_due
+        let has_written = self.write(now);
+        self.forget_orphans(now);
+        has_read || has_written || was_due
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -145,7 +150,7 @@ impl<S: Read + Write + AsFd> Client<S> {
                 ClientEvent::Failed { id, .. } => {
                     let peer = self.connection.config().peer();
                     if let Some(error) = CallError::from_event(event, peer, self.driver.error()) {
-                        self.end(id, Err(error));
+                        self.end(id, Err(Box::new(error)));
                     }
                 }
                 ClientEvent::Closed(closed) => self.closed = Some(closed),
@@ -155,28 +160,69 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Keeps how a request ended, for the one who will ask. An answer that nobody will ask for is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
-        match self.claims.get_mut(&id) {
-            Some(claim) => *claim = Some(outcome),
-            None => self.untold.extend(outcome.err()),
+        if let Some(outcome) = self.claims.end(id, outcome) {
+            self.orphans.remove(&id);
+            self.untold.extend(outcome.err().map(|error| *error));
         }
     }
 
-    /// Gives up the answers to requests whose claim was dropped.
-    fn give_up_dropped(&mut self, now: Instant) {
+    /// Takes out claims that were dropped.
+    fn adopt_dropped(&mut self) {
         for id in self.dropped.take() {
-            match self.claims.remove(&id) {
+            match self.claims.give_up(id) {
                 // The connection is told when it is written: until then its failure is to be heard of.
-                Some(None) => self.orphans.push(id),
-                Some(Some(outcome)) => self.untold.extend(outcome.err()),
-                None => {}
+                GivenUp::Waiting => {
+                    self.orphans.insert(id);
+                }
+                GivenUp::Ended(Err(error)) => self.untold.push(*error),
+                GivenUp::Ended(Ok(_)) | GivenUp::Unknown => {}
             }
         }
-        // With nothing left to write, all of them are written, or have failed.
+    }
+
+    /// Gives up the answers to requests whose claim was dropped, if all of them are written.
+    fn forget_orphans(&mut self, now: Instant) {
         if !self.orphans.is_empty() && !self.connection.wants_write() {
             for id in mem::take(&mut self.orphans) {
                 self.connection.forget(id);
             }
             self.take_events(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use kafka08_proto::{ClientConfig, api::MetadataRequest};
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_dropped_claims_ends_with_their_requests() {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::of_socket(socket, ClientConfig::default());
+        let mut unanswered = None;
+        for _ in 0..1000 {
+            // There is always one in flight, so each is staged, and its claim dropped before it is written.
+            let pending = client.send(&MetadataRequest::all()).expect("there is room");
+            let id = pending.id();
+            drop(pending);
+            client.adopt_dropped();
+            if let Some(CorrelationId(id)) = unanswered.replace(id) {
+                // Length, correlation id, no brokers and no topics.
+                peer.write_all(&[&[0, 0, 0, 12][..], &id.to_be_bytes(), &[0; 8]].concat()).expect("there is room");
+            }
+            client.read(Instant::now());
+            assert!(client.orphans.len() <= 1, "{:?}", client.orphans);
+            client.driver.write(&mut client.connection);
+            // Otherwise its buffer would be full some day.
+            peer.read_exact(&mut [0; 25]).expect("a request is here");
+        }
+        client.turn();
+        assert!(client.orphans.is_empty());
+        assert_eq!(client.claims.len(), 0);
     }
 }

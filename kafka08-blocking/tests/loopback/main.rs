@@ -2,6 +2,7 @@
 
 mod bounds;
 mod connecting;
+mod drivers;
 mod peers;
 mod peers_that_misbehave;
 mod pipelining;

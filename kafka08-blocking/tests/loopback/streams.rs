@@ -57,10 +57,10 @@ impl AsFd for Buffering {
 }
 
 /// A client on a stream whose first flushes would block, and the peer's end of it.
-fn buffering(blocked_flushes: usize) -> (Client<Buffering>, UnixStream) {
+fn buffering(blocked_flushes: usize, timeout: Duration) -> (Client<Buffering>, UnixStream) {
     let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
     socket.set_nonblocking(true).expect("a setting");
-    let config = ClientConfig::default().with_request_timeout(Duration::from_secs(2));
+    let config = ClientConfig::default().with_request_timeout(timeout);
     (Client::new(Buffering { socket, kept: Vec::new(), blocked_flushes }, config), peer)
 }
 
@@ -78,7 +78,7 @@ fn serve_one(peer: &mut UnixStream) {
 #[test]
 fn a_stream_whose_flush_would_block_is_told_again_until_it_lets_go() {
     within(LIMIT, || {
-        let (mut client, mut peer) = buffering(3);
+        let (mut client, mut peer) = buffering(3, LIMIT);
         let server = std::thread::spawn(move || {
             serve_one(&mut peer);
             peer
@@ -91,13 +91,13 @@ fn a_stream_whose_flush_would_block_is_told_again_until_it_lets_go() {
 #[test]
 fn flush_and_close_wait_for_what_the_stream_holds_back() {
     within(LIMIT, || {
-        let (mut client, mut peer) = buffering(3);
+        let (mut client, mut peer) = buffering(3, LIMIT);
         client.send_and_forget(&MetadataRequest::all()).expect("it is sent");
         client.flush().expect("the peer is there");
         peer.set_nonblocking(true).expect("a setting");
         peer.read_exact(&mut [0; REQUEST]).expect("the request was let go before flush returned");
 
-        let (mut client, mut peer) = buffering(3);
+        let (mut client, mut peer) = buffering(3, LIMIT);
         client.send_and_forget(&MetadataRequest::all()).expect("it is sent");
         client.close();
         peer.read_exact(&mut [0; REQUEST]).expect("the request was let go before close returned");
@@ -242,7 +242,7 @@ fn a_failed_read_is_told_with_what_the_system_said() {
 #[test]
 fn what_a_stream_never_lets_go_ends_the_connection_after_the_time_of_one_request() {
     within(LIMIT, || {
-        let (mut client, _peer) = buffering(usize::MAX);
+        let (mut client, _peer) = buffering(usize::MAX, Duration::from_millis(200));
         client.send_and_forget(&unanswered(1)).expect("it is sent");
         let error = client.flush().expect_err("the stream does not let go");
         assert!(error.failed.is_empty(), "{error:?}");

@@ -1,0 +1,97 @@
+//! Requests that somebody may wait for.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use kafka08_proto::{
+    connection::{CallError, ResponseFrame},
+    ids::CorrelationId,
+};
+
+/// How a request ended. The error is boxed because it is rare and large, and outcomes are moved often.
+pub(super) type Outcome = Result<ResponseFrame, Box<CallError>>;
+
+/// Requests that somebody may wait for, and how those that have ended did.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    by_id: HashMap<CorrelationId, Option<Outcome>, BuildHasherDefault<Spread>>,
+}
+
+/// What became of a claim that was to be given up.
+pub(super) enum GivenUp {
+    /// Its request has not ended.
+    Waiting,
+    /// It had ended like this.
+    Ended(Outcome),
+    /// There was none.
+    Unknown,
+}
+
+impl Claims {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn insert(&mut self, id: CorrelationId) {
+        self.by_id.insert(id, None);
+    }
+
+    /// Keeps how a request ended. It comes back if nobody waits for it.
+    pub(super) fn end(&mut self, id: CorrelationId, outcome: Outcome) -> Option<Outcome> {
+        match self.by_id.get_mut(&id) {
+            Some(claim) => {
+                *claim = Some(outcome);
+                None
+            }
+            None => Some(outcome),
+        }
+    }
+
+    /// Takes a claim out if its request has ended. One that is not here never can be answered.
+    pub(super) fn take(&mut self, id: CorrelationId) -> Option<Outcome> {
+        match self.by_id.entry(id) {
+            Entry::Occupied(mut claim) => {
+                let outcome = claim.get_mut().take()?;
+                claim.remove();
+                Some(outcome)
+            }
+            Entry::Vacant(_) => Some(Err(Box::new(CallError::NotOutstanding(id)))),
+        }
+    }
+
+    pub(super) fn give_up(&mut self, id: CorrelationId) -> GivenUp {
+        match self.by_id.remove(&id) {
+            Some(None) => GivenUp::Waiting,
+            Some(Some(outcome)) => GivenUp::Ended(outcome),
+            None => GivenUp::Unknown,
+        }
+    }
+
+    /// Gives all of them up. Returns the failures, in the order of the ids.
+    pub(super) fn give_up_all(&mut self) -> Vec<CallError> {
+        let mut ended: Vec<_> = self.by_id.drain().filter_map(|(id, outcome)| Some((id, outcome?.err()?))).collect();
+        ended.sort_unstable_by_key(|(id, _)| *id);
+        ended.into_iter().map(|(_, error)| *error).collect()
+    }
+}
+
+/// Spreads ids, which count up, over the buckets of a map. They are this side's own, so nobody can choose them to collide.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_i32(i32::from(*byte)));
+    }
+
+    fn write_i32(&mut self, id: i32) {
+        // 2^64 divided by the golden ratio: successive multiples lie far apart.
+        self.0 = (self.0.rotate_left(32) ^ u64::from(id.cast_unsigned())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
