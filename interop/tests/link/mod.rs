@@ -9,7 +9,7 @@ use std::{
 use kafka08_proto::{
     Fate,
     api::{ProduceRequest, ProduceResponse},
-    connection::{CallError, Closed},
+    connection::{CallError, CloseReport, FlushError},
     ids::CorrelationId,
 };
 
@@ -21,20 +21,14 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn close(mut self, closed: &Closed) -> Self {
-        self.unconfirmed.extend(closed.unconfirmed.iter());
-        self
-    }
-
-    /// Takes what one flush told. Returns whether the next flush may tell more.
-    fn take(&mut self, flushed: Result<(), CallError>) -> bool {
-        match flushed {
-            Err(CallError::Failed { id, fate, .. }) => {
-                self.failed.push((id, fate));
-                true
-            }
-            _ => false,
-        }
+    /// What a flush and then a close have told.
+    fn of(flushed: Result<(), FlushError>, report: CloseReport) -> Self {
+        let failed = flushed.err().map(|error| error.failed).unwrap_or_default();
+        let failed = failed.into_iter().chain(report.failed).map(|error| match error {
+            CallError::Failed { id, fate, .. } => (id, fate),
+            other => panic!("told {other:?}"),
+        });
+        Self { failed: failed.collect(), unconfirmed: report.closed.unconfirmed.iter().collect() }
     }
 }
 
@@ -57,7 +51,7 @@ pub(crate) trait Link: Sized {
     fn id(claim: &Self::Claim) -> CorrelationId;
 }
 
-pub(crate) struct Blocking<S>(pub(crate) kafka08_blocking::Client<S>);
+pub(crate) struct Blocking<S: Read + Write + AsFd>(pub(crate) kafka08_blocking::Client<S>);
 
 impl<S: Read + Write + AsFd> Link for Blocking<S> {
     type Claim = kafka08_blocking::Pending<ProduceRequest>;
@@ -90,9 +84,8 @@ impl<S: Read + Write + AsFd> Link for Blocking<S> {
     }
 
     async fn end(mut self) -> Told {
-        let mut told = Told::default();
-        while told.take(self.0.flush()) {}
-        told.close(&self.0.close())
+        let flushed = self.0.flush();
+        Told::of(flushed, self.0.close())
     }
 
     fn id(claim: &Self::Claim) -> CorrelationId {
@@ -132,9 +125,8 @@ impl Link for Tokio {
     }
 
     async fn end(self) -> Told {
-        let mut told = Told::default();
-        while told.take(self.0.flush().await) {}
-        told.close(&self.0.close().await.expect("the connection's task was not aborted"))
+        let flushed = self.0.flush().await;
+        Told::of(flushed, self.0.close().await)
     }
 
     fn id(claim: &Self::Claim) -> CorrelationId {
