@@ -30,7 +30,7 @@ fn connect(broker: &NewerBroker) -> Client {
 /// Asks for a topic, which creates it, until it has a leader.
 fn create(client: &mut Client, topic: &str) {
     let started = Instant::now();
-    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_none() {
+    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_err() {
         assert!(started.elapsed() < LIMIT, "no leader");
         std::thread::sleep(Duration::from_millis(50));
     }
