@@ -1,6 +1,6 @@
 //! Does one thing to something of a given size: `.ci/linear` counts the instructions of each case as the size doubles.
 
-use std::error::Error;
+use std::{error::Error, ops::ControlFlow};
 
 use bytes::Bytes;
 use kafka08_proto::{
@@ -9,10 +9,11 @@ use kafka08_proto::{
         TopicMetadata,
     },
     error_code::ErrorCode,
-    ids::{NodeId, OffsetTime, PartitionId, Text},
+    ids::{NodeId, Offset, OffsetTime, PartitionId, Text},
+    message::{Budget, Cursor, Inflater, MessageSetBuilder},
 };
 
-const USAGE: &str = "usage: grow push-topics|find-topics|find-partitions|leaders SIZE";
+const USAGE: &str = "usage: grow push-topics|find-topics|find-partitions|leaders|resume SIZE";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -23,10 +24,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         "find-topics" => find(size, 1)?,
         "find-partitions" => find(1, size)?,
         "leaders" => leaders(size)?,
+        "resume" => resume(size)?,
         _ => return Err(USAGE.into()),
     };
     println!("{case} {size}: {found}");
     Ok(())
+}
+
+/// Visits a set of so many messages, and breaks off behind each.
+fn resume(messages: i32) -> Result<usize, Box<dyn Error>> {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    for _ in 0..messages {
+        builder.push(None, Some(b"value"))?;
+    }
+    let set = builder.build();
+    let (mut inflater, mut budget) = (Inflater::new(), Budget::new(0));
+    let (mut cursor, mut visited) = (Cursor::new(Offset(0)), 0);
+    while set.visit(&mut cursor, &mut inflater, &mut budget, |_| ControlFlow::Break(())).tail.is_none() {
+        visited += 1;
+    }
+    Ok(visited)
 }
 
 /// The names of topics, not in the order of the alphabet.
