@@ -1,7 +1,7 @@
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConnection, ClientEvent, Connection as _, Fate,
-    api::{ConsumerMetadataRequest, ProduceRequest},
+    api::{ConsumerMetadataRequest, MetadataRequest, ProduceRequest},
     connection::{CloseReason, MatchError, Prepared, RedeemError, Reply, SendError},
     ids::{Acks, Api, ApiKey, ConnectionId, CorrelationId},
     limits::Limits,
@@ -124,6 +124,47 @@ fn sending_is_refused_above_the_limits_in_flight_and_staged_and_one_may_overshoo
     assert_eq!(pair.client.send(pair.now, &request), Err(SendError::Busy));
     pair.to_server(usize::MAX);
     pair.client.send(pair.now, &request).expect("there is room");
+}
+
+#[test]
+fn as_many_bytes_as_may_be_staged_refuse_the_next_request_and_one_less_does_not() {
+    let mut pair = pair();
+    let request = Prepared::new(&metadata()).expect("it fits");
+    pair.client.send(pair.now, &request).expect("there is room");
+    let len = crate::rig::staged(&mut pair);
+    for (limit, expected) in [(len, true), (len + 1, false)] {
+        let mut pair = pair_with(config().with_max_staged(limit));
+        pair.client.send(pair.now, &request).expect("nothing was staged");
+        assert_eq!(pair.client.send(pair.now, &request) == Err(SendError::Busy), expected, "{limit}");
+    }
+}
+
+#[test]
+fn a_connection_says_how_many_answers_are_owed_and_how_many_requests_have_not_ended() {
+    let mut pair = pair();
+    let counts = |pair: &kafka08_proto::connection::Pair| (pair.client.awaiting(), pair.client.in_flight());
+    pair.sent(&metadata());
+    pair.sent(&produce(Acks::NONE, 0));
+    pair.sent(&metadata());
+    assert_eq!(counts(&pair), (0, 3));
+    let calls = pair.calls();
+    assert!(pair.client_event().is_some(), "the silent one is written");
+    assert_eq!(counts(&pair), (2, 2));
+    pair.answer(calls[0].call);
+    pair.ends();
+    assert_eq!(counts(&pair), (1, 1));
+    assert_eq!(pair.client.config().request_timeout(), crate::rig::TIMEOUT);
+}
+
+#[test]
+fn a_ticket_for_what_was_sent_prepared_redeems_its_answer() {
+    let mut pair = pair();
+    let id = pair.sent(&metadata());
+    let ticket = pair.client.ticket::<MetadataRequest>(id).expect("its own range");
+    let calls = pair.calls();
+    pair.answer(calls[0].call);
+    let Some(ClientEvent::Response(frame)) = pair.client_event() else { panic!("an answer is due") };
+    assert!(ticket.redeem(frame).is_ok());
 }
 
 #[test]
