@@ -31,14 +31,14 @@ pub fn connection(data: &[u8]) {
         connection: ClientConnection::new(config, ConnectionId(0)),
         model: Model::default(),
         now: Instant::now(),
-        torn: None,
+        torn: Vec::new(),
     };
     let mut input = Input(data);
     while !input.is_empty() {
         let operation = input.byte();
         let argument = input.byte();
-        match operation % 12 {
-            0 | 1 => run.send(argument, operation % 12 == 1),
+        match operation % 14 {
+            0 | 1 => run.send(argument, operation % 14 == 1),
             2 => run.take(argument.into()),
             3 => run.answer(argument),
             4 => run.receive_garbage(input.take(usize::from(argument % 16))),
@@ -49,6 +49,8 @@ pub fn connection(data: &[u8]) {
             9 if argument % 8 == 0 => run.disconnect(Disconnect::Error(ErrorKind::ConnectionReset)),
             10 if argument % 8 == 0 => run.disconnect(Disconnect::Eof),
             11 if argument % 4 == 0 => run.answer_out_of_order(),
+            12 => run.offer(argument.into()),
+            13 if argument % 8 == 0 => run.fail_write(),
             _ => {}
         }
     }
@@ -59,8 +61,8 @@ struct Run {
     connection: ClientConnection,
     model: Model,
     now: Instant,
-    /// The request that should have ended the connection because it is partly written.
-    torn: Option<CorrelationId>,
+    /// The requests that should have ended the connection because they are partly written.
+    torn: Vec<CorrelationId>,
 }
 
 impl Run {
@@ -79,7 +81,10 @@ impl Run {
         let before = self.connection.buffers().1.remaining();
         let can_send = self.connection.can_send();
         if !self.model.is_lost {
-            let should = self.model.is_sure() && !self.model.is_stalled() && self.model.in_flight() < PLACES;
+            let should = self.model.is_sure()
+                && !self.model.is_mute
+                && !self.model.is_stalled()
+                && self.model.in_flight() < PLACES;
             assert_eq!(can_send, should, "{:?}", self.model);
         }
         let sent = self.connection.send(self.now, &request.with_timeout(timeout));
@@ -88,7 +93,7 @@ impl Run {
             let len = self.connection.buffers().1.remaining() - before;
             let deadline = self.now + timeout;
             let (is_withdrawn, is_answered, has_ended) = (false, false, false);
-            let (taken, state) = (0, State::Live);
+            let (taken, offered, state) = (0, 0, State::Live);
             self.model.requests.push(Request {
                 id,
                 key,
@@ -97,6 +102,7 @@ impl Run {
                 deadline,
                 len,
                 taken,
+                offered,
                 is_withdrawn,
                 is_answered,
                 state,
@@ -110,6 +116,26 @@ impl Run {
         let n = queue.remaining().min(most);
         queue.advance(n);
         self.model.take(n);
+    }
+
+    /// Attempts a write to a stream that may keep what it does not report.
+    fn offer(&mut self, most: usize) {
+        let (_, queue) = self.connection.buffers();
+        let n = queue.remaining().min(most);
+        queue.note_offered(n);
+        self.model.offer(n);
+    }
+
+    fn fail_write(&mut self) {
+        self.poll();
+        self.connection.handle_write_failed(ErrorKind::BrokenPipe);
+        self.model.is_mute = true;
+        assert!(!self.connection.wants_write(), "nothing can leave any more");
+        self.take_events();
+        for request in self.model.requests.iter_mut().filter(|request| !request.is_written()) {
+            assert!(request.has_ended, "{request:?} waits for a stream that takes nothing");
+            request.is_withdrawn = true;
+        }
     }
 
     /// Answers the request first in line, as a broker does when it has it whole.
@@ -159,7 +185,7 @@ impl Run {
             assert!(self.connection.poll_timeout().is_none_or(|deadline| deadline > self.now));
             // What was withdrawn must be known before more bytes are taken.
             self.poll();
-            assert!(self.torn.is_none() || self.model.is_closed, "a torn frame goes on");
+            assert!(self.torn.is_empty() || self.model.is_closed, "a torn frame goes on");
             let is_late = |request: &&Request| !request.has_ended && request.deadline <= self.now;
             // A last byte that was taken ends an unanswered request in time.
             assert_eq!(self.model.requests.iter().filter(is_late).count(), 0, "{:?}", self.model);
@@ -203,6 +229,14 @@ impl Run {
     }
 
     fn poll(&mut self) {
+        self.take_events();
+        if self.model.is_sure() {
+            assert_eq!(self.connection.in_flight(), self.model.in_flight(), "{:?}", self.model);
+            assert!(!self.model.is_hopeless(), "nothing can come any more: {:?}", self.model);
+        }
+    }
+
+    fn take_events(&mut self) {
         self.model.unpolled = 0;
         let mut answered = None;
         while let Some(event) = self.connection.poll_event(self.now) {
@@ -224,10 +258,6 @@ impl Run {
                 ClientEvent::Closed(closed) => self.judge_end(&closed),
             }
         }
-        if self.model.is_sure() {
-            assert_eq!(self.connection.in_flight(), self.model.in_flight(), "{:?}", self.model);
-            assert!(!self.model.is_hopeless(), "nothing can come any more: {:?}", self.model);
-        }
     }
 
     fn fail(&mut self, id: CorrelationId, error: &RequestError, fate: Fate) {
@@ -246,9 +276,9 @@ impl Run {
     fn judge_end(&mut self, closed: &Closed) {
         assert!(!self.model.is_closed, "it ends twice");
         match closed.reason {
-            CloseReason::TornFrame(id) => assert_eq!(self.torn, Some(id)),
+            CloseReason::TornFrame(id) => assert!(self.torn.contains(&id), "{:?}", self.torn),
             CloseReason::NoAnswer { .. } => assert!(self.model.is_lost || self.model.is_hopeless(), "{:?}", self.model),
-            CloseReason::Disconnected { .. } => assert!(self.model.is_disconnected),
+            CloseReason::Disconnected { .. } => assert!(self.model.is_disconnected || self.model.is_mute),
             CloseReason::Frame(_) | CloseReason::Match(_) => assert!(self.model.is_lost),
             _ => {}
         }

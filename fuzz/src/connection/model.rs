@@ -27,6 +27,8 @@ pub(super) struct Request {
     /// Bytes of its frame, and how many the transport took.
     pub(super) len: usize,
     pub(super) taken: usize,
+    /// Bytes of it that were in an attempt to write, taken ones included.
+    pub(super) offered: usize,
     /// It will never be written.
     pub(super) is_withdrawn: bool,
     /// The peer has answered it.
@@ -41,6 +43,11 @@ impl Request {
         self.taken == self.len
     }
 
+    /// Whether something of it may have left.
+    pub(super) fn is_touched(&self) -> bool {
+        self.taken.max(self.offered) > 0
+    }
+
     /// Whether it counts as in flight, once everything that has come was looked at.
     fn holds_place(&self) -> bool {
         !self.is_withdrawn && if self.expects_answer { !self.is_answered } else { !self.is_written() }
@@ -48,7 +55,11 @@ impl Request {
 
     /// A broker acts on whole frames only.
     pub(super) fn fate(&self) -> Fate {
-        if self.is_written() && self.changes_state { Fate::MaybeApplied } else { Fate::NotApplied }
+        if self.taken.max(self.offered) == self.len && self.changes_state {
+            Fate::MaybeApplied
+        } else {
+            Fate::NotApplied
+        }
     }
 }
 
@@ -59,6 +70,8 @@ pub(super) struct Model {
     pub(super) unpolled: usize,
     pub(super) is_disconnected: bool,
     pub(super) is_closed: bool,
+    /// Writing has failed.
+    pub(super) is_mute: bool,
     /// Bytes came that are no answer: where frames begin is not known here any more.
     pub(super) is_lost: bool,
 }
@@ -74,6 +87,17 @@ impl Model {
             let step = n.min(request.len - request.taken);
             request.taken += step;
             n -= step;
+        }
+    }
+
+    pub(super) fn offer(&mut self, mut n: usize) {
+        for request in self.requests.iter_mut().filter(|request| !request.is_withdrawn) {
+            let step = n.min(request.len - request.taken);
+            request.offered = request.offered.max(request.taken + step);
+            n -= step;
+            if n == 0 {
+                break;
+            }
         }
     }
 
@@ -109,17 +133,17 @@ impl Model {
         self.is_stalled() && self.requests.iter().all(|request| request.has_ended)
     }
 
-    /// Time has come to `now`. Gives the request that is torn.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<CorrelationId> {
-        let mut torn = None;
+    /// Time has come to `now`. Gives the requests that are torn.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<CorrelationId> {
+        let mut torn = Vec::new();
         let due = |request: &&mut Request| {
             request.holds_place() && request.state != State::TimedOut && request.deadline <= now
         };
         for request in self.requests.iter_mut().filter(due) {
             request.state = State::TimedOut;
-            request.is_withdrawn = request.taken == 0;
-            if request.taken > 0 && !request.is_written() {
-                torn = Some(request.id);
+            request.is_withdrawn = !request.is_touched();
+            if request.is_touched() && !request.is_written() {
+                torn.push(request.id);
             }
         }
         torn
@@ -132,7 +156,7 @@ impl Model {
         if request.has_ended || is_closed {
             return Some((request.id, Cancelled::NotOutstanding));
         }
-        request.is_withdrawn = request.taken == 0;
+        request.is_withdrawn = !request.is_touched();
         request.has_ended = true;
         if request.state == State::Live {
             request.state = State::Ended;
