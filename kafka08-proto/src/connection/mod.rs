@@ -35,10 +35,13 @@ pub use crate::{api::Reply, fate::Fate};
 
 /// Everything a driver of one socket needs. Object-safe; no I/O type but [`io::ErrorKind`].
 ///
-/// `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands. A stream's bytes are a level, not an
-/// event: [`Connection::buffers`] holds what is to be written, and partial writes resume. A deadline is a level too. Only
-/// news is a queue. After every read, write, command or timeout, call [`Connection::poll_event`] until it returns `None`,
-/// then look at [`Connection::poll_timeout`], [`Connection::wants_read`] and [`Connection::wants_write`] again.
+/// `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands. Bytes to write and the next deadline are
+/// state: read them with [`Connection::buffers`] and [`Connection::poll_timeout`] after every call; a partial write resumes.
+/// Only events are queued. After every read, write, command or timeout, call [`Connection::poll_event`] until it returns
+/// `None`, then look at [`Connection::poll_timeout`], [`Connection::wants_read`] and [`Connection::wants_write`] again.
+///
+/// A driver of a stream that may keep bytes it does not report as written, as TLS layers do, calls
+/// [`SendQueue::note_offered`] before each write.
 pub trait Connection {
     /// What there is to tell.
     type Event;
@@ -57,7 +60,8 @@ pub trait Connection {
     fn receive(&mut self, bytes: &[u8]);
 
     /// Whether to read on. False exactly while a whole frame or an event waits to be taken, and when the connection is
-    /// over: not reading is the backpressure. It turns true again by [`Connection::poll_event`], without an edge.
+    /// over: not reading is the backpressure. Call it again after [`Connection::poll_event`] and after a write; no event
+    /// announces the change.
     fn wants_read(&self) -> bool;
 
     /// Whether there is something to write.

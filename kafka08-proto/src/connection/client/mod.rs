@@ -37,10 +37,29 @@ use crate::{
 /// connection at a time. An answer that is out of turn ends the connection.
 ///
 /// *Time.* A request's deadline is the time of its call, plus its timeout, plus what the broker may rightly wait for it and
-/// for all in front of it. When it passes and nothing of the request was written, it is withdrawn and the connection lives.
-/// If part of it was written, the connection ends, because nothing may follow a torn frame. If all of it was, the request
-/// fails and leaves a tombstone that swallows a late answer; while such a tombstone is first in line nothing can be sent, and
-/// the connection ends when no live request is left behind it.
+/// for all in front of it. When it passes and nothing of the request was written or offered, it is withdrawn and the
+/// connection lives. If part of it was, the connection ends, because nothing may follow a torn frame. If all of it was
+/// written, the request fails and leaves a tombstone that swallows a late answer; while such a tombstone is first in line
+/// nothing can be sent, and the connection ends when no live request is left behind it.
+///
+/// ```text
+///              request, send
+///                    |
+///                    v        deadline, cancel
+///                 staged ------------------------> withdrawn
+///                    |
+///                    | first byte taken, or offered
+///                    v        deadline
+///                touched ------------------------> the connection ends (TornFrame)
+///                    |
+///                    | last byte taken
+///         acks = 0   v
+///   written <---- in line ---- answer -----------> answered
+///                    |
+///                    | deadline, forget, cancel
+///                    v
+///                tombstone --- answer -----------> swallowed
+/// ```
 pub struct ClientConnection {
     id: ConnectionId,
     config: ClientConfig,
