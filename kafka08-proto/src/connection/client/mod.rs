@@ -31,7 +31,8 @@ use crate::{
 ///
 /// *Commands*: [`ClientConnection::request`] and [`ClientConnection::send`] stage a request and give its correlation id at
 /// once; [`ClientConnection::forget`], [`ClientConnection::cancel`] and [`ClientConnection::close`] take back. The rest is
-/// the [`Connection`] trait: bytes in and out, then [`Connection::poll_event`] until it returns `None`.
+/// the [`Connection`](super::Connection) trait: bytes in and out, then [`poll_event`](super::Connection::poll_event) until it
+/// returns `None`.
 ///
 /// Requests leave in the order they were sent, and answers come in that order: a 0.8 broker works on one request of a
 /// connection at a time. An answer that is out of turn ends the connection.
@@ -287,7 +288,7 @@ impl ClientConnection {
     }
 
     /// Ends the connection here and now. Requests that have not ended fail, and what was not written is dropped: for a
-    /// gentle end, wait first until [`Connection::wants_write`] is false.
+    /// gentle end, wait first until [`wants_write`](super::Connection::wants_write) is false.
     pub fn close(&mut self) {
         self.end(CloseReason::Local);
     }
