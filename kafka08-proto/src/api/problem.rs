@@ -257,6 +257,12 @@ impl fmt::Display for NameProblem {
 pub(super) fn check_name(topic: &Text) -> Result<(), RequestProblem> {
     const MAX: usize = 255;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    // Nearly every name is sound, and bytes are looked at faster than characters.
+    let bytes = topic.as_bytes();
+    let is_plain = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if is_plain && (1..=MAX).contains(&bytes.len()) {
+        return Ok(());
+    }
     let problem = match topic.as_str() {
         "" => NameProblem::Empty,
         "." | ".." => NameProblem::Dots,
