@@ -232,7 +232,7 @@ impl Run {
         }
     }
 
-    fn to_the_end(mut self) -> Ends {
+    fn play(mut self) -> Ends {
         for _ in 0..CALLS {
             let started = Instant::now();
             let time = self.call();
@@ -261,7 +261,7 @@ fn run(seed: u64, seals: bool) {
     let client = if seals { Client::new(stream, config) } else { Client::of_socket(stream, config) };
     let peers_random = random(2);
     let server = thread::spawn(move || moody_peer(peer, peers_random));
-    let ends = Run { client, random: random(3), pending: Vec::new(), ends: Ends::default() }.to_the_end();
+    let ends = Run { client, random: random(3), pending: Vec::new(), ends: Ends::default() }.play();
     let got = server.join().expect("what it got was whole");
     let received = got.ids;
     for (id, fate) in &ends.by_id {
