@@ -1,6 +1,7 @@
 //! The client against peers on loopback.
 
 mod bounds;
+mod chaos;
 mod connecting;
 mod drivers;
 mod peers;
