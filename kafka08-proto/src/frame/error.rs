@@ -80,3 +80,24 @@ impl fmt::Display for FrameError {
 }
 
 impl std::error::Error for FrameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absurd_length_is_shown_as_number_as_bytes_and_as_text() {
+        let http = i32::from_be_bytes(*b"HTTP");
+        let error = FrameError::TooLarge { len: http, max: 100, looks_like: LooksLike::from_prefix(*b"HTTP") };
+        assert_eq!(
+            error.to_string(),
+            "a frame claims 1213486160 bytes (0x48545450, in ASCII \"HTTP\"), more than the limit of 100: the peer speaks HTTP: \
+             this is the port of another service"
+        );
+        let error = FrameError::TooSmall { len: -1, looks_like: None };
+        assert_eq!(
+            error.to_string(),
+            "a frame claims -1 bytes (0xffffffff, in ASCII \"\\xff\\xff\\xff\\xff\"), fewer than any has"
+        );
+    }
+}

@@ -235,6 +235,6 @@ fn payloads_never_appear_in_debug_output_and_control_characters_are_escaped() {
     inject(&mut pair.client, 1 << 27, b"\x1b[31msecret");
     let event = format!("{:?}", pair.client_event());
     assert!(!event.contains("secret") && event.contains("11 bytes"), "{event}");
-    let request = kafka08_proto::api::MetadataRequest::of(["a\x1b[31m"]);
+    let request = MetadataRequest::of(["a\x1b[31m"]);
     assert!(!format!("{request:?}").contains('\x1b'));
 }
