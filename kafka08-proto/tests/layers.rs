@@ -33,6 +33,8 @@ fn sources() -> Vec<Source> {
             let path = entry.expect("the sources can be listed").path();
             if path.is_dir() {
                 walk(&path, root, found);
+            } else if path.ends_with("tests.rs") {
+                // Unit tests in a file of their own are not code of the core.
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let inside = path.strip_prefix(root).expect("below the root");
                 let first = inside.components().next().expect("a name").as_os_str().to_string_lossy();

@@ -76,6 +76,12 @@ impl Sequence {
         Self(Serial(u64::from(first) & (PERIOD - 1)))
     }
 
+    /// As if so many ids had been given out.
+    #[cfg(test)]
+    pub(crate) fn skip(&mut self, ids: u64) {
+        self.0 = Serial(self.0.0 + ids);
+    }
+
     /// The next id of `key`'s range that `taken` does not know, with its serial. `taken` must know fewer than 2^27 ids.
     pub(crate) fn next(
         &mut self,

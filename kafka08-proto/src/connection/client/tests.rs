@@ -1,0 +1,81 @@
+//! What cannot be reached from outside in reasonable time: 2^27 requests lie between two that share an id.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::connection::Connection as _;
+use crate::ids::{Api, ApiKey};
+
+const PERIOD: u64 = 1 << 27;
+
+/// A connection with one request in flight and `sent` more sent since, none of which is left.
+fn with_one_in_flight(sent: u64) -> (ClientConnection, CorrelationId) {
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    let first = send(&mut connection);
+    connection.sequence.skip(sent);
+    (connection, first)
+}
+
+fn send(connection: &mut ClientConnection) -> CorrelationId {
+    let request = Prepared::raw(Api::v0(ApiKey::FETCH), Bytes::new(), Reply::Expected);
+    connection.send(now(), &request).expect("there is room")
+}
+
+#[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from nothing")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn take_all(connection: &mut ClientConnection) {
+    let (_, queue) = connection.buffers();
+    let n = queue.remaining();
+    queue.advance(n);
+    assert!(connection.poll_event(now()).is_none());
+}
+
+fn answered(connection: &mut ClientConnection, id: CorrelationId) -> Option<CorrelationId> {
+    connection.receive(&[&[0, 0, 0, 8][..], &id.0.to_be_bytes(), &[0; 4]].concat());
+    match connection.poll_event(now()) {
+        Some(ClientEvent::Response(frame)) => Some(frame.id),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_id_of_a_request_in_flight_is_skipped_when_the_sequence_comes_round_to_it() {
+    for sent in [PERIOD - 1, 2 * PERIOD - 1] {
+        let (mut connection, first) = with_one_in_flight(sent);
+        let second = send(&mut connection);
+        assert_eq!(second.0, first.0 + 1, "{sent}");
+    }
+    let (mut connection, first) = with_one_in_flight(PERIOD - 2);
+    let before = send(&mut connection);
+    assert_eq!(before.0, first.0 + (1 << 27) - 1, "the last of the range");
+    assert_eq!(send(&mut connection).0, first.0 + 1);
+}
+
+#[test]
+fn requests_that_lie_more_than_a_period_apart_are_still_told_apart() {
+    let (mut connection, first) = with_one_in_flight(2 * PERIOD - 1);
+    let others = [0; 3].map(|_| send(&mut connection));
+    take_all(&mut connection);
+    connection.forget(others[1]);
+    assert_eq!(answered(&mut connection, first), Some(first));
+    assert_eq!(answered(&mut connection, others[0]), Some(others[0]));
+    assert_eq!(answered(&mut connection, others[1]), None, "it was forgotten");
+    assert_eq!(answered(&mut connection, others[2]), Some(others[2]));
+    assert_eq!(connection.in_flight(), 0);
+}
+
+#[test]
+fn a_request_that_lies_a_period_behind_can_be_taken_back_and_times_out() {
+    let (mut connection, first) = with_one_in_flight(2 * PERIOD - 1);
+    let second = send(&mut connection);
+    assert_eq!(connection.cancel(second), Cancelled::Withdrawn);
+    assert_eq!(connection.cancel(second), Cancelled::NotOutstanding);
+    connection.handle_timeout(now() + Duration::from_secs(3600));
+    let failed = connection.poll_event(now()).and_then(|event| event.ended());
+    assert_eq!(failed, Some(first));
+}
