@@ -65,7 +65,7 @@ fn no_error_of_a_body_or_of_the_probe_says_a_sentence_twice() {
         idle: None,
         unconfirmed: 0,
     });
-    let encode = Encoder::new().text("topic", &"x".repeat(40_000)).expect_err("too long");
+    let encode = Encoder::new().text("topic", "x".repeat(40_000)).expect_err("too long");
     let lost = lost();
     let call = |error, progress| CallError::Failed {
         peer: Some(Arc::new(HostPort::new("broker1", 9092))),
