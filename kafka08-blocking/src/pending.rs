@@ -113,3 +113,24 @@ impl<R> fmt::Debug for Pending<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka08_proto::{api::MetadataRequest, ids::ApiKey};
+
+    use super::*;
+
+    fn claim(dropped: &Dropped) -> Pending<MetadataRequest> {
+        Pending::new(ConnectionId(0), CorrelationId(1), Api::v0(ApiKey::METADATA), dropped.clone())
+    }
+
+    #[test]
+    fn a_claim_that_is_dropped_is_told_and_one_whose_answer_was_taken_is_not() {
+        let dropped = Dropped::default();
+        claim(&dropped).settle();
+        assert!(dropped.is_empty());
+        drop(claim(&dropped));
+        assert_eq!(dropped.take(), [CorrelationId(1)]);
+        assert!(dropped.is_empty());
+    }
+}

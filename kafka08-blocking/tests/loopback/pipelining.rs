@@ -181,6 +181,56 @@ fn dropping_a_claim_does_not_outrun_a_late_answer_that_is_in_the_socket() {
     });
 }
 
+/// An answer so large that a read ends with it, to a request that does not care.
+fn write_large_answer(peer: &mut UnixStream, id: i32) {
+    respond(peer, id, &vec![0; 50_000]).expect("there is room");
+}
+
+#[test]
+fn answers_that_are_here_beat_their_deadlines_although_they_take_several_reads() {
+    within(LIMIT, || {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::of_socket(socket, ClientConfig::default());
+        let timeout = Duration::from_millis(30);
+        let pending =
+            [(); 3].map(|()| client.send_with_timeout(&MetadataRequest::all(), timeout).expect("there is room"));
+        while client.turn() {}
+        for pending in &pending {
+            write_large_answer(&mut peer, pending.id().0);
+        }
+        std::thread::sleep(2 * timeout);
+        for pending in pending {
+            let answer = client.wait(pending);
+            assert!(matches!(answer, Ok(_) | Err(CallError::Malformed { .. })), "{answer:?}");
+        }
+    });
+}
+
+#[test]
+fn dropping_a_claim_does_not_outrun_several_late_answers_that_are_in_the_socket() {
+    within(LIMIT, || {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::of_socket(socket, ClientConfig::default());
+        let timeout = Duration::from_millis(30);
+        let hasty =
+            [(); 2].map(|()| client.send_with_timeout(&MetadataRequest::all(), timeout).expect("there is room"));
+        let ids = hasty.each_ref().map(|pending| pending.id().0);
+        let patient = client.send(&MetadataRequest::all()).expect("there is room");
+        for pending in hasty {
+            client.wait(pending).expect_err("it is late");
+        }
+        for id in ids {
+            write_large_answer(&mut peer, id);
+        }
+        drop(patient);
+        client.turn();
+        assert!(client.closed().is_none(), "{:?}", client.closed());
+        assert_eq!(client.stats().swallowed, 2);
+    });
+}
+
 #[test]
 fn an_answer_is_taken_without_waiting_when_it_is_here() {
     within(LIMIT, || {

@@ -233,3 +233,26 @@ fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError]) -> fmt::Resul
         [first, ..] => write!(f, "{} requests failed that nobody waits for; the first: {first}", failed.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, time::Duration};
+
+    use super::*;
+    use crate::ids::{ApiKey, ConnectionId};
+
+    #[test]
+    fn a_request_that_timed_out_did_not_fail_for_what_the_system_said() {
+        let event = ClientEvent::Failed {
+            connection: ConnectionId(0),
+            id: CorrelationId(0),
+            api: Api::v0(ApiKey::METADATA),
+            error: RequestError::TimedOut { after: Duration::from_secs(1) },
+            progress: Progress::Unanswered,
+            fate: Fate::NotApplied,
+        };
+        let io = Arc::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        let error = CallError::from_event(event, None, Some(&io)).expect("it has failed");
+        assert!(error.source().is_none(), "{error:?}");
+    }
+}

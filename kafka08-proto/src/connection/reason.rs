@@ -242,3 +242,16 @@ impl fmt::Display for Closed {
 }
 
 impl std::error::Error for Closed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_says_so_and_blames_no_release() {
+        let how = Disconnect::Error(io::ErrorKind::ConnectionRefused);
+        let waiting_for = Some(Api::v0(ApiKey::METADATA));
+        let reason = CloseReason::Disconnected { how, heard: Heard::Nothing, waiting_for, idle: None, unconfirmed: 0 };
+        assert_eq!(reason.to_string(), "the connection was refused: check that a broker listens there");
+    }
+}
