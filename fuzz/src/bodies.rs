@@ -9,12 +9,13 @@ use kafka08_proto::{
 
 /// Reads any bytes as a request, whose API the first byte picks.
 ///
-/// No panic. What is accepted is written back as something that is read as the same, no longer than it was.
+/// No panic. What is accepted is written back as something that is read as the same, and no longer than it was, except where
+/// a byte that is not UTF-8 becomes the three of U+FFFD.
 pub fn requests(data: &[u8]) {
     let Some((api, body)) = pick(data) else { return };
     if let Ok(request) = AnyRequest::decode(api, &body) {
         assert_eq!(request.api(), api);
-        let again = written(body.len(), |to| request.encode(to));
+        let again = written(3 * body.len(), |to| request.encode(to));
         assert_eq!(AnyRequest::decode(api, &again), Ok(request));
     }
 }

@@ -2,6 +2,8 @@
 //! `tests/replay.rs` runs them over the committed corpora.
 
 mod bodies;
+#[expect(clippy::indexing_slicing, reason = "an index out of range is a mistake of the harness: it shall panic")]
+mod clients;
 mod connection;
 #[cfg(feature = "differential")]
 pub mod differential;
@@ -10,6 +12,7 @@ mod messages;
 mod stream;
 
 pub use bodies::{requests, responses};
+pub use clients::clients;
 pub use connection::connection;
 pub use messages::{decompress, message_set};
 pub use stream::{chunking, frame};
@@ -18,7 +21,7 @@ pub use stream::{chunking, frame};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("frame", frame),
     ("chunking", chunking),
     ("requests", requests),
@@ -26,4 +29,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("message_set", message_set),
     ("decompress", decompress),
     ("connection", connection),
+    ("clients", clients),
 ];

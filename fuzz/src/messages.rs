@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use kafka08_proto::{
     ids::Offset,
-    message::{Budget, Codec, Deflater, Entry, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
+    message::{
+        Budget, Codec, Cursor, Deflater, Entry, InflateProblem, Inflater, MessageError, MessageProblem, MessageSet,
+        MessageSetBuilder, Origin, Tail, Visit,
+    },
 };
 
 /// What may come out of decompression here, in bytes.
@@ -13,8 +16,9 @@ const BUDGET: usize = 1 << 20;
 
 /// Reads any bytes as a message set, from an offset that the first byte gives, cut where the second says.
 ///
-/// No panic. What a prefix gives is a prefix of what the whole gives. The position never goes back, messages come in order
-/// and none before the offset asked for, and reading ends.
+/// No panic. What a prefix gives is a prefix of what the whole gives. Reading ends. The position never goes back nor beyond
+/// the end; messages come in order, none before the offset asked for and none at the end or above it. The visitor is told of
+/// plain entries exactly what `entries` tell, and one that breaks off each time is told what one is that never does.
 pub fn message_set(data: &[u8]) {
     let [from, cut, bytes @ ..] = data else { return };
     let from = Offset(i64::from(*from));
@@ -26,22 +30,66 @@ pub fn message_set(data: &[u8]) {
     assert!(entries.starts_with(&of_prefix));
     assert!(entries.len() <= bytes.len() / 26 + 1);
 
-    let mut last = None;
-    let mut inflater = Inflater::new();
-    let visit = whole.for_each_message(from, &mut inflater, &mut Budget::new(BUDGET), |found| {
-        if let Ok(message) = found {
-            assert!(message.offset >= from && last.is_none_or(|last| last < message.offset));
-            last = Some(message.offset);
-        }
-        ControlFlow::Continue(())
-    });
-    assert!(visit.position >= from && last.is_none_or(|last| visit.position > last));
-    assert!(visit.tail.is_some());
+    // The end is the second byte again, so that some offsets lie above it.
+    for end in [Offset(i64::MAX), Offset(i64::try_from(cut).unwrap_or(i64::MAX))] {
+        visited(&whole, from, end);
+    }
     let again = whole.whole_entries();
     assert!(whole.bytes().starts_with(again.bytes()));
     let mut entries = again.entries().without_crc();
     entries.by_ref().for_each(drop);
     assert_eq!(entries.tail(), Some(Tail::Clean));
+}
+
+/// What a visitor is told.
+type Told = Result<Offset, MessageError>;
+
+fn visited(set: &MessageSet, from: Offset, end: Offset) {
+    let (told, visit) = visit(set, Cursor::new(from).with_end(end), ControlFlow::Continue(()));
+    let mut last = None;
+    for offset in told.iter().filter_map(|found| found.ok()) {
+        assert!(offset >= from && offset < end && last.is_none_or(|last| last < offset));
+        last = Some(offset);
+    }
+    assert!(visit.position >= from && last.is_none_or(|last| visit.position > last));
+    assert!(visit.position <= end.max(from));
+
+    let mut reader = set.entries().with_start(from).with_end(end);
+    let mut position = reader.next_offset();
+    let (mut of_entries, mut is_plain) = (Vec::new(), true);
+    while let Some(found) = reader.next() {
+        is_plain &= !matches!(found, Ok(Entry::Compressed(_)));
+        of_entries.push(found.map(|entry| entry.offset()));
+        assert!(reader.next_offset() >= position, "the position never goes back");
+        position = reader.next_offset();
+    }
+    if is_plain {
+        assert_eq!((&told, visit.position, visit.tail), (&of_entries, position, reader.tail()));
+    }
+    assert_eq!(self::visit(set, Cursor::new(from).with_end(end), ControlFlow::Break(())), (told, visit));
+}
+
+/// Visits until nothing is told any more, by a visitor that gives this answer.
+fn visit(set: &MessageSet, mut cursor: Cursor, answer: ControlFlow<()>) -> (Vec<Told>, Visit) {
+    let (mut told, mut inflater, mut budget) = (Vec::new(), Inflater::new(), Budget::new(BUDGET));
+    loop {
+        let (before, position) = (told.len(), cursor.position());
+        let visit = set.visit(&mut cursor, &mut inflater, &mut budget, |found| {
+            told.push(found.map(|message| message.offset));
+            answer
+        });
+        assert!(visit.position >= position, "the position never goes back");
+        let is_over_budget = matches!(
+            told.last(),
+            Some(Err(MessageError {
+                problem: MessageProblem::Inflate { problem: InflateProblem::OverBudget { .. }, .. },
+                ..
+            }))
+        );
+        if visit.tail.is_some() && told.len() == before || is_over_budget || answer.is_continue() {
+            return (told, visit);
+        }
+    }
 }
 
 /// Decompresses any bytes by the codec that the first byte picks; and compresses them, and reads that back.
@@ -56,11 +104,23 @@ pub fn decompress(data: &[u8]) {
     };
     let hostile = wrapper(attributes, bytes);
     let mut budget = Budget::new(BUDGET);
-    if let Some(Ok(Entry::Compressed(wrapper))) = hostile.entries().next()
-        && let Ok(set) = Inflater::new().open(&wrapper, &mut budget)
-    {
-        assert_eq!(set.len(), BUDGET - budget.left());
-        set.entries().for_each(drop);
+    if let Some(Ok(Entry::Compressed(wrapper))) = hostile.entries().next() {
+        let mut inflater = Inflater::new();
+        if let Ok(set) = inflater.open(&wrapper, &mut budget) {
+            assert_eq!(set.len(), BUDGET - budget.left());
+            set.entries().for_each(drop);
+            // In used memory it is the same.
+            let copy = set.bytes().to_vec();
+            drop(set);
+            let again = inflater.open(&wrapper, &mut Budget::new(BUDGET)).expect("it was opened before");
+            assert_eq!(again.bytes(), &copy);
+            let exact = inflater.open(&wrapper, &mut Budget::new(copy.len()));
+            assert!(codec == Codec::Lz4 || exact.is_ok());
+            if let Some(less) = copy.len().checked_sub(1) {
+                assert!(inflater.open(&wrapper, &mut Budget::new(less)).is_err());
+            }
+        }
+        let _ = MessageSet::new(hostile.bytes().clone(), Origin::Produced).inspect(&mut Budget::new(BUDGET));
     }
 
     let mut builder = MessageSetBuilder::fetched_from(Offset(0));

@@ -3,27 +3,16 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    process,
-    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Error, Release, Tool, jars,
-    process::{Process, free_port, java},
+    Error, Release, Tool, folder, jars,
+    process::{Process, free_port, java, loopback, start_on_free_ports},
+    zookeeper,
 };
-
-const LOG4J: &str = "log4j.rootLogger=INFO, console
-log4j.appender.console=org.apache.log4j.ConsoleAppender
-log4j.appender.console.layout=org.apache.log4j.PatternLayout
-log4j.appender.console.layout.ConversionPattern=[%d] %p %m (%c)%n
-";
-
-/// How often a cluster is tried anew when a port was taken between choosing and using it.
-const ATTEMPTS: usize = 3;
 
 /// A ZooKeeper and brokers of one release, ready when this is returned and stopped when it is dropped.
 #[derive(Debug)]
@@ -72,43 +61,18 @@ impl ClusterBuilder {
     /// # Errors
     /// Java or Maven is missing, the jars cannot be had, or a process does not come up; the error says which.
     pub fn start(&self) -> Result<Cluster, Error> {
-        let jars = jars::fetch(self.release)?;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match self.try_start(jars.clone()) {
-                Err(Error::NotReady { last_lines, .. }) if attempts < ATTEMPTS && last_lines.contains("in use") => {}
-                other => return other,
-            }
-        }
+        let jars = jars::fetch(self.release.version(), self.release.pom())?;
+        start_on_free_ports(|| self.try_start(jars.clone()))
     }
 
     fn try_start(&self, jars: PathBuf) -> Result<Cluster, Error> {
-        static COUNTER: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("{}-{}-{}", self.release.version(), process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let folder = jars::target().join("interop").join(name);
-        fs::create_dir_all(folder.join("zookeeper")).map_err(Error::io(format!("creating {}", folder.display())))?;
-        write(folder.join("log4j.properties"), LOG4J)?;
-
-        let zookeeper_port = free_port()?;
-        write(
-            folder.join("zookeeper.properties"),
-            &format!(
-                "dataDir={}\nclientPort={zookeeper_port}\nclientPortAddress=127.0.0.1\ntickTime=500\nmaxClientCnxns=0\n",
-                folder.join("zookeeper").display()
-            ),
-        )?;
-        let mut command = java(&jars, "-Xmx128m");
-        command.arg(format!("-Dlog4j.configuration=file:{}", folder.join("log4j.properties").display()));
-        command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(folder.join("zookeeper.properties"));
-        let mut zookeeper = Process::start("ZooKeeper".to_owned(), command, folder.join("zookeeper.log"))?;
-        zookeeper.wait_until_ready(None, loopback(zookeeper_port))?;
-
+        let folder = folder::create(self.release.version())?;
+        let (zookeeper, zookeeper_port) = zookeeper::start(&jars, &folder)?;
         let mut cluster =
             Cluster { release: self.release, jars, folder, brokers: Vec::new(), zookeeper_port, _zookeeper: zookeeper };
         for id in 1..=self.brokers {
             let port = free_port()?;
-            write(cluster.properties(id), &self.properties(&cluster, id, port))?;
+            folder::write(&cluster.properties(id), &self.properties(&cluster, id, port))?;
             cluster.brokers.push(Broker { port, process: None, killed: None });
         }
         for id in 1..=self.brokers {
@@ -296,8 +260,7 @@ impl Cluster {
                 .map_err(Error::io(format!("renaming {}", log.display())))?;
         }
         let mut command = java(&self.jars, "-Xmx256m");
-        command.arg(format!("-Dlog4j.configuration=file:{}", self.folder.join("log4j.properties").display()));
-        command.arg("kafka.Kafka").arg(self.properties(id));
+        command.arg(folder::log4j(&self.folder)).arg("kafka.Kafka").arg(self.properties(id));
         let process = Process::start(format!("broker {id} of {}", self.release), command, log)?;
         if let Some(broker) = self.brokers.get_mut(usize::from(id) - 1) {
             broker.process = Some(process);
@@ -319,19 +282,6 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.brokers.clear();
-        if thread::panicking() {
-            eprintln!("the logs of {} are in {}", self.release, self.folder.display());
-        } else {
-            // What cannot be removed lies under target/, and does no harm there.
-            let _ = fs::remove_dir_all(&self.folder);
-        }
+        folder::leave(&self.folder, &self.release);
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
-fn write(path: PathBuf, text: &str) -> Result<(), Error> {
-    fs::write(&path, text).map_err(Error::io(format!("writing {}", path.display())))
 }

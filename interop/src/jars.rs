@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Error, Release};
+use crate::Error;
 
 /// The folder under which everything of this crate lies: the workspace's `target`.
 pub(crate) fn target() -> PathBuf {
@@ -15,37 +15,37 @@ pub(crate) fn target() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
 }
 
-/// The folder that holds every jar of a release; fetched on first use.
-pub(crate) fn fetch(release: Release) -> Result<PathBuf, Error> {
+/// The folder that holds every jar of a release, which `pom` names; fetched on first use.
+pub(crate) fn fetch(version: &str, pom: &str) -> Result<PathBuf, Error> {
     let root = env::var_os("KAFKA08_JARS").map_or_else(|| target().join("kafka-jars"), PathBuf::from);
-    let jars = root.join(release.version());
+    let jars = root.join(version);
     if jars.is_dir() {
         return Ok(jars);
     }
     fs::create_dir_all(&root).map_err(Error::io(format!("creating {}", root.display())))?;
     // Tests of several processes may come here at once: one fetches, the others wait and find the folder.
-    let lock = root.join(format!("{}.lock", release.version()));
+    let lock = root.join(format!("{version}.lock"));
     let lock = File::create(&lock).map_err(Error::io(format!("creating {}", lock.display())))?;
     lock.lock().map_err(Error::io("locking the folder of jars"))?;
     if jars.is_dir() {
         return Ok(jars);
     }
-    let staging = root.join(format!("{}.part", release.version()));
+    let staging = root.join(format!("{version}.part"));
     match fs::remove_dir_all(&staging) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Error::io(format!("clearing {}", staging.display()))(error));
         }
         _ => fs::create_dir_all(&staging).map_err(Error::io(format!("creating {}", staging.display())))?,
     }
-    maven(release, &staging)?;
+    maven(pom, &staging)?;
     // Only a whole set of jars ever has the folder's name.
     fs::rename(&staging, &jars).map_err(Error::io(format!("renaming {}", staging.display())))?;
     Ok(jars)
 }
 
-fn maven(release: Release, into: &Path) -> Result<(), Error> {
-    let pom = into.join("pom.xml");
-    fs::write(&pom, release.pom()).map_err(Error::io(format!("writing {}", pom.display())))?;
+fn maven(pom: &str, into: &Path) -> Result<(), Error> {
+    let file = into.join("pom.xml");
+    fs::write(&file, pom).map_err(Error::io(format!("writing {}", file.display())))?;
     let output = Command::new("mvn")
         .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."])
         .current_dir(into)

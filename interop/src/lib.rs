@@ -1,17 +1,28 @@
-//! Starts real Kafka brokers of the 0.8 line on loopback, for tests.
+//! Starts real Kafka brokers on loopback, for tests: those of the 0.8 line ([`Cluster`]) and later ones ([`NewerBroker`]). A
+//! [`Proxy`] in front of one resets its connections.
 //!
 //! The jars come from a Maven registry and are kept under `target/`, or in the folder that `KAFKA08_JARS` names. Everything
-//! binds 127.0.0.1 on free ports, and is stopped when its [`Cluster`] is dropped, whatever way the test ends. When a test
+//! binds 127.0.0.1 on free ports, and is stopped when its handle is dropped, whatever way the test ends. When a test
 //! fails, the logs stay, and their folder is printed.
 
 mod cluster;
 mod error;
+mod folder;
 mod jars;
+mod newer;
 mod process;
+mod proxy;
 mod release;
+mod seed;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod tool;
+mod zookeeper;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;
+pub use newer::{NewerBroker, NewerRelease};
+pub use proxy::{ByteLimits, Proxy, ProxyStats};
 pub use release::Release;
+pub use seed::Seed;
 pub use tool::{Tool, ToolOutput};

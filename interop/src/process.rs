@@ -111,6 +111,24 @@ impl Drop for Process {
     }
 }
 
+/// Starts processes, and does so anew when a port was taken between choosing and using it.
+pub(crate) fn start_on_free_ports<T>(start: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    const ATTEMPTS: usize = 3;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match start() {
+            Err(Error::NotReady { last_lines, .. }) if attempts < ATTEMPTS && last_lines.contains("in use") => {}
+            other => return other,
+        }
+    }
+}
+
+/// A port of 127.0.0.1 as an address.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
 /// A port of 127.0.0.1 that was free a moment ago.
 pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("looking for a free port"))?;

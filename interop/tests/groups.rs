@@ -1,7 +1,8 @@
 //! Offsets, coordinators, the requests that 0.8.2 only half knows, and the probe, on every release as far as it goes.
 
+mod probing;
+
 use std::{
-    io,
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -16,9 +17,10 @@ use kafka08_proto::{
     },
     error_code::ErrorCode,
     ids::{ConnectionId, Generation, Millis, NodeId, Offset, PartitionId, Text},
-    probe::{Probe, ProbeStep, Release as Found},
+    probe::Release as Found,
     profile::Profile,
 };
+use probing::ask;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -161,38 +163,6 @@ fn a_controlled_shutdown_of_an_unknown_broker_is_refused_and_its_header_has_no_c
 fn the_probe_names_each_release() {
     for release in Release::ALL {
         let (cluster, _client) = start(release);
-        assert_eq!(ask(&cluster), Found::Known(profile(release)));
+        assert_eq!(ask(&cluster.broker()), Found::Known(profile(release)));
     }
-}
-
-/// Runs a probe over sockets.
-fn ask(cluster: &Cluster) -> Found {
-    let mut probe = Probe::new(ClientConfig::default().with_request_timeout(LIMIT));
-    let mut driver: Option<Driver<TcpStream>> = None;
-    loop {
-        let now = Instant::now();
-        match probe.poll_step(now) {
-            ProbeStep::Connect => match connect(cluster) {
-                Ok(stream) => {
-                    driver = Some(Driver::new(stream));
-                    probe.handle_connected(now);
-                }
-                Err(error) => probe.handle_connect_failed(error.kind()),
-            },
-            ProbeStep::Pump(connection) => {
-                let driver = driver.as_mut().expect("it was connected");
-                if !driver.pump(connection) {
-                    driver.wait(connection, connection.poll_timeout());
-                    connection.handle_timeout(Instant::now());
-                }
-            }
-            ProbeStep::Done(release) => return release,
-        }
-    }
-}
-
-fn connect(cluster: &Cluster) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(cluster.broker())?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
 }

@@ -1,40 +1,50 @@
 //! A TCP connection to a host and port.
 
 use std::{
-    net::{TcpStream, ToSocketAddrs as _},
+    io::{self, ErrorKind},
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     time::{Duration, Instant},
 };
 
 use kafka08_proto::connection::{ConnectError, HostPort};
 
-/// Connects to the first address of `target` that answers; `timeout` is for all of them together.
-///
-/// Looking the name up is the system's business, and its time is the system's too.
-pub(crate) fn connect(target: HostPort, timeout: Duration) -> Result<TcpStream, ConnectError> {
+/// The addresses of a host. Looking the name up is the system's business, and its time is the system's too.
+pub(crate) fn look_up(target: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    Ok((target.host(), target.port()).to_socket_addrs()?.collect())
+}
+
+/// Connects to the first of these addresses that answers. `timeout` is for all of them together: each gets an even share of
+/// what is left.
+pub(crate) fn connect(
+    target: &HostPort,
+    addresses: &[SocketAddr],
+    timeout: Duration,
+) -> Result<TcpStream, ConnectError> {
     let started = Instant::now();
-    let addresses = match (target.host(), target.port()).to_socket_addrs() {
-        Ok(addresses) => addresses,
-        Err(error) => return Err(ConnectError::Resolve { target, error }),
-    };
     let mut attempts = Vec::new();
-    for address in addresses {
+    for (address, behind) in addresses.iter().zip((0..addresses.len()).rev()) {
         let left = timeout.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(ConnectError::TimedOut { target, after: timeout, attempts });
+            break;
         }
-        match TcpStream::connect_timeout(&address, left) {
+        let attempt = u32::try_from(behind + 1).map_or(left, |shares| left / shares);
+        // A share of nothing would be refused as an argument.
+        match TcpStream::connect_timeout(address, attempt.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(ConnectError::Setup)?;
                 return Ok(stream);
             }
-            Err(error) => attempts.push((address, error)),
+            Err(error) => attempts.push((*address, error)),
         }
     }
-    if attempts.is_empty() {
-        Err(ConnectError::NoAddress(target))
-    } else if started.elapsed() >= timeout {
-        Err(ConnectError::TimedOut { target, after: timeout, attempts })
-    } else {
+    let target = target.clone();
+    if addresses.is_empty() {
+        return Err(ConnectError::NoAddress(target));
+    }
+    let has_answered = |(_, error): &(SocketAddr, io::Error)| error.kind() != ErrorKind::TimedOut;
+    if attempts.iter().any(has_answered) && attempts.len() == addresses.len() {
         Err(ConnectError::Refused { target, attempts })
+    } else {
+        Err(ConnectError::TimedOut { target, after: timeout, attempts })
     }
 }

@@ -5,10 +5,12 @@ mod connect;
 mod driver;
 mod pending;
 
-pub use client::Client;
+pub use bytes;
+pub use client::{Client, MAX_UNTOLD};
 pub use driver::Driver;
-pub use kafka08_proto::connection::{CallError, ConnectError, HostPort};
-pub use pending::Pending;
+pub use kafka08_proto as proto;
+pub use kafka08_proto::connection::{CallError, CloseReport, ConnectError, FlushError, HostPort};
+pub use pending::{Pending, Undecoded};
 
 /// The example of the workspace's README, compiled.
 #[cfg(doctest)]

@@ -1,25 +1,43 @@
 //! The claim to an answer.
 
 use std::{
-    fmt, mem,
+    fmt,
+    marker::PhantomData,
+    mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use kafka08_proto::{api::Request, connection::Ticket, ids::CorrelationId};
+use kafka08_proto::{
+    api::Request,
+    ids::{Api, ConnectionId, CorrelationId},
+};
 
 /// The claim to the answer of a request that was sent: give it to [`Client::wait`](crate::Client::wait) or
 /// [`Client::try_wait`](crate::Client::try_wait) of the client that made it.
 ///
-/// Dropping it forgets the request, which is still sent: its answer is swallowed, and its place is free for another.
-#[must_use = "dropping it forgets the answer; say send_and_forget if that is meant"]
-pub struct Pending<R: Request> {
-    ticket: Ticket<R>,
-    dropped: Dropped,
+/// `R` is the request's type, or [`Undecoded`] for one that was sent as it was prepared.
+///
+/// Dropping the claim gives up the answer, and frees its place for another. The request is still sent; if it fails before it
+/// was written, [`Client::flush`](crate::Client::flush) tells.
+#[must_use = "dropping it gives up the answer; say send_and_forget if that is meant"]
+pub struct Pending<R> {
+    connection: ConnectionId,
+    id: CorrelationId,
+    api: Api,
+    /// `None` once its client has taken the answer.
+    dropped: Option<Dropped>,
+    request: PhantomData<fn() -> R>,
 }
 
-/// Ids whose [`Pending`] was dropped, for their client to forget.
+/// Stands for the type of a request that was sent by [`Client::send_prepared`](crate::Client::send_prepared): its answer is
+/// not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecoded {}
+
+/// Ids whose [`Pending`] was dropped, for their client to give up.
 ///
-/// Shared and locked, because a `Pending` may be dropped on any thread; a lock is held for one push or one swap.
+/// Shared and locked, because a `Pending` may be dropped on any thread; a lock is held for one push or one swap. It holds no
+/// more than there are claims.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dropped(Arc<Mutex<Vec<CorrelationId>>>);
 
@@ -28,41 +46,70 @@ impl Dropped {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     pub(crate) fn take(&self) -> Vec<CorrelationId> {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<R: Request> Pending<R> {
-    pub(crate) fn new(ticket: Ticket<R>, dropped: Dropped) -> Self {
-        Self { ticket, dropped }
+impl<R> Pending<R> {
+    pub(crate) fn new(connection: ConnectionId, id: CorrelationId, api: Api, dropped: Dropped) -> Self {
+        Self { connection, id, api, dropped: Some(dropped), request: PhantomData }
     }
 
     /// The request's correlation id.
     #[must_use]
     pub fn id(&self) -> CorrelationId {
-        self.ticket.id()
+        self.id
     }
 
-    pub(crate) fn ticket(&self) -> Ticket<R> {
-        self.ticket
+    /// The request's key and version.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.api
     }
 
-    /// Whether the client that keeps this list made it.
-    pub(crate) fn is_of(&self, dropped: &Dropped) -> bool {
-        Arc::ptr_eq(&self.dropped.0, &dropped.0)
+    pub(crate) fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// Its answer was taken, or never can be: its client has nothing to give up any more.
+    pub(crate) fn settle(mut self) {
+        self.dropped = None;
     }
 }
 
-impl<R: Request> Drop for Pending<R> {
+impl Pending<Undecoded> {
+    /// The same claim with the request's type, so that its answer is decoded when it is taken.
+    ///
+    /// # Errors
+    /// The request was of another key or version. The claim comes back.
+    pub fn typed<R: Request>(mut self) -> Result<Pending<R>, Self> {
+        if self.api != R::API {
+            return Err(self);
+        }
+        let dropped = self.dropped.take();
+        Ok(Pending { connection: self.connection, id: self.id, api: self.api, dropped, request: PhantomData })
+    }
+}
+
+impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
-        // Also after its answer was taken: the client then no longer knows the id.
-        self.dropped.push(self.ticket.id());
+        if let Some(dropped) = &self.dropped {
+            dropped.push(self.id);
+        }
     }
 }
 
-impl<R: Request> fmt::Debug for Pending<R> {
+impl<R> fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pending({:?})", self.id())
+        f.debug_struct("Pending")
+            .field("connection", &self.connection)
+            .field("id", &self.id)
+            .field("api", &self.api)
+            .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@
 /// The longest string the wire can hold, in bytes of UTF-8: its length is a positive `i16`.
 pub const MAX_TEXT: usize = i16::MAX as usize;
 
-/// How deep compressed sets are opened: a set in a wrapper, and nothing inside that. Brokers of 0.8 flatten what they get, so
-/// that nothing deeper is ever stored.
+/// How deep compressed sets are opened: a set in a wrapper, and nothing inside that. Brokers of 0.8 flatten what they get.
+/// 0.9.0.1 stores nested sets as they come; each is told as [`MessageProblem::Nested`](crate::message::MessageProblem::Nested).
 pub const MAX_NESTING: usize = 1;
 
 /// The most bytes that one byte of a snappy block can become, rounded up: three bytes can copy 64.
@@ -30,7 +30,8 @@ pub struct Limits {
     /// Largest entry of a produced set (12 bytes of offset and size, and the message), in bytes. Default 1 000 012, as the
     /// brokers' default `message.max.bytes`; `None` where it is not known, then the broker decides.
     pub max_message: Option<usize>,
-    /// Most bytes that compressed entries may become: one of them, and all of a response together. Default 64 MiB, ours.
+    /// Most bytes that compressed entries may become: one of them, and all of a response together. Opening one holds at most
+    /// one and a half times as much. Default 64 MiB, ours.
     pub max_inflated: usize,
 }
 

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::ops::ControlFlow;
+
 use allocation_counter::{AllocationInfo, measure};
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
@@ -12,7 +14,7 @@ use kafka08_proto::{
         OffsetFetchRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request,
     },
     ids::{Acks, ConnectionId, Generation, Millis, Offset},
-    message::{MessageSet, MessageSetBuilder},
+    message::{Budget, Cursor, Inflater, MessageSet, MessageSetBuilder},
 };
 
 const KIB: u64 = 1 << 10;
@@ -138,6 +140,68 @@ fn a_small_request_costs_at_most_four_allocations_from_request_to_its_decoded_an
     assert!(heartbeat <= 4 && produce <= 4, "{heartbeat} for a heartbeat, {produce} for a produce");
 }
 
+#[test]
+fn visiting_a_message_set_in_one_go_or_step_by_step_allocates_nothing() {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    (0..1000u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+    let set = builder.build();
+    let (mut inflater, mut budget) = (Inflater::new(), Budget::new(0));
+    let mut messages = 0;
+    let counted = measure(|| {
+        set.for_each_message(Offset(0), &mut inflater, &mut budget, |found| {
+            messages += usize::from(found.is_ok());
+            ControlFlow::Continue(())
+        });
+        let mut cursor = Cursor::new(Offset(0));
+        while set.visit(&mut cursor, &mut inflater, &mut budget, |_| ControlFlow::Break(())).tail.is_none() {
+            messages += 1;
+        }
+    });
+    assert_eq!((messages, counted.count_total), (2000, 0));
+}
+
+#[test]
+fn a_set_is_built_with_one_allocation_and_in_used_memory_with_none() {
+    let fill = |builder: &mut MessageSetBuilder| {
+        (0..100u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+        builder.push(Some(b"key"), None).expect("small");
+    };
+    let capacity = 100 * 30 + 29;
+    let fresh = measure(|| {
+        let mut builder = MessageSetBuilder::with_capacity(capacity);
+        fill(&mut builder);
+        assert_eq!(builder.build().len(), capacity);
+    });
+    assert_eq!(fresh.count_total, 1);
+
+    let mut builder = MessageSetBuilder::default();
+    for round in 0..4 {
+        let counted = measure(|| {
+            fill(&mut builder);
+            assert_eq!(builder.take().len(), capacity);
+        });
+        assert!(round == 0 || counted.count_total == 0, "round {round}: {counted:?}");
+    }
+    fill(&mut builder);
+    builder.clear();
+    let counted = measure(|| fill(&mut builder));
+    assert_eq!((builder.messages(), counted.count_total), (101, 0));
+    // Memory that somebody still holds is left alone.
+    let held = builder.take();
+    let copy = held.bytes().to_vec();
+    builder.push(None, Some(&[0xff; 100])).expect("small");
+    assert_eq!((held.bytes(), builder.take().len()), (&copy.into(), 126));
+}
+
+#[test]
+fn checking_a_set_that_was_built_here_does_not_look_at_it() {
+    let mut builder = MessageSetBuilder::default();
+    (0..10u32).for_each(|n| builder.push(None, Some(&n.to_be_bytes())).expect("small"));
+    let set = builder.build();
+    let counted = measure(|| assert_eq!(set.inspect(&mut Budget::new(0)).expect("sound").largest, 30));
+    assert_eq!(counted.count_total, 0);
+}
+
 fn decode<B: Body>(body: Vec<u8>) -> (Option<B>, AllocationInfo) {
     let body = Bytes::from(body);
     let mut decoded = None;
@@ -169,6 +233,10 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<MetadataResponse>(many(10), RESPONSE);
     within::<MetadataResponse>([vec![0; 4], many(8)].concat(), RESPONSE);
     within::<MetadataRequest>(many(2), REQUEST);
+    // Names that are not UTF-8 are replaced by names in memory of their own.
+    let replaced = [&100_000u32.to_be_bytes()[..], &[0, 1, 0xff].repeat(100_000)].concat();
+    assert!(decode::<MetadataRequest>(replaced.clone()).0.is_some(), "a broker reads it");
+    within::<MetadataRequest>(replaced, REQUEST);
     within::<ProduceRequest>([vec![0; 6], many(6)].concat(), REQUEST);
     within::<FetchRequest>([vec![0; 12], many(6)].concat(), REQUEST);
     within::<ListOffsetsRequest>([vec![0; 4], many(6)].concat(), REQUEST);

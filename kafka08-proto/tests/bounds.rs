@@ -3,14 +3,14 @@
 mod common;
 
 use bytes::{Buf as _, Bytes};
-use common::start as origin;
+use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
         AnyError, AnyRequest, AnyResponse, Body as _, ConsumerMetadataRequest, FetchRequest, FetchResponse,
         FetchedPartition, HeartbeatRequest, ListOffsetsRequest, MetadataRequest, MetadataResponse, NameProblem,
         OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, ProduceResponse, Request,
-        RequestProblem, Topics,
+        RequestHeader, RequestProblem, Topics,
     },
     connection::{CloseReason, PrepareError, SendError},
     error_code::ErrorCode,
@@ -84,6 +84,29 @@ fn requests_are_read_as_the_broker_reads_them() {
     let error = MetadataRequest::decode(&Bytes::from_static(&[0xff; 4])).expect_err("negative");
     assert_eq!(error.problem, DecodeProblem::Negative(-1));
     assert_eq!(MetadataRequest::decode(&Bytes::from_static(&[0; 4])), Ok(MetadataRequest::all()));
+}
+
+#[test]
+fn strings_of_requests_are_read_leniently_and_those_of_responses_are_not() {
+    // Metadata, version 0, correlation id 1, a client id of two bytes in Latin-1
+    let frame = hex("0003 0000 00000001 0002 e9e8 00000001 0001 74");
+    let (header, body) = RequestHeader::split(&Bytes::from(frame)).expect("a broker serves it");
+    assert_eq!(header.client_id, Some(Text::from("\u{fffd}\u{fffd}")));
+    assert_eq!(MetadataRequest::decode_strict(&body), Ok(MetadataRequest::of(["t"])));
+    // One topic of one byte in Latin-1, one that is null
+    let named = MetadataRequest::decode(&Bytes::from(hex("00000002 0001 e9 ffff"))).expect("a broker reads it");
+    assert_eq!(named, MetadataRequest::of(["\u{fffd}", ""]));
+    let fetch = hex("ffffffff 00000000 00000000 00000001 ffff 00000001 00000000 0000000000000000 00000001");
+    let fetch = FetchRequest::decode_strict(&Bytes::from(fetch)).expect("a broker reads it");
+    assert!(fetch.topics.find("", PartitionId(0)).is_some());
+    // A heartbeat whose group is null, which the broker's Java reader refuses; and one in Latin-1, which it reads.
+    let error = HeartbeatRequest::decode(&Bytes::from(hex("ffff 00000001 0000"))).expect_err("null");
+    assert_eq!(error.problem, DecodeProblem::Negative(-1));
+    let heartbeat = HeartbeatRequest::decode(&Bytes::from(hex("0001 e9 00000001 0000"))).expect("it is read");
+    assert_eq!(heartbeat.group, "\u{fffd}");
+    // A response: one topic of one byte in Latin-1, without partitions
+    let error = ProduceResponse::decode(&Bytes::from(hex("00000001 0001 e9 00000000"))).expect_err("Latin-1");
+    assert_eq!((error.problem, error.at), (DecodeProblem::NotUtf8, 4));
 }
 
 fn refused<R: Request>(request: &R) -> RequestProblem {

@@ -71,6 +71,20 @@ fn an_item_that_was_given_with_all_others_is_found_with_few_looks() {
     assert!(looks.take() <= 2 * usize::try_from(MANY).expect("small"));
 }
 
+#[test]
+fn a_group_without_items_takes_the_items_that_are_added_to_it() {
+    let group = |topic, partitions: std::ops::Range<i32>| TopicItems {
+        topic: Text::from(topic),
+        partitions: partitions.map(|n| produced(n, n.into())).collect(),
+    };
+    let mut items = ByTopic::from(vec![group("empty", 0..0), group("t", 0..20)]);
+    items.push("empty", produced(0, 0));
+    items.push("new", produced(0, 0));
+    items.push("empty", produced(1, 0));
+    let lengths: Vec<_> = items.topics().iter().map(|group| (&*group.topic, group.partitions.len())).collect();
+    assert_eq!(lengths, [("empty", 2), ("t", 20), ("new", 1)]);
+}
+
 fn produced(partition: i32, offset: i64) -> ProducedPartition {
     ProducedPartition { partition: PartitionId(partition), error: ErrorCode::NONE, offset: Offset(offset) }
 }

@@ -1,8 +1,9 @@
-//! The probe, against brokers that know as much as each release does.
+//! The probe, against brokers that know as much as each release does, and against peers that stop at any point.
 
 mod common;
 
 use std::{
+    collections::VecDeque,
     io,
     time::{Duration, Instant},
 };
@@ -11,125 +12,201 @@ use bytes::{Buf as _, Bytes};
 use common::start as origin;
 use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
-    api::{HeartbeatResponse, MetadataResponse, OffsetFetchResponse},
+    api::{HeartbeatResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchResponse},
     error_code::ErrorCode,
     ids::{ApiKey, ConnectionId},
+    limits::Limits,
     probe::{Probe, ProbeStep, Release, Undetermined},
     profile::Profile,
 };
 
-/// How a broker treats what it is asked.
-#[derive(Clone, Copy)]
-struct Peer {
-    last_key: i16,
-    heartbeat: ErrorCode,
-    /// Closes before anything is answered.
-    closes_at_once: bool,
+/// How a peer treats one request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    /// Answers it: a heartbeat with this code.
+    Answer(i16),
+    /// Closes the connection instead, with nothing left to read.
+    Close,
+    /// Answers, and closes at once, before another question can be written.
+    AnswerAndClose,
+    /// Sends half of the answer, then ends the stream.
+    HalfThenClose,
+    /// Sends half of the answer, and nothing more.
+    HalfThenNothing,
+    /// Resets the connection.
+    Reset,
     /// Reads, and never answers.
-    is_silent: bool,
+    Nothing,
+    /// Answers with a byte that is no answer.
+    Garbage,
+}
+use Act::*;
+
+/// A peer's acts on the requests it gets, over all connections.
+struct Peer {
+    acts: VecDeque<Act>,
+    asked: Vec<ApiKey>,
+    connections: usize,
+    /// Connections that come about; later ones are refused.
+    reachable: usize,
 }
 
-const R2: Peer = Peer { last_key: 12, heartbeat: ErrorCode::UNKNOWN, closes_at_once: false, is_silent: false };
-
-/// Runs a probe to its end; gives the answer and how many connections it took.
-fn ask(peer: Peer) -> (Release, usize) {
+/// What a probe found, what it asked, and over how many connections.
+fn probe_with(config: ClientConfig, reachable: usize, acts: &[Act]) -> (Release, Vec<ApiKey>, usize) {
     let mut now = origin();
-    let mut probe = Probe::new(ClientConfig::default().with_request_timeout(Duration::from_secs(1)));
+    let mut probe = Probe::new(config.with_request_timeout(Duration::from_secs(1)));
     let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
-    let mut connections = 0;
+    let mut peer = Peer { acts: acts.iter().copied().collect(), asked: Vec::new(), connections: 0, reachable };
     for _ in 0..100 {
         match probe.poll_step(now) {
+            ProbeStep::Connect if peer.connections == peer.reachable => {
+                probe.handle_connect_failed(io::ErrorKind::HostUnreachable);
+            }
             ProbeStep::Connect => {
-                connections += 1;
+                peer.connections += 1;
                 server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
                 probe.handle_connected(now);
             }
             ProbeStep::Pump(client) => {
                 let (_, queue) = client.buffers();
-                let up = queue.copy_to_bytes(queue.remaining());
-                server.receive(&up);
-                answer(&mut server, peer, now);
-                let (_, queue) = server.buffers();
-                let down = queue.copy_to_bytes(queue.remaining());
+                server.receive(&queue.copy_to_bytes(queue.remaining()));
+                let (down, end) = peer.turn(&mut server, now);
                 client.receive(&down);
-                if server.is_over() || peer.closes_at_once {
-                    client.handle_disconnect(Disconnect::Eof);
+                if let Some(how) = end {
+                    client.handle_disconnect(how);
                 }
-                if peer.is_silent {
-                    now += Duration::from_secs(1);
-                }
+                now += Duration::from_millis(500);
                 client.handle_timeout(now);
             }
-            ProbeStep::Done(release) => return (release, connections),
+            ProbeStep::Done(release) => return (release, peer.asked, peer.connections),
         }
     }
     panic!("the probe does not end");
 }
 
-fn answer(server: &mut ServerConnection, peer: Peer, now: Instant) {
-    if peer.is_silent || peer.closes_at_once {
-        return;
-    }
-    while let Some(ServerEvent::Request(request)) = server.poll_event(now) {
-        let done = match request.header.api.key {
-            key if key.0 > peer.last_key => {
-                server.close();
-                Ok(())
-            }
+impl Peer {
+    /// Acts on the next request: what it sends, and whether and how it ends the stream.
+    fn turn(&mut self, server: &mut ServerConnection, now: Instant) -> (Bytes, Option<Disconnect>) {
+        let Some(ServerEvent::Request(request)) = server.poll_event(now) else { return (Bytes::new(), None) };
+        let key = request.header.api.key;
+        self.asked.push(key);
+        let act = self.acts.pop_front().expect("a request that the script foresees");
+        let error = ErrorCode(if let Answer(code) = act { code } else { 0 });
+        let answered = match key {
+            _ if act == Garbage => server.respond_raw(request.call, Bytes::from_static(&[1])),
             ApiKey::METADATA => server.respond(request.call, &MetadataResponse::default()),
-            ApiKey::HEARTBEAT => server.respond(request.call, &HeartbeatResponse { error: peer.heartbeat }),
+            ApiKey::HEARTBEAT => server.respond(request.call, &HeartbeatResponse { error }),
             ApiKey::OFFSET_FETCH => server.respond(request.call, &OffsetFetchResponse::default()),
+            ApiKey::LIST_OFFSETS => server.respond(request.call, &ListOffsetsResponse::default()),
             other => panic!("the probe asks for {other}"),
         };
-        done.expect("the call is open");
+        answered.expect("the call is open");
+        let (_, queue) = server.buffers();
+        let answer = queue.copy_to_bytes(queue.remaining());
+        let half = answer.slice(..answer.len() / 2);
+        match act {
+            Answer(_) | Garbage => (answer, None),
+            Close => (Bytes::new(), Some(Disconnect::Eof)),
+            AnswerAndClose => (answer, Some(Disconnect::Eof)),
+            HalfThenClose => (half, Some(Disconnect::Eof)),
+            HalfThenNothing => (half, None),
+            Reset => (Bytes::new(), Some(Disconnect::Error(io::ErrorKind::ConnectionReset))),
+            Nothing => (Bytes::new(), None),
+        }
     }
 }
+
+fn probe(acts: &[Act]) -> (Release, Vec<ApiKey>, usize) {
+    probe_with(ClientConfig::default(), 9, acts)
+}
+
+const META: Act = Answer(0);
 
 #[test]
 fn each_release_is_told_by_what_it_knows() {
-    assert_eq!(ask(R2), (Release::Known(Profile::V0_8_2), 1));
-    assert_eq!(ask(Peer { last_key: 9, ..R2 }), (Release::Known(Profile::V0_8_1), 2));
-    assert_eq!(ask(Peer { last_key: 7, ..R2 }), (Release::Known(Profile::V0_8_0), 2));
-    assert_eq!(ask(Peer { heartbeat: ErrorCode(25), ..R2 }), (Release::Newer, 1));
+    let (metadata, heartbeat) = (ApiKey::METADATA, ApiKey::HEARTBEAT);
+    assert_eq!(probe(&[META, Answer(-1)]), (Release::Known(Profile::V0_8_2), vec![metadata, heartbeat], 1));
+    let twice = vec![metadata, heartbeat, metadata, ApiKey::OFFSET_FETCH];
+    assert_eq!(probe(&[META, Close, META, Answer(0)]), (Release::Known(Profile::V0_8_1), twice.clone(), 2));
+    assert_eq!(probe(&[META, Close, META, Close]), (Release::Known(Profile::V0_8_0), twice, 2));
+    let more = vec![metadata, heartbeat, ApiKey::LIST_OFFSETS];
+    for code in [0, 15, 16, 25, 30] {
+        assert_eq!(probe(&[META, Answer(code), Answer(0)]), (Release::Newer, more.clone(), 1));
+        assert_eq!(probe(&[META, Answer(code), Close]), (Release::TooNew, more.clone(), 1));
+    }
+    assert_eq!(Release::TooNew.to_string(), "a Kafka too new: 4.0 or later has dropped the versions of 0.8");
 }
 
 #[test]
-fn a_close_before_metadata_is_answered_says_nothing() {
-    let (release, _) = ask(Peer { closes_at_once: true, ..R2 });
-    assert!(matches!(release, Release::Undetermined(Undetermined::NoMetadata(_))), "{release:?}");
+fn a_connection_of_one_request_in_flight_is_enough() {
+    let config = ClientConfig::default().with_max_in_flight(1);
+    assert_eq!(probe_with(config.clone(), 9, &[META, Answer(-1)]).0, Release::Known(Profile::V0_8_2));
+    assert_eq!(probe_with(config, 9, &[META, Close, META, Close]).0, Release::Known(Profile::V0_8_0));
 }
 
 #[test]
-fn a_peer_that_never_answers_leaves_it_undetermined() {
-    let (release, _) = ask(Peer { is_silent: true, ..R2 });
-    assert!(matches!(release, Release::Undetermined(Undetermined::NoMetadata(_))), "{release:?}");
-    assert!(release.to_string().contains("Metadata, which every release knows, was not answered"));
+fn metadata_that_is_not_answered_in_full_says_nothing() {
+    for act in [Close, HalfThenClose, HalfThenNothing, Reset, Nothing] {
+        let (release, ..) = probe(&[act]);
+        assert!(matches!(release, Release::Undetermined(Undetermined::NoMetadata(_))), "{act:?}: {release:?}");
+        let (release, ..) = probe(&[META, Close, act]);
+        assert!(matches!(release, Release::Undetermined(Undetermined::NoMetadata(_))), "{act:?}: {release:?}");
+        assert!(
+            release.to_string().starts_with("undetermined: Metadata, which every release knows, was not answered: ")
+        );
+    }
 }
 
 #[test]
-fn a_broker_that_cannot_be_reached_leaves_it_undetermined() {
-    let mut probe = Probe::new(ClientConfig::default());
-    assert!(matches!(probe.poll_step(origin()), ProbeStep::Connect));
-    probe.handle_connect_failed(io::ErrorKind::ConnectionRefused);
-    let ProbeStep::Done(release) = probe.poll_step(origin()) else { panic!("the probe ends") };
-    assert_eq!(release, Release::Undetermined(Undetermined::NotConnected(io::ErrorKind::ConnectionRefused)));
+fn a_question_that_ends_otherwise_than_by_a_clean_close_says_nothing() {
+    for act in [HalfThenClose, HalfThenNothing, Reset, Nothing] {
+        for before in [&[META][..], &[META, Close, META], &[META, Answer(25)]] {
+            let (release, ..) = probe(&[before, &[act]].concat());
+            assert!(matches!(release, Release::Undetermined(Undetermined::NoAnswer(_))), "{act:?}: {release:?}");
+        }
+    }
 }
 
 #[test]
-fn an_answer_that_is_no_metadata_leaves_it_undetermined() {
+fn a_close_before_the_question_is_written_says_nothing() {
+    for before in [&[][..], &[META, Close], &[META]] {
+        let (release, ..) = probe(&[before, &[AnswerAndClose]].concat());
+        // The last of them answers the heartbeat by code 0.
+        assert!(matches!(release, Release::Undetermined(Undetermined::NoAnswer(_))), "{before:?}: {release:?}");
+    }
+    // Staged, and not written when the stream ends.
     let now = origin();
     let mut probe = Probe::new(ClientConfig::default());
     probe.handle_connected(now);
+    let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("there is something to ask") };
     let (_, queue) = client.buffers();
-    let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     server.receive(&queue.copy_to_bytes(queue.remaining()));
-    let Some(ServerEvent::Request(request)) = server.poll_event(now) else { panic!("Metadata is asked for") };
-    server.respond_raw(request.call, Bytes::from_static(&[1])).expect("the call is open");
-    let (_, queue) = server.buffers();
-    let down = queue.copy_to_bytes(queue.remaining());
-    let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("the answer is due") };
-    client.receive(&down);
+    let mut peer = Peer { acts: VecDeque::from([META]), asked: Vec::new(), connections: 1, reachable: 1 };
+    client.receive(&peer.turn(&mut server, now).0);
+    let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("the question is staged") };
+    client.handle_disconnect(Disconnect::Eof);
     let ProbeStep::Done(release) = probe.poll_step(now) else { panic!("the probe ends") };
-    assert_eq!(release, Release::Undetermined(Undetermined::Malformed));
+    assert!(matches!(release, Release::Undetermined(Undetermined::NoAnswer(_))), "{release:?}");
+}
+
+#[test]
+fn a_broker_that_cannot_be_reached_or_not_again_leaves_it_undetermined() {
+    let unreachable = Release::Undetermined(Undetermined::NotConnected(io::ErrorKind::HostUnreachable));
+    assert_eq!(probe_with(ClientConfig::default(), 0, &[]).0, unreachable);
+    assert_eq!(probe_with(ClientConfig::default(), 1, &[META, Close]).0, unreachable);
+}
+
+#[test]
+fn an_answer_that_is_none_leaves_it_undetermined() {
+    for acts in [&[Garbage][..], &[META, Garbage], &[META, Close, META, Garbage], &[META, Answer(25), Garbage]] {
+        assert_eq!(probe(acts).0, Release::Undetermined(Undetermined::Malformed), "{acts:?}");
+    }
+}
+
+#[test]
+fn settings_that_let_nothing_be_sent_leave_it_undetermined() {
+    let config = ClientConfig::default().with_limits(Limits::default().with_max_request(10));
+    let (release, ..) = probe_with(config, 9, &[]);
+    assert!(matches!(release, Release::Undetermined(Undetermined::NotSent(_))), "{release:?}");
 }

@@ -28,8 +28,6 @@
 
 mod common;
 
-use std::ops::ControlFlow;
-
 use bytes::{Buf as _, Bytes};
 use common::{hex, start as origin};
 use kafka08_proto::{
@@ -41,12 +39,17 @@ use kafka08_proto::{
     connection::{CloseReason, MatchError},
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, Millis, NodeId, Offset, PartitionId, Text},
-    message::{Budget, Codec, Deflater, Inflater, MessageSet, MessageSetBuilder, Origin, Tail},
+    message::MessageSet,
     wire::DecodeProblem,
 };
 
+#[cfg(feature = "gzip")]
 #[test]
 fn two_gzip_both_wrappers_of_a_set_are_delivered() {
+    use std::ops::ControlFlow;
+
+    use kafka08_proto::message::{Budget, Codec, Deflater, Inflater, MessageSetBuilder, Origin, Tail};
+
     let wrapper = |first, value: &[u8]| {
         let mut builder = MessageSetBuilder::fetched_from(Offset(first));
         builder.push(None, Some(value)).expect("small");

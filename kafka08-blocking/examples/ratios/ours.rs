@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::TcpStream};
 
 use kafka08_blocking::{Client, Driver, Pending};
-use kafka08_proto::{ClientConfig, ClientConnection, api::Request};
+use kafka08_proto::{ClientConfig, ClientConnection, api::Request, ids::ConnectionId};
 
 use crate::measure::Result;
 
@@ -16,7 +16,7 @@ pub(crate) fn connection_and_driver(address: &str) -> Result<(ClientConnection, 
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
-    Ok((ClientConnection::new(ClientConfig::default()), Driver::new(stream)))
+    Ok((ClientConnection::new(ClientConfig::default(), ConnectionId(0)), Driver::of_socket(stream)))
 }
 
 /// Sends so many requests, with up to `in_flight` of them on their way, and gives each answer to `take`. The next request

@@ -109,7 +109,8 @@ fn turn(
         }
     }
     if !moved {
-        driver.wait(connection, connection.poll_timeout());
+        let until = connection.poll_timeout();
+        driver.wait(connection, until);
     }
     Ok(())
 }

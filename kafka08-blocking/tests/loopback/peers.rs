@@ -55,7 +55,7 @@ pub(crate) fn respond(stream: &mut impl Write, id: i32, body: &[u8]) -> io::Resu
 pub(crate) const NO_METADATA: &[u8] = &[0; 8];
 
 /// Answers every request with [`NO_METADATA`].
-pub(crate) fn answers_everything(mut stream: TcpStream) {
+pub(crate) fn answers_everything(mut stream: impl Read + Write) {
     while let Some(request) = read_request(&mut stream) {
         if respond(&mut stream, request.id, NO_METADATA).is_err() {
             return;

@@ -52,7 +52,7 @@ impl Serving {
         for peer in self.connections.values() {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::IN, peer.connection.wants_read());
-            flags.set(PollFlags::OUT, peer.connection.wants_write() && peer.driver.can_write());
+            flags.set(PollFlags::OUT, peer.driver.wants_write(&peer.connection));
             // A connection that wants nothing waits for its answer; polled for nothing, it would still wake us when reset.
             if !flags.is_empty() {
                 polled.push(PollFd::new(peer.driver.stream(), flags));
@@ -76,7 +76,7 @@ impl Serving {
                     .with_max_frame(self.config.max_frame)
                     .with_frame_timeout(self.config.frame_timeout);
                 let id = ConnectionId(self.next);
-                let peer = Peer { driver: Driver::new(stream), connection: ServerConnection::new(config, id) };
+                let peer = Peer { driver: Driver::of_socket(stream), connection: ServerConnection::new(config, id) };
                 self.connections.insert(id, peer);
                 self.next += 1;
             }
@@ -99,8 +99,7 @@ impl Serving {
                         ServerEvent::Closed(_) => self.broker.handle_closed(id),
                     }
                 }
-                // One that cannot be written to any more owes its answers to nobody.
-                if peer.connection.is_over() || !peer.driver.can_write() {
+                if peer.connection.is_over() {
                     closed.push(id);
                 }
             }

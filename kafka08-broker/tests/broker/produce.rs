@@ -56,7 +56,7 @@ fn of_two_sets_for_one_partition_the_last_is_kept() {
 fn acks_0_is_not_answered_and_the_next_request_is() {
     let mut rig = Rig::with_topic();
     rig.send(0, &ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, values(&["a"])));
-    assert!(matches!(rig.events(0)[..], [ClientEvent::Written(_)]));
+    assert!(matches!(rig.events(0)[..], [ClientEvent::Written { .. }]));
     assert_eq!(rig.fetch(0, 1000).high_watermark, Offset(1));
 }
 

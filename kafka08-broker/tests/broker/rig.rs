@@ -74,7 +74,7 @@ impl Rig {
         let now = self.now;
         let id = self.joined(client).client.send(now, &prepared).expect("there is room");
         self.settle();
-        self.clients[&client].client.ticket(id).expect("its own range")
+        self.clients.get(&client).expect("it is connected").client.ticket(id).expect("its own range")
     }
 
     pub(crate) fn send_raw(&mut self, client: u64, prepared: &Prepared) -> CorrelationId {

@@ -36,7 +36,7 @@ impl fmt::Display for AnyError {
             Self::UnknownRange(id) => {
                 write!(f, "correlation id {id} tells no API: the request is needed to read its response")
             }
-            Self::Malformed(error) => write!(f, "{error}"),
+            Self::Malformed(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -44,8 +44,9 @@ impl fmt::Display for AnyError {
 impl std::error::Error for AnyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Malformed(error) => Some(error),
-            _ => None,
+            // It speaks for itself, so that its own cause is the next one.
+            Self::Malformed(error) => error.source(),
+            Self::UnknownApi(_) | Self::UnknownRange(_) => None,
         }
     }
 }

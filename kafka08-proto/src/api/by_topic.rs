@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::order::{Order, UNINDEXED};
 use crate::{
     ids::{PartitionId, Text, TopicPartition},
-    wire::{EncodeError, Encoder, Parsed, Sign, array, text},
+    wire::{EncodeError, Encoder, Parsed, Rules, array, text},
 };
 
 /// Items of partitions, grouped by topic, in the order of the wire.
@@ -189,16 +189,16 @@ impl<T: InTopic> ByTopic<T> {
 
     /// Reads the groups; an item takes at least `smallest` bytes.
     pub(super) fn parse<'a>(
-        sign: Sign,
+        rules: Rules,
         smallest: usize,
         body: &Bytes,
         i: &'a [u8],
         mut item: impl FnMut(&'a [u8]) -> Parsed<'a, T>,
     ) -> Parsed<'a, Self> {
         const EMPTY_NAME_AND_COUNT: usize = 2 + 4;
-        let (i, topics) = array("topics", sign, EMPTY_NAME_AND_COUNT, i, |i| {
-            let (i, topic) = text("topic", body, i)?;
-            let (i, partitions) = array("partitions", sign, smallest, i, &mut item)?;
+        let (i, topics) = array("topics", rules, EMPTY_NAME_AND_COUNT, i, |i| {
+            let (i, topic) = text("topic", rules, body, i)?;
+            let (i, partitions) = array("partitions", rules, smallest, i, &mut item)?;
             Ok((i, TopicItems { topic, partitions }))
         })?;
         Ok((i, Self::from(topics)))

@@ -8,7 +8,7 @@ use crate::{
     ids::{Api, ApiKey, NodeId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, nullable_text, parse},
 };
 
 /// Asks any broker for a group's coordinator (`ConsumerMetadataRequest`, since 0.8.2).
@@ -38,7 +38,7 @@ impl Body for ConsumerMetadataRequest {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
             Ok((i, Self { group }))
         })
     }
@@ -95,7 +95,7 @@ impl Body for ConsumerMetadataResponse {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, error) = int16("error_code", i)?;
-            let (i, broker) = parse_broker(body, i)?;
+            let (i, broker) = parse_broker(Rules::Strict, body, i)?;
             Ok((i, Self { error, broker }))
         })
     }

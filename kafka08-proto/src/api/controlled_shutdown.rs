@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId, TopicPartition},
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},
 };
 
 /// A broker's wish to stop (`ControlledShutdownRequest`, 0.8.2). Its header is the only one without a client id.
@@ -66,7 +66,8 @@ impl Body for ControlledShutdownResponse {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, error) = int16("error_code", i)?;
-            let (i, remaining) = array("partitions", Sign::Strict, NAMED, i, |i| parse_partition(body, i))?;
+            let (i, remaining) =
+                array("partitions", Rules::Strict, NAMED, i, |i| parse_partition(Rules::Strict, body, i))?;
             Ok((i, Self { error, remaining }))
         })
     }

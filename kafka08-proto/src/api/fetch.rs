@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_name, check_replica},
+    problem::{check_name, check_replica, check_wait},
 };
 use crate::{
     error_code::ErrorCode,
@@ -15,7 +15,7 @@ use crate::{
     limits::Limits,
     message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob_or_null},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, parse, sized_blob_or_null},
 };
 
 /// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
@@ -26,9 +26,10 @@ use crate::{
 pub struct FetchRequest {
     /// [`ReplicaId::CONSUMER`], unless you debug.
     pub replica: ReplicaId,
-    /// How long the broker may wait. 0 or less: it answers at once.
+    /// How long the broker may wait. 0 or less: it answers at once. At most [`MAX_WAIT`](super::MAX_WAIT).
     pub max_wait: Millis,
-    /// Bytes, over all partitions, for which the broker waits. A hint: it may answer with fewer.
+    /// Bytes, over all partitions, for which the broker waits. A hint: it may answer with fewer. 0.8.0 and 0.8.1 never find
+    /// more than all `max_bytes` together.
     pub min_bytes: i32,
     /// What to read.
     pub topics: ByTopic<FetchPartition>,
@@ -73,6 +74,18 @@ impl FetchRequest {
     }
 }
 
+impl FetchRequest {
+    /// Refuses a minimum that all `max_bytes` together cannot reach. 0.8.0 and 0.8.1 count what they would send and wait the
+    /// whole `max_wait`; 0.8.2 counts up to the high watermark. A request without partitions is answered at once.
+    fn check_min_bytes(&self, profile: Profile, max_bytes: u64) -> Result<(), RequestProblem> {
+        let out_of_reach = u64::try_from(self.min_bytes).is_ok_and(|min_bytes| min_bytes > max_bytes);
+        if profile < Profile::V0_8_2 && out_of_reach && self.max_wait.0 > 0 && !self.topics.is_empty() {
+            return Err(RequestProblem::MinBytesOutOfReach { min_bytes: self.min_bytes, max_bytes });
+        }
+        Ok(())
+    }
+}
+
 impl Body for FetchRequest {
     const NAME: &'static str = "Fetch request";
 
@@ -93,7 +106,7 @@ impl Body for FetchRequest {
             let (i, replica) = int32("replica_id", i)?;
             let (i, max_wait) = int32("max_wait_ms", i)?;
             let (i, min_bytes) = int32("min_bytes", i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("fetch_offset", i)?;
                 let (i, max_bytes) = int32("max_bytes", i)?;
@@ -109,28 +122,32 @@ impl Request for FetchRequest {
     const API: Api = Api::v0(ApiKey::FETCH);
 
     /// A partition that stands twice is refused too: the broker would answer one of the two.
-    fn check(&self, _: Profile, limits: &Limits) -> Result<(), RequestProblem> {
+    fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
         check_replica(self.replica)?;
+        check_wait(self.max_wait)?;
         if let Some(twice) = self.topics.duplicate() {
             return Err(RequestProblem::DuplicatePartition(twice));
         }
         // The correlation id and the number of topics.
-        let mut total: u64 = 4 + 4;
+        let mut around: u64 = 4 + 4;
+        let mut messages: u64 = 0;
         for group in self.topics.topics() {
             check_name(&group.topic)?;
-            total = total.saturating_add(2 + group.topic.len() as u64 + 4);
+            around += 2 + group.topic.len() as u64 + 4;
             for item in &group.partitions {
                 let Ok(max_bytes) = u64::try_from(item.max_bytes) else {
                     let at = TopicPartition { topic: group.topic.clone(), partition: item.partition };
                     return Err(RequestProblem::NegativeMaxBytes(at));
                 };
-                total = total.saturating_add(FETCHED as u64 + max_bytes);
+                around += FETCHED as u64;
+                messages = messages.saturating_add(max_bytes);
             }
         }
+        let total = around.saturating_add(messages);
         if total > limits.max_frame as u64 {
             return Err(RequestProblem::FetchTooLarge { total, max: limits.max_frame });
         }
-        Ok(())
+        self.check_min_bytes(profile, messages)
     }
 
     /// A fetch under the id of a replica reports a position, and may change the partition's in-sync set.
@@ -213,7 +230,7 @@ impl Body for FetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, FETCHED, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, FETCHED, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     ids::{Api, ApiKey, ApiVersion, CorrelationId, Text},
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, nullable_text, parse},
 };
 
 /// What stands in front of a request's body (`RequestOrResponse`, 0.8.2).
@@ -26,11 +26,20 @@ impl RequestHeader {
     /// # Errors
     /// The client id is longer than 32 767 bytes.
     pub fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.int16(self.api.key.0);
-        to.int16(self.api.version.0);
-        to.int32(self.correlation_id.0);
-        if has_client_id(self.api.key) {
-            to.nullable_text("client_id", self.client_id.as_ref())?;
+        Self::encode_parts(self.api, self.correlation_id, self.client_id.as_ref(), to)
+    }
+
+    pub(crate) fn encode_parts(
+        api: Api,
+        correlation_id: CorrelationId,
+        client_id: Option<&Text>,
+        to: &mut Encoder,
+    ) -> Result<(), EncodeError> {
+        to.int16(api.key.0);
+        to.int16(api.version.0);
+        to.int32(correlation_id.0);
+        if has_client_id(api.key) {
+            to.nullable_text("client_id", client_id)?;
         }
         Ok(())
     }
@@ -38,7 +47,7 @@ impl RequestHeader {
     /// Splits a request's frame, without its length, into header and body.
     ///
     /// # Errors
-    /// The frame is too short, or the client id is not UTF-8. A broker closes the connection.
+    /// The frame is too short. A broker closes the connection. A client id that is not UTF-8 is read leniently, as brokers do.
     pub fn split(frame: &Bytes) -> Result<(Self, Bytes), DecodeError> {
         let (header, taken) = parse("request header", frame, |i| {
             let (i, key) = int16("api_key", i)?;
@@ -46,7 +55,7 @@ impl RequestHeader {
             let (i, correlation_id) = int32("correlation_id", i)?;
             let key = ApiKey(key);
             let (i, client_id) =
-                if has_client_id(key) { nullable_text("client_id", Sign::AsTheBroker, frame, i)? } else { (i, None) };
+                if has_client_id(key) { nullable_text("client_id", Rules::Broker, frame, i)? } else { (i, None) };
             let api = Api { key, version: ApiVersion(version) };
             Ok((i, Self { api, correlation_id: CorrelationId(correlation_id), client_id }))
         })?;

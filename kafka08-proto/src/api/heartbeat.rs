@@ -6,7 +6,7 @@ use super::{Body, Request};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Text},
-    wire::{DecodeError, EncodeError, Encoder, int16, int32, parse, text},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, parse, text},
 };
 
 /// Would keep a group's member alive (`HeartbeatRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
@@ -33,9 +33,9 @@ impl Body for HeartbeatRequest {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = text("group", body, i)?;
+            let (i, group) = text("group", Rules::JavaBroker, body, i)?;
             let (i, generation) = int32("generation_id", i)?;
-            let (i, consumer) = text("consumer_id", body, i)?;
+            let (i, consumer) = text("consumer_id", Rules::JavaBroker, body, i)?;
             Ok((i, Self { group, generation, consumer }))
         })
     }

@@ -6,7 +6,7 @@ use super::{Body, ByTopic, Request};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Millis, PartitionId, Text},
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse, text},
+    wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse, text},
 };
 
 /// Would join a group (`JoinGroupRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
@@ -39,11 +39,11 @@ impl Body for JoinGroupRequest {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = text("group", body, i)?;
+            let (i, group) = text("group", Rules::JavaBroker, body, i)?;
             let (i, session_timeout) = int32("session_timeout_ms", i)?;
-            let (i, topics) = array("topics", Sign::Strict, 2, i, |i| text("topic", body, i))?;
-            let (i, consumer) = text("consumer_id", body, i)?;
-            let (i, strategy) = text("strategy", body, i)?;
+            let (i, topics) = array("topics", Rules::Strict, 2, i, |i| text("topic", Rules::JavaBroker, body, i))?;
+            let (i, consumer) = text("consumer_id", Rules::JavaBroker, body, i)?;
+            let (i, strategy) = text("strategy", Rules::JavaBroker, body, i)?;
             Ok((i, Self { group, session_timeout, topics, consumer, strategy }))
         })
     }
@@ -89,8 +89,8 @@ impl Body for JoinGroupResponse {
         parse(Self::NAME, body, |i| {
             let (i, error) = int16("error_code", i)?;
             let (i, generation) = int32("generation_id", i)?;
-            let (i, consumer) = text("consumer_id", body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4, body, i, |i| int32("partition", i))?;
+            let (i, consumer) = text("consumer_id", Rules::Strict, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4, body, i, |i| int32("partition", i))?;
             Ok((i, Self { error, generation, consumer, topics }))
         })
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Epoch, NodeId},
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},
 };
 
 /// A controller's order to lead or follow (`LeaderAndIsrRequest`, 0.8.2). The list is flat, not grouped by topic.
@@ -43,7 +43,7 @@ impl Body for LeaderAndIsrRequest {
             let (i, controller) = int32("controller_id", i)?;
             let (i, controller_epoch) = int32("controller_epoch", i)?;
             let (i, partitions) = parse_states(body, i)?;
-            let (i, leaders) = array("leaders", Sign::AsTheBroker, BROKER, i, |i| parse_broker(body, i))?;
+            let (i, leaders) = array("leaders", Rules::Broker, BROKER, i, |i| parse_broker(Rules::Broker, body, i))?;
             Ok((i, Self { controller, controller_epoch, partitions, leaders }))
         })
     }

@@ -12,7 +12,7 @@ use crate::{
     ids::{Api, ApiKey, Offset, OffsetTime, PartitionId, ReplicaId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, int16, int32, int64, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, int64, parse},
 };
 
 /// Asks leaders for offsets before a time (`OffsetRequest`, 0.8.2).
@@ -81,7 +81,7 @@ impl Body for ListOffsetsRequest {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, replica) = int32("replica_id", i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, time) = int64("time", i)?;
                 let (i, max_offsets) = int32("max_num_offsets", i)?;
@@ -171,10 +171,10 @@ impl Body for ListOffsetsResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
-                let (i, offsets) = array("offsets", Sign::Strict, 8, i, |i| int64("offset", i))?;
+                let (i, offsets) = array("offsets", Rules::Strict, 8, i, |i| int64("offset", i))?;
                 Ok((i, PartitionOffsets { partition, error, offsets }))
             })?;
             Ok((i, Self { topics }))

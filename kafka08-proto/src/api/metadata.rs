@@ -15,7 +15,7 @@ use crate::{
     ids::{Api, ApiKey, NodeId, PartitionId, Text, TopicPartition},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Parsed, Sign, array, int16, int32, parse, text},
+    wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, array, int16, int32, parse, text},
 };
 
 /// Asks any broker for topics and their leaders (`TopicMetadataRequest`, 0.8.2).
@@ -66,7 +66,7 @@ impl Body for MetadataRequest {
     /// A negative count is an error here: the broker closes the connection on it, alone among all requests.
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = array("topics", Sign::Strict, 2, i, |i| text("topic", body, i))?;
+            let (i, topics) = array("topics", Rules::Strict, 2, i, |i| text("topic", Rules::Broker, body, i))?;
             Ok((i, Self { topics: if topics.is_empty() { Topics::All } else { Topics::Named(topics) } }))
         })
     }
@@ -299,9 +299,9 @@ impl Broker {
 /// The smallest broker: its id, an empty host, its port.
 pub(super) const BROKER: usize = 4 + 2 + 4;
 
-pub(super) fn parse_broker<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> {
+pub(super) fn parse_broker<'a>(rules: Rules, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> {
     let (i, node) = int32("node_id", i)?;
-    let (i, host) = text("host", body, i)?;
+    let (i, host) = text("host", rules, body, i)?;
     let (i, raw_port) = int32("port", i)?;
     Ok((i, Broker { node, host, raw_port }))
 }
@@ -344,16 +344,16 @@ impl Body for MetadataResponse {
         const TOPIC: usize = 2 + 2 + 4;
         const PARTITION: usize = 2 + 4 + 4 + 4 + 4;
         parse(Self::NAME, body, |i| {
-            let (i, brokers) = array("brokers", Sign::Strict, BROKER, i, |i| parse_broker(body, i))?;
-            let (i, topics) = array("topics", Sign::Strict, TOPIC, i, |i| {
+            let (i, brokers) = array("brokers", Rules::Strict, BROKER, i, |i| parse_broker(Rules::Strict, body, i))?;
+            let (i, topics) = array("topics", Rules::Strict, TOPIC, i, |i| {
                 let (i, error) = int16("topic_error", i)?;
-                let (i, name) = text("topic", body, i)?;
-                let (i, partitions) = array("partitions", Sign::Strict, PARTITION, i, |i| {
+                let (i, name) = text("topic", Rules::Strict, body, i)?;
+                let (i, partitions) = array("partitions", Rules::Strict, PARTITION, i, |i| {
                     let (i, error) = int16("partition_error", i)?;
                     let (i, partition) = int32("partition_id", i)?;
                     let (i, leader) = int32("leader", i)?;
-                    let (i, replicas) = array("replicas", Sign::Strict, 4, i, |i| int32("replica", i))?;
-                    let (i, isr) = array("isr", Sign::Strict, 4, i, |i| int32("in-sync replica", i))?;
+                    let (i, replicas) = array("replicas", Rules::Strict, 4, i, |i| int32("replica", i))?;
+                    let (i, isr) = array("isr", Rules::Strict, 4, i, |i| int32("in-sync replica", i))?;
                     Ok((i, PartitionMetadata { error, partition, leader, replicas, isr }))
                 })?;
                 Ok((i, TopicMetadata { error, name, partitions }))

@@ -2,8 +2,9 @@
 //!
 //! This layer knows bodies. It does not know connections, so that a sniffer, a log reader or a proxy can use it alone.
 //!
-//! Responses are read strictly, requests as the real broker reads them: there a negative length is null and a negative
-//! count is an empty array, except where Metadata says otherwise.
+//! Responses are read strictly, requests as the real broker reads them: there a negative length is null, a negative count
+//! is an empty array, except where Metadata says otherwise, and what is not UTF-8 in a string is replaced by U+FFFD. A null
+//! topic comes out as an empty name.
 
 mod any;
 mod by_topic;
@@ -23,6 +24,7 @@ mod partition_error;
 mod partition_state;
 mod problem;
 mod produce;
+mod set_check;
 mod stop_replica;
 mod traits;
 mod update_metadata;
@@ -51,7 +53,7 @@ pub use offset_fetch::{
 };
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
-pub use problem::{NameProblem, RequestProblem};
+pub use problem::{MAX_WAIT, NameProblem, RequestProblem};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
 pub use traits::{Reply, RequestTraits};
@@ -65,6 +67,9 @@ use crate::{
 };
 
 /// The body of a request or a response: what follows the header.
+///
+/// It can be implemented outside this crate, for layouts of later releases or of one's own: read with
+/// [`Reader`](crate::wire::Reader), write with [`Encoder`].
 pub trait Body: Sized {
     /// What errors call it, for example "Metadata response".
     const NAME: &'static str;
@@ -111,6 +116,9 @@ pub trait Body: Sized {
 }
 
 /// A request: what a connection must know to send it and to judge its end.
+///
+/// One that is implemented outside this crate is known to no [`Profile`], and is sent unchecked: encode it by
+/// `Prepared::new`.
 pub trait Request: Body {
     /// The body of its answer.
     type Response: Body;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_group, check_name},
+    problem::{check_group, check_name, check_zookeeper_group},
     traits::COMMIT_WAIT,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Generation, Offset, PartitionId, Text, Timestamp},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
 };
 
 /// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Any broker may be asked.
@@ -144,11 +144,11 @@ impl Body for OffsetCommitRequestV0 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 2, body, i, |i| {
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
                 Ok((i, OffsetToCommitV0 { partition, offset, metadata }))
             })?;
             Ok((i, Self { group, topics }))
@@ -173,14 +173,14 @@ impl Body for OffsetCommitRequestV1 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
             let (i, generation) = int32("generation_id", i)?;
-            let (i, consumer) = nullable_text("consumer_id", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 8 + 8 + 2, body, i, |i| {
+            let (i, consumer) = nullable_text("consumer_id", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 8 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
                 let (i, timestamp) = int64("timestamp", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::AsTheBroker, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
                 Ok((i, OffsetToCommitV1 { partition, offset, timestamp, metadata }))
             })?;
             Ok((i, Self { group, generation, consumer, topics }))
@@ -189,8 +189,7 @@ impl Body for OffsetCommitRequestV1 {
 }
 
 /// What is wrong with a commit, whichever its version.
-fn check<T: InTopic>(group: Option<&Text>, topics: &ByTopic<T>) -> Result<(), RequestProblem> {
-    check_group(group)?;
+fn check<T: InTopic>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
     if let Some(twice) = topics.duplicate() {
         return Err(RequestProblem::DuplicatePartition(twice));
     }
@@ -202,7 +201,8 @@ impl Request for OffsetCommitRequestV0 {
     const API: Api = Api::v0(ApiKey::OFFSET_COMMIT);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check(self.group.as_ref(), &self.topics)
+        check_zookeeper_group(self.group.as_ref())?;
+        check(&self.topics)
     }
 
     fn changes_state(&self) -> bool {
@@ -215,7 +215,8 @@ impl Request for OffsetCommitRequestV1 {
     const API: Api = Api { key: ApiKey::OFFSET_COMMIT, version: ApiVersion(1) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check(self.group.as_ref(), &self.topics)
+        check_group(self.group.as_ref())?;
+        check(&self.topics)
     }
 
     fn changes_state(&self) -> bool {
@@ -286,7 +287,7 @@ impl Body for OffsetCommitResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 Ok((i, CommitResult { partition, error }))

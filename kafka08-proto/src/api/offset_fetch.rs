@@ -5,14 +5,14 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::check_group,
+    problem::{check_group, check_zookeeper_group},
 };
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
 };
 
 /// Looks a group's offsets up in ZooKeeper (since 0.8.1). Any broker may be asked.
@@ -68,8 +68,8 @@ impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Sign::AsTheBroker, body, i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4, body, i, |i| int32("partition", i))?;
+            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| int32("partition", i))?;
             Ok((i, Self { group, topics }))
         })
     }
@@ -80,7 +80,7 @@ impl<const VERSION: i16> Request for OffsetFetchRequest<VERSION> {
     const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(VERSION) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_group(self.group.as_ref())
+        if VERSION == 0 { check_zookeeper_group(self.group.as_ref()) } else { check_group(self.group.as_ref()) }
     }
 }
 
@@ -172,10 +172,10 @@ impl Body for OffsetFetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 8 + 2 + 2, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 8 + 2 + 2, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, offset) = int64("offset", i)?;
-                let (i, metadata) = nullable_text("metadata", Sign::Strict, body, i)?;
+                let (i, metadata) = nullable_text("metadata", Rules::Strict, body, i)?;
                 let (i, error) = int16("error_code", i)?;
                 Ok((i, CommittedOffset { partition, offset, metadata, error }))
             })?;

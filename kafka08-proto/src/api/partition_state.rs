@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     error_code::ErrorCode,
     ids::{Epoch, NodeId, PartitionId, Text, TopicPartition},
-    wire::{EncodeError, Encoder, Parsed, Sign, array, int16, int32, text},
+    wire::{EncodeError, Encoder, Parsed, Rules, array, int16, int32, text},
 };
 
 /// A partition's state as the controller sees it (`PartitionStateInfo` and `LeaderIsrAndControllerEpoch`, 0.8.2).
@@ -48,8 +48,8 @@ pub(super) fn encode_partition(to: &mut Encoder, of: &TopicPartition) -> Result<
     Ok(())
 }
 
-pub(super) fn parse_partition<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, TopicPartition> {
-    let (i, topic): (_, Text) = text("topic", body, i)?;
+pub(super) fn parse_partition<'a>(rules: Rules, body: &Bytes, i: &'a [u8]) -> Parsed<'a, TopicPartition> {
+    let (i, topic): (_, Text) = text("topic", rules, body, i)?;
     let (i, partition): (_, PartitionId) = int32("partition", i)?;
     Ok((i, TopicPartition { topic, partition }))
 }
@@ -74,14 +74,14 @@ pub(super) fn encode_states(to: &mut Encoder, states: &[PartitionState]) -> Resu
 }
 
 pub(super) fn parse_states<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Vec<PartitionState>> {
-    array("partitions", Sign::AsTheBroker, STATE, i, |i| {
-        let (i, of) = parse_partition(body, i)?;
+    array("partitions", Rules::Broker, STATE, i, |i| {
+        let (i, of) = parse_partition(Rules::Broker, body, i)?;
         let (i, controller_epoch) = int32("controller_epoch", i)?;
         let (i, leader) = int32("leader", i)?;
         let (i, leader_epoch) = int32("leader_epoch", i)?;
-        let (i, isr) = array("isr", Sign::AsTheBroker, 4, i, |i| int32("in-sync replica", i))?;
+        let (i, isr) = array("isr", Rules::Broker, 4, i, |i| int32("in-sync replica", i))?;
         let (i, zk_version) = int32("zk_version", i)?;
-        let (i, replicas) = array("replicas", Sign::AsTheBroker, 4, i, |i| int32("replica", i))?;
+        let (i, replicas) = array("replicas", Rules::Broker, 4, i, |i| int32("replica", i))?;
         Ok((i, PartitionState { of, controller_epoch, leader, leader_epoch, isr, zk_version, replicas }))
     })
 }
@@ -95,8 +95,8 @@ pub(super) fn encode_results(to: &mut Encoder, results: &[PartitionResult]) -> R
 }
 
 pub(super) fn parse_results<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, Vec<PartitionResult>> {
-    array("partitions", Sign::Strict, RESULT, i, |i| {
-        let (i, of) = parse_partition(body, i)?;
+    array("partitions", Rules::Strict, RESULT, i, |i| {
+        let (i, of) = parse_partition(Rules::Strict, body, i)?;
         let (i, error) = int16("error_code", i)?;
         Ok((i, PartitionResult { of, error }))
     })

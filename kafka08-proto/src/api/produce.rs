@@ -7,16 +7,17 @@ use bytes::Bytes;
 use super::{
     Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::check_name,
+    problem::{check_name, check_wait},
+    set_check::SetCheck,
     traits::produce_wait,
 };
 use crate::{
     error_code::ErrorCode,
     ids::{Acks, Api, ApiKey, Millis, Offset, PartitionId, Text, TopicPartition},
     limits::Limits,
-    message::{Entries, MessageSet, Origin, Tail},
+    message::{MessageSet, Origin},
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Sign, int16, int32, int64, parse, sized_blob},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, parse, sized_blob},
 };
 
 /// Appends messages to any number of partitions that the broker leads (`ProducerRequest`, 0.8.2).
@@ -63,30 +64,6 @@ impl ProduceRequest {
         self.topics.push(topic, ProducePartition { partition: partition.into(), messages });
         self
     }
-
-    fn check_set(&self, at: TopicPartition, messages: &MessageSet, limits: &Limits) -> Result<(), RequestProblem> {
-        if messages.is_empty() {
-            return Err(RequestProblem::EmptyMessageSet(at));
-        }
-        // Offsets are the broker's to write, and checksums were computed or checked where the set came from.
-        let set = MessageSet::new(messages.bytes().clone(), Origin::Produced);
-        let mut entries: Entries<'_> = set.entries().without_crc();
-        let mut from = 0;
-        while let Some(entry) = entries.next() {
-            if entry.is_err() {
-                return Err(RequestProblem::CorruptMessageSet(at));
-            }
-            let size = entries.position() - from;
-            match limits.max_message {
-                Some(max) if size > max => return Err(RequestProblem::MessageTooLarge { to: at, entry: size, max }),
-                _ => from = entries.position(),
-            }
-        }
-        match entries.tail() {
-            Some(Tail::Clean) => Ok(()),
-            _ => Err(RequestProblem::CutMessageSet(at)),
-        }
-    }
 }
 
 impl Body for ProduceRequest {
@@ -105,7 +82,7 @@ impl Body for ProduceRequest {
         parse(Self::NAME, body, |i| {
             let (i, acks) = int16("required_acks", i)?;
             let (i, timeout) = int32("timeout_ms", i)?;
-            let (i, topics) = ByTopic::parse(Sign::AsTheBroker, 4 + 4, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 4, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, set) = sized_blob("message_set", body, i)?;
                 Ok((i, ProducePartition { partition, messages: MessageSet::new(set, Origin::Produced) }))
@@ -119,18 +96,21 @@ impl Request for ProduceRequest {
     type Response = ProduceResponse;
     const API: Api = Api::v0(ApiKey::PRODUCE);
 
-    fn check(&self, _: Profile, limits: &Limits) -> Result<(), RequestProblem> {
+    /// Compressed sets are opened, up to [`Limits::max_inflated`] bytes of all together; one whose codec is not in this build
+    /// is let pass.
+    fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
         if self.timeout.0 < 0 {
             return Err(RequestProblem::NegativeTimeout(self.timeout));
         }
+        check_wait(self.timeout)?;
         if let Some(twice) = self.topics.duplicate() {
             return Err(RequestProblem::DuplicatePartition(twice));
         }
+        let mut sets = SetCheck::new(profile, limits);
         self.topics.topics().iter().try_for_each(|group| {
             check_name(&group.topic)?;
             group.partitions.iter().try_for_each(|item| {
-                let at = TopicPartition { topic: group.topic.clone(), partition: item.partition };
-                self.check_set(at, &item.messages, limits)
+                sets.check(TopicPartition { topic: group.topic.clone(), partition: item.partition }, &item.messages)
             })
         })
     }
@@ -217,7 +197,7 @@ impl Body for ProduceResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Sign::Strict, 4 + 2 + 8, body, i, |i| {
+            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2 + 8, body, i, |i| {
                 let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, offset) = int64("offset", i)?;

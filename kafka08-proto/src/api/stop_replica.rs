@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Epoch, NodeId, TopicPartition},
-    wire::{DecodeError, EncodeError, Encoder, Sign, array, flag, int16, int32, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, array, flag, int16, int32, parse},
 };
 
 /// A controller's order to stop serving replicas, and perhaps to delete them (`StopReplicaRequest`, 0.8.2).
@@ -42,7 +42,8 @@ impl Body for StopReplicaRequest {
             let (i, controller) = int32("controller_id", i)?;
             let (i, controller_epoch) = int32("controller_epoch", i)?;
             let (i, delete_partitions) = flag("delete_partitions", i)?;
-            let (i, partitions) = array("partitions", Sign::AsTheBroker, NAMED, i, |i| parse_partition(body, i))?;
+            let (i, partitions) =
+                array("partitions", Rules::Broker, NAMED, i, |i| parse_partition(Rules::Broker, body, i))?;
             Ok((i, Self { controller, controller_epoch, delete_partitions, partitions }))
         })
     }

@@ -78,7 +78,9 @@ impl CallError {
     pub fn from_event(event: ClientEvent, peer: Option<&Arc<HostPort>>, io: Option<&Arc<io::Error>>) -> Option<Self> {
         match event {
             ClientEvent::Failed { id, api, error, progress, fate, .. } => {
-                Some(Self::Failed { peer: peer.cloned(), id, api, error, progress, fate, io: io.cloned() })
+                // A request that timed out did not fail for what happened to the transport before or after.
+                let io = io.filter(|_| error.is_of_transport()).cloned();
+                Some(Self::Failed { peer: peer.cloned(), id, api, error, progress, fate, io })
             }
             _ => None,
         }

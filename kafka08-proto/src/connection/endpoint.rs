@@ -39,6 +39,9 @@ impl FromStr for HostPort {
         let bad = || BadHostPort(text.to_owned());
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
         let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(bad)?;
+        if host.contains(',') {
+            return Err(bad());
+        }
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(bad)?,
             // More colons without brackets: an IPv6 address whose last group may or may not be the port.
@@ -64,6 +67,14 @@ impl fmt::Display for HostPort {
 
 impl fmt::Display for BadHostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(',') {
+            return write!(
+                f,
+                "{:?} is a list of brokers, and a connection goes to one of them: connect to one after the other until one \
+                 answers, and ask it for the leaders",
+                self.0
+            );
+        }
         write!(f, "{:?} is no host and port: write it as host:port, for example broker1:9092 or [::1]:9092", self.0)
     }
 }
@@ -169,6 +180,17 @@ mod tests {
             ["", "broker", "broker:", "broker:0", "broker:65536", ":9092", "::1:9092", "[::1:9092", "[]:1", "a:b:1"]
         {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_brokers_is_told_from_a_misspelt_one() {
+        for text in ["a:1,b:2", "a,b:2", "a:1,b", "a,b"] {
+            let error = text.parse::<HostPort>().expect_err("one broker is asked for").to_string();
+            assert!(
+                error.contains("is a list of brokers") && error.contains("connect to one after the other"),
+                "{error}"
+            );
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, time::Duration};
 
 use bytes::Bytes;
 
-use super::{CloseReason, Closed, ServerCloseReason};
+use super::{CloseReason, Closed, Disconnect, ServerCloseReason};
 use crate::{
     api::{RequestHeader, RequestTraits},
     fate::Fate,
@@ -91,6 +91,13 @@ pub enum RequestError {
     },
     /// The connection has ended.
     Closed(CloseReason),
+}
+
+impl RequestError {
+    /// Whether the system has said something about it.
+    pub(super) fn is_of_transport(&self) -> bool {
+        matches!(self, Self::Closed(CloseReason::Disconnected { how: Disconnect::Error(_), .. }))
+    }
 }
 
 impl fmt::Display for RequestError {

@@ -23,12 +23,30 @@ const SMALL_BODY: usize = 128;
 /// Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    pub(crate) api: Api,
+    pub(crate) terms: Terms,
     pub(crate) body: Chunks,
+    pub(crate) client_id: ClientId,
+}
+
+/// What a connection must know of a request besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) api: Api,
     pub(crate) traits: RequestTraits,
     pub(crate) timeout: Option<Duration>,
     pub(crate) called_at: Option<Instant>,
-    pub(crate) client_id: ClientId,
+}
+
+impl Terms {
+    pub(crate) fn of<R: Request>(request: &R) -> Self {
+        let reply = if request.expects_response() { Reply::Expected } else { Reply::None };
+        let (changes_state, server_wait) = (request.changes_state(), request.server_wait());
+        Self::new(R::API, RequestTraits { reply, changes_state, server_wait })
+    }
+
+    fn new(api: Api, traits: RequestTraits) -> Self {
+        Self { api, traits, timeout: None, called_at: None }
+    }
 }
 
 /// Who a request says it comes from.
@@ -69,23 +87,7 @@ impl Prepared {
     pub fn new<R: Request>(request: &R) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::with_capacity(SMALL_BODY);
         request.encode(&mut encoder)?;
-        Ok(Self { body: encoder.finish(), ..Self::without_body(request) })
-    }
-
-    /// What a connection must know of a request besides its bytes.
-    pub(crate) fn without_body<R: Request>(request: &R) -> Self {
-        Self {
-            api: R::API,
-            body: Chunks::default(),
-            traits: RequestTraits {
-                reply: if request.expects_response() { Reply::Expected } else { Reply::None },
-                changes_state: request.changes_state(),
-                server_wait: request.server_wait(),
-            },
-            timeout: None,
-            called_at: None,
-            client_id: ClientId::OfConnection,
-        }
+        Ok(Self { terms: Terms::of(request), body: encoder.finish(), client_id: ClientId::OfConnection })
     }
 
     /// Checks a request, by the broker's profile and as [`Request::check`] does, and encodes it.
@@ -102,7 +104,7 @@ impl Prepared {
     #[must_use]
     pub fn raw(api: Api, body: Bytes, reply: Reply) -> Self {
         let traits = RequestTraits { reply, changes_state: true, server_wait: Duration::ZERO };
-        Self::with_traits(api, body, traits)
+        Self { terms: Terms::new(api, traits), body: body.into(), client_id: ClientId::OfConnection }
     }
 
     /// A request as it came to a server, to be sent on: for proxies. Its body is not decoded, its client id stays, and how
@@ -110,17 +112,14 @@ impl Prepared {
     #[must_use]
     pub fn forward(request: &RequestFrame) -> Self {
         let client_id = ClientId::Original(request.header.client_id.clone());
-        Self { client_id, ..Self::with_traits(request.header.api, request.body.clone(), request.traits()) }
-    }
-
-    fn with_traits(api: Api, body: Bytes, traits: RequestTraits) -> Self {
-        Self { api, body: body.into(), traits, timeout: None, called_at: None, client_id: ClientId::OfConnection }
+        let terms = Terms::new(request.header.api, request.traits());
+        Self { terms, body: request.body.clone().into(), client_id }
     }
 
     /// With a timeout of its own instead of the connection's. The request's `server_wait` is added to either.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.terms.timeout = Some(timeout);
         self
     }
 
@@ -128,38 +127,38 @@ impl Prepared {
     /// Otherwise the deadline runs from the time at which it is given to the connection.
     #[must_use]
     pub fn called_at(mut self, at: Instant) -> Self {
-        self.called_at = Some(at);
+        self.terms.called_at = Some(at);
         self
     }
 
     /// The time of the call that asked for it, if that was said.
     #[must_use]
     pub fn called(&self) -> Option<Instant> {
-        self.called_at
+        self.terms.called_at
     }
 
     /// Its own timeout, if it has one.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
-        self.timeout
+        self.terms.timeout
     }
 
     /// How long the broker may rightly take before it answers.
     #[must_use]
     pub fn server_wait(&self) -> Duration {
-        self.traits.server_wait
+        self.terms.traits.server_wait
     }
 
     /// Its key and version.
     #[must_use]
     pub fn api(&self) -> Api {
-        self.api
+        self.terms.api
     }
 
     /// Whether the broker will answer.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        self.traits.reply
+        self.terms.traits.reply
     }
 
     /// Its body's length in bytes.

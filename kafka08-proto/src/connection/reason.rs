@@ -122,6 +122,9 @@ impl fmt::Display for CloseReason {
             Self::Abandoned => f.write_str(
                 "the task that owned the connection is gone: it was aborted, or its runtime shut down; connect again",
             ),
+            Self::Disconnected { how: Disconnect::Error(io::ErrorKind::ConnectionRefused), .. } => {
+                f.write_str("the connection was refused: check that a broker listens there")
+            }
             Self::Disconnected { how, heard, waiting_for, idle, unconfirmed } => {
                 what_ended(f, *how)?;
                 how_far(f, *heard, *waiting_for)?;

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, fmt, io::IoSlice};
 
 use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 
+use super::LENGTH_PREFIX;
 use crate::wire::{Chunks, Encoder, SPLICE_FROM};
 
 /// Bytes of small things that are staged in one block, and leave as one chunk. A page more or less changes nothing: it is
@@ -100,17 +101,25 @@ impl SendQueue {
         if self.block.len() + bytes.len() > BLOCK {
             self.seal();
         }
-        if !self.block.try_reclaim(bytes.len()) {
+        if self.block.capacity() - self.block.len() < bytes.len() && !self.block.try_reclaim(bytes.len()) {
             self.block.reserve(bytes.len().max(BLOCK));
         }
         self.block.put_slice(bytes);
         self.note_staged(bytes.len());
     }
 
-    /// Stages what was encoded, and leaves the encoder empty with its memory.
-    pub(crate) fn put_encoded(&mut self, encoder: &mut Encoder) {
+    /// Stages a frame that was encoded behind [`Encoder::begin_with_length`], and leaves the encoder empty with its memory.
+    pub(crate) fn put_frame(&mut self, len: i32, encoder: &mut Encoder) {
+        let is_one_piece = encoder.put_length(len);
         let (chunks, rest) = encoder.pieces();
-        chunks.for_each(|chunk| self.put_chunk(&chunk));
+        let mut room_for_length = LENGTH_PREFIX;
+        if !is_one_piece {
+            self.put(&len.to_be_bytes());
+        }
+        chunks.for_each(|mut chunk| {
+            chunk.advance(std::mem::take(&mut room_for_length));
+            self.put_chunk(&chunk);
+        });
         self.put(rest);
         encoder.clear();
     }

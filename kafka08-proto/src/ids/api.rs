@@ -62,7 +62,7 @@ impl fmt::Display for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
-            None => write!(f, "unknown API {}", self.0),
+            None => write!(f, "API {}", self.0),
         }
     }
 }

@@ -46,6 +46,13 @@ impl fmt::Debug for CorrelationId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(u64);
 
+impl Serial {
+    /// Whether so many requests lie between the two that their ids may be the same.
+    pub(crate) fn is_a_period_behind(self, first: Self) -> bool {
+        self.0 - first.0 >= PERIOD
+    }
+}
+
 const MASK: i32 = (1 << SEQUENCE_BITS) - 1;
 const PERIOD: u64 = 1 << SEQUENCE_BITS;
 
@@ -69,15 +76,19 @@ impl Sequence {
         Self(Serial(u64::from(first) & (PERIOD - 1)))
     }
 
-    /// The next id of `key`'s range that `taken` does not know. `taken` must know fewer than 2^27 ids.
-    pub(crate) fn next(&mut self, key: ApiKey, taken: impl Fn(CorrelationId) -> bool) -> (CorrelationId, Serial) {
+    /// The next id of `key`'s range that `taken` does not know, with its serial. `taken` must know fewer than 2^27 ids.
+    pub(crate) fn next(
+        &mut self,
+        key: ApiKey,
+        taken: impl Fn(CorrelationId, Serial) -> bool,
+    ) -> (CorrelationId, Serial) {
         let range = if key.name().is_some() { i32::from(key.0) + 1 } else { FOREIGN } << SEQUENCE_BITS;
         loop {
             let serial = self.0;
             let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
             let id = CorrelationId(range | low_bits);
             self.0 = Serial(serial.0 + 1);
-            if !taken(id) {
+            if !taken(id, serial) {
                 return (id, serial);
             }
         }
@@ -91,10 +102,10 @@ mod tests {
     #[test]
     fn an_id_tells_its_api_and_a_foreign_number_tells_none() {
         let mut sequence = Sequence::starting_at(5);
-        assert_eq!(sequence.next(ApiKey::PRODUCE, |_| false).0, CorrelationId((1 << 27) + 5));
-        let (id, _) = sequence.next(ApiKey::HEARTBEAT, |_| false);
+        assert_eq!(sequence.next(ApiKey::PRODUCE, |_, _| false).0, CorrelationId((1 << 27) + 5));
+        let (id, _) = sequence.next(ApiKey::HEARTBEAT, |_, _| false);
         assert_eq!((id.0, id.api_key()), ((13 << 27) + 6, Some(ApiKey::HEARTBEAT)));
-        assert_eq!(sequence.next(ApiKey(18), |_| false).0.api_key(), None);
+        assert_eq!(sequence.next(ApiKey(18), |_, _| false).0.api_key(), None);
         for foreign in [0, 1, (1 << 27) - 1, -1, i32::MIN, i32::MAX, 14 << 27] {
             assert_eq!(CorrelationId(foreign).api_key(), None, "{foreign}");
         }
@@ -103,9 +114,9 @@ mod tests {
     #[test]
     fn the_sequence_wraps_within_its_range_and_skips_ids_in_flight() {
         let mut sequence = Sequence::starting_at((1 << 27) - 1);
-        let (last, _) = sequence.next(ApiKey::FETCH, |_| false);
+        let (last, _) = sequence.next(ApiKey::FETCH, |_, _| false);
         assert_eq!(last.0, (3 << 27) - 1);
         let skipped = CorrelationId(2 << 27);
-        assert_eq!(sequence.next(ApiKey::FETCH, |id| id == skipped).0.0, (2 << 27) + 1);
+        assert_eq!(sequence.next(ApiKey::FETCH, |id, _| id == skipped).0.0, (2 << 27) + 1);
     }
 }

@@ -60,6 +60,12 @@ impl Deref for Text {
     }
 }
 
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl AsRef<str> for Text {
     fn as_ref(&self) -> &str {
         self.as_str()

@@ -2,37 +2,39 @@
 
 use std::fmt;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::BytesMut;
 
-use super::{CRC, Codec, Deflater, ENTRY_HEADER, MessageSet, MissingFeature, Origin, SMALLEST_MESSAGE};
+use super::{
+    Codec, Deflater, ENTRY_HEADER, EntryWriter, MessageSet, MissingFeature, Origin, SMALLEST_MESSAGE, SetFull,
+    set::Built,
+};
 use crate::ids::Offset;
 
 /// Builds a set to produce, or one to answer a fetch with.
 ///
 /// Offsets are written as 0, 1, 2, …, as the Scala producer of 0.8 does; a broker overwrites them.
-#[derive(Debug, Default)]
+///
+/// A builder can be used again: [`MessageSetBuilder::take`] gives the set, and the next one is built in the same memory if
+/// the set is gone by then.
+#[derive(Debug)]
 pub struct MessageSetBuilder {
+    writer: EntryWriter,
     bytes: BytesMut,
     messages: usize,
+    /// The largest entry, in bytes.
+    largest: usize,
+    first: Offset,
     next: Offset,
-    origin: Option<Origin>,
+    origin: Origin,
+    /// Bytes to make room for before the first message.
+    capacity: usize,
 }
 
-/// The set would be larger than the wire can hold, which is 2^31 - 1 bytes. The message was not added: send the set
-/// first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetFull {
-    /// What the message would have added, in bytes.
-    pub entry: usize,
-}
-
-impl fmt::Display for SetFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a message of {} bytes does not fit the set, which holds 2^31 - 1: send the set first", self.entry)
+impl Default for MessageSetBuilder {
+    fn default() -> Self {
+        Self::with_capacity(0)
     }
 }
-
-impl std::error::Error for SetFull {}
 
 /// Why a set could not be compressed. Build it plain, or in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +65,39 @@ impl std::error::Error for CompressError {
 }
 
 impl MessageSetBuilder {
+    /// A builder of a set to produce, with room for this many bytes. A message takes 26 bytes beside its key and value.
+    /// Within the capacity, building a set allocates once.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            writer: EntryWriter::new(),
+            bytes: BytesMut::new(),
+            messages: 0,
+            largest: 0,
+            first: Offset(0),
+            next: Offset(0),
+            origin: Origin::Produced,
+            capacity: bytes,
+        }
+    }
+
     /// A set as a broker would send it, with absolute offsets from `first` on.
     #[must_use]
     pub fn fetched_from(first: Offset) -> Self {
-        Self { next: first, origin: Some(Origin::Fetched), ..Self::default() }
+        Self { first, next: first, origin: Origin::Fetched, ..Self::default() }
     }
 
     /// Appends a message. `None` is null, which is not the same as empty.
     ///
     /// # Errors
     /// The set would exceed 2^31 - 1 bytes.
+    #[inline(always)]
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SetFull> {
-        put_entry(&mut self.bytes, self.next, 0, key, value)?;
+        if self.messages == 0 {
+            self.bytes.reserve(self.capacity);
+        }
+        let entry = self.writer.write(&mut self.bytes, self.next, key, value)?;
+        self.largest = self.largest.max(entry);
         self.next = self.next.next();
         self.messages += 1;
         Ok(())
@@ -98,10 +121,36 @@ impl MessageSetBuilder {
         self.messages == 0
     }
 
+    /// Forgets the messages so far, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.capacity = self.capacity.max(self.bytes.len());
+        self.bytes.clear();
+        self.start_anew();
+    }
+
+    /// The set; the builder begins another one, with the same first offset. If this set and all that shares its memory are
+    /// dropped before the next [`MessageSetBuilder::push`], the next set of at most this size is built without allocation.
+    #[must_use]
+    pub fn take(&mut self) -> MessageSet {
+        self.capacity = self.capacity.max(self.bytes.len());
+        let set = MessageSet::built(self.bytes.split().freeze(), self.origin, self.mark(None));
+        self.start_anew();
+        set
+    }
+
+    fn start_anew(&mut self) {
+        (self.messages, self.largest, self.next) = (0, 0, self.first);
+    }
+
+    fn mark(&self, codec: Option<Codec>) -> Built {
+        Built { messages: small(self.messages), largest: small(self.largest), codec }
+    }
+
     /// The set.
     #[must_use]
     pub fn build(self) -> MessageSet {
-        MessageSet::new(self.bytes.freeze(), self.origin.unwrap_or(Origin::Produced))
+        let mark = self.mark(None);
+        MessageSet::built(self.bytes.freeze(), self.origin, mark)
     }
 
     /// The set as one compressed entry, whose offset is that of its last message. Without messages it is an empty set.
@@ -110,54 +159,28 @@ impl MessageSetBuilder {
     ///
     /// # Errors
     /// The build lacks the codec; or the set does not fit the wire even when compressed.
-    pub fn build_compressed(self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
-        let origin = self.origin.unwrap_or(Origin::Produced);
-        let mut bytes = BytesMut::new();
-        if self.messages > 0 {
-            let value = deflater.deflate(codec, &self.bytes).map_err(CompressError::Missing)?;
-            let last = Offset(self.next.0 - 1);
-            put_entry(&mut bytes, last, codec.attributes(), None, Some(&value)).map_err(CompressError::Full)?;
+    pub fn build_compressed(mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
+        self.take_compressed(codec, deflater)
+    }
+
+    /// [`MessageSetBuilder::build_compressed`] of a builder that is used again.
+    ///
+    /// # Errors
+    /// As there. The messages are kept: build the set plain, or with another codec.
+    pub fn take_compressed(&mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
+        if self.messages == 0 {
+            return Ok(self.take());
         }
-        Ok(MessageSet::new(bytes.freeze(), origin))
+        let value = deflater.deflate(codec, &self.bytes).map_err(CompressError::Missing)?;
+        let last = Offset(self.next.0 - 1);
+        let mut bytes = BytesMut::with_capacity(value.len().saturating_add(ENTRY_HEADER + SMALLEST_MESSAGE));
+        let entry = self.writer.write_any(&mut bytes, last, codec.attributes(), None, Some(&value));
+        let mark = Built { largest: small(entry.map_err(CompressError::Full)?), ..self.mark(Some(codec)) };
+        self.clear();
+        Ok(MessageSet::built(bytes.freeze(), self.origin, mark))
     }
 }
 
-/// Appends an entry.
-fn put_entry(
-    to: &mut BytesMut,
-    offset: Offset,
-    attributes: i8,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-) -> Result<(), SetFull> {
-    let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-    let size = SMALLEST_MESSAGE.saturating_add(len(key)).saturating_add(len(value));
-    let entry = size.saturating_add(ENTRY_HEADER);
-    let full = SetFull { entry };
-    i32::try_from(to.len().saturating_add(entry)).map_err(|_| full)?;
-    let size = i32::try_from(size).map_err(|_| full)?;
-
-    to.reserve(entry);
-    to.put_i64(offset.0);
-    to.put_i32(size);
-    let crc_at = to.len();
-    to.put_u32(0);
-    to.put_i8(0);
-    to.put_i8(attributes);
-    put_nullable(to, key);
-    put_nullable(to, value);
-    if let Some((crc, covered)) = to.get_mut(crc_at..).and_then(|message| message.split_first_chunk_mut::<CRC>()) {
-        *crc = crc32fast::hash(covered).to_be_bytes();
-    }
-    Ok(())
-}
-
-fn put_nullable(to: &mut BytesMut, part: Option<&[u8]>) {
-    match part {
-        None => to.put_i32(-1),
-        Some(bytes) => {
-            to.put_i32(i32::try_from(bytes.len()).expect("the entry's size, which is larger, fits an i32"));
-            to.put_slice(bytes);
-        }
-    }
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("a set has at most 2^31 - 1 bytes, and fewer messages")
 }

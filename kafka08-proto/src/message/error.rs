@@ -14,7 +14,8 @@ use crate::ids::Offset;
 pub struct MessageError {
     /// The offset that the entry itself claims. In a zero-filled tail it is 0 and means nothing.
     pub offset: Offset,
-    /// Where the entry begins, in bytes from the set's start.
+    /// Where the entry begins, in bytes from the set's start. For a message inside a compressed entry that set is the one
+    /// inside, when decompressed.
     pub at: usize,
     /// What is wrong with it.
     pub problem: MessageProblem,
@@ -33,7 +34,10 @@ pub enum MessageProblem {
     },
     /// The size is below 14 bytes, which no message has. Nothing behind it can be found.
     Size(i32),
-    /// The layout is one of a later release.
+    /// The layout is one of a later release. From format 2 on its checksum is not looked at, for it stands elsewhere.
+    ///
+    /// Format 1 inside a compressed set is stored by brokers of 0.8.2 as it comes, and format 2 is sent unconverted by some
+    /// later brokers as the mark that ends a transaction. Neither is damage.
     Magic(i8),
     /// The attributes name a codec that does not exist.
     Codec(u8),
@@ -48,12 +52,28 @@ pub enum MessageProblem {
         /// Why not.
         problem: InflateProblem,
     },
-    /// A compressed set inside a compressed set, which no broker stores.
+    /// A compressed set inside a compressed set. Brokers of 0.8 flatten what they get; 0.9.0.1 stores it as it comes.
     Nested,
-    /// The offset does not follow the one before, as those of a fetched set do.
+    /// The offset does not follow the one before, as those of a fetched set do, or lies in front of the one asked for. It
+    /// does not move the position.
     NotAscending {
-        /// The offset of the entry before.
+        /// The offset of the entry before, or the one in front of what was asked for.
         after: Offset,
+    },
+    /// The offset lies at or above the end that the reader was given: the answer's high watermark, or inside a compressed
+    /// entry the offset behind that entry's. It does not move the position.
+    AboveEnd {
+        /// The offset that all entries lie below.
+        end: Offset,
+    },
+    /// A compressed set ends in the middle of a message: the producer wrote it so, and what is cut off was never stored.
+    CutInside,
+    /// The offsets inside a compressed entry neither end at the entry's own nor can be made to: the messages cannot be placed.
+    InnerOffsets {
+        /// Messages inside.
+        messages: usize,
+        /// The offset of the last of them.
+        last: Offset,
     },
 }
 
@@ -74,6 +94,14 @@ impl fmt::Display for MessageError {
             }
             MessageProblem::Nested => f.write_str("is a compressed set inside a compressed set"),
             MessageProblem::NotAscending { after } => write!(f, "stands behind offset {after}"),
+            MessageProblem::AboveEnd { end } => write!(f, "has an offset that is not below {end}, where the log ends"),
+            MessageProblem::CutInside => f.write_str("is a compressed set that ends in the middle of a message"),
+            MessageProblem::InnerOffsets { messages, last } => {
+                write!(
+                    f,
+                    "is a compressed set of {messages} messages whose last offset is {last}: they cannot be placed"
+                )
+            }
         }
     }
 }

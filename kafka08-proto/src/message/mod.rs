@@ -5,17 +5,26 @@
 
 mod builder;
 mod compression;
+mod cursor;
 mod entries;
+mod entry;
 mod error;
+mod inner;
+mod inspect;
 mod set;
 mod visit;
+mod writer;
 
-pub use builder::{CompressError, MessageSetBuilder, SetFull};
+pub use builder::{CompressError, MessageSetBuilder};
 pub use compression::{Budget, Deflater, InflateProblem, Inflater, MissingFeature};
-pub use entries::{Codec, Entries, Entry, Message, Tail, Wrapper};
+pub use cursor::Cursor;
+pub use entries::Entries;
+pub use entry::{Codec, Entry, Message, Tail, Wrapper};
 pub use error::{MessageError, MessageProblem};
+pub use inspect::{Codecs, Inspection, Opened, SetProblem};
 pub use set::{MessageSet, Origin};
 pub use visit::Visit;
+pub use writer::{EntryWriter, SetFull};
 
 /// Bytes in front of each message: its offset and its size.
 pub(crate) const ENTRY_HEADER: usize = 12;

@@ -4,16 +4,38 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{Entries, MessageSetBuilder};
+use super::{Codec, Entries, MessageSetBuilder};
 
 /// The messages of one partition, as they are on the wire: not parsed until asked, and never copied.
 ///
 /// One from a response is a slice of its frame and keeps it alive. Cloning is cheap. `Debug` shows the length only.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct MessageSet {
     bytes: Bytes,
     origin: Origin,
+    /// What is known of a set that was built here, which need not be walked or opened to be checked.
+    built: Option<Built>,
 }
+
+/// What a builder knows of a set that it has built: it is whole and sound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Built {
+    /// Both fit: a set has at most 2^31 - 1 bytes. Sets are moved about, so that they are kept small.
+    pub(super) messages: u32,
+    /// The largest entry, in bytes.
+    pub(super) largest: u32,
+    /// How the only entry is compressed; `None` if the set is plain.
+    pub(super) codec: Option<Codec>,
+}
+
+/// Bytes and origin are compared, not how the set came to be.
+impl PartialEq for MessageSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.origin == other.origin
+    }
+}
+
+impl Eq for MessageSet {}
 
 /// Who wrote a set's offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,7 +51,15 @@ impl MessageSet {
     /// A set of these bytes, which may be anything: [`MessageSet::entries`] tells.
     #[must_use]
     pub const fn new(bytes: Bytes, origin: Origin) -> Self {
-        Self { bytes, origin }
+        Self { bytes, origin, built: None }
+    }
+
+    pub(super) const fn built(bytes: Bytes, origin: Origin, built: Built) -> Self {
+        Self { bytes, origin, built: Some(built) }
+    }
+
+    pub(super) const fn mark(&self) -> Option<Built> {
+        self.built
     }
 
     /// A builder of a set to produce.
@@ -52,7 +82,14 @@ impl MessageSet {
     /// Its entries, in order. Iterating allocates nothing.
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
-        Entries::new(self)
+        Entries::new(self, 0)
+    }
+
+    /// Its entries from a byte position on, where one must begin: what [`Entries::position`] gave, so that a reader need not
+    /// keep its borrow of the set. Behind the set's end there are none.
+    #[must_use]
+    pub fn entries_at(&self, position: usize) -> Entries<'_> {
+        Entries::new(self, position)
     }
 
     /// Its whole entries, without what is cut off or cannot be read behind them: what was fetched can be produced again as
@@ -93,13 +130,15 @@ impl MessageSet {
         self.bytes.is_empty()
     }
 
-    /// A key or value of this set as `Bytes` that share the set's memory.
-    ///
-    /// # Panics
-    /// If `part` does not lie in this set.
+    /// A key or value as `Bytes`: it shares this set's memory if it lies in it, and is a copy otherwise, as for a message that
+    /// came out of a compressed entry.
     #[must_use]
     pub fn share(&self, part: &[u8]) -> Bytes {
-        self.bytes.slice_ref(part)
+        let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+        match start.checked_add(part.len()) {
+            Some(end) if end <= self.bytes.len() && !part.is_empty() => self.bytes.slice(start..end),
+            _ => Bytes::copy_from_slice(part),
+        }
     }
 }
 

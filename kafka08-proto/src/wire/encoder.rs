@@ -88,12 +88,13 @@ impl Encoder {
     ///
     /// # Errors
     /// It is longer than 32 767 bytes.
-    pub fn text(&mut self, field: &'static str, text: &str) -> Result<(), EncodeError> {
+    pub fn text(&mut self, field: &'static str, text: impl AsRef<[u8]>) -> Result<(), EncodeError> {
+        let text = text.as_ref();
         let Ok(len) = i16::try_from(text.len()) else {
             return Err(EncodeError { field, len: text.len(), max: MAX_TEXT });
         };
         self.int16(len);
-        self.tail.put_slice(text.as_bytes());
+        self.tail.put_slice(text);
         Ok(())
     }
 
@@ -170,6 +171,24 @@ impl Encoder {
         self.chunks.clear();
         self.chunked = 0;
         self.tail.clear();
+    }
+
+    /// Leaves room for a length in front of what follows: see [`Encoder::put_length`].
+    pub(crate) fn begin_with_length(&mut self) {
+        self.clear();
+        self.int32(0);
+    }
+
+    /// Writes the length that [`Encoder::begin_with_length`] has left room for. Returns false if that place is not in memory
+    /// of its own any more.
+    pub(crate) fn put_length(&mut self, len: i32) -> bool {
+        match self.tail.first_chunk_mut::<4>().filter(|_| self.chunks.is_empty()) {
+            Some(prefix) => {
+                *prefix = len.to_be_bytes();
+                true
+            }
+            None => false,
+        }
     }
 
     /// Takes out what was written, in order: chunks, and the small things behind the last of them. Clear it afterwards.

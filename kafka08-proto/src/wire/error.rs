@@ -19,6 +19,14 @@ pub struct DecodeError {
     pub problem: DecodeProblem,
 }
 
+impl DecodeError {
+    /// The error that `field` of `body`, which begins `at` bytes behind the body's start, has this problem.
+    #[must_use]
+    pub const fn new(body: &'static str, field: &'static str, at: usize, problem: DecodeProblem) -> Self {
+        Self { body, field, at, problem }
+    }
+}
+
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,15 +60,26 @@ impl fmt::Display for DecodeError {
         let Self { body, field, at, problem } = self;
         write!(f, "malformed {body}: {field} at byte {at} ")?;
         match problem {
-            DecodeProblem::Truncated { needed, left } => write!(f, "needs {needed} bytes, {left} are left"),
+            DecodeProblem::Truncated { needed, left } => {
+                write!(f, "needs {}, {left} {} left", Count(*needed, "byte"), if *left == 1 { "is" } else { "are" })
+            }
             DecodeProblem::Negative(n) => write!(f, "is {n}, which is neither a length nor null"),
             DecodeProblem::CountTooLarge { count, fit } => {
-                write!(f, "claims {count} elements, what is left can hold {fit}")
+                write!(f, "claims {}, what is left can hold {fit}", Count(*count, "element"))
             }
             DecodeProblem::NotUtf8 => f.write_str("is not UTF-8"),
             DecodeProblem::OutOfRange(n) => write!(f, "is {n}, which it may not be"),
-            DecodeProblem::Trailing(n) => write!(f, "is followed by {n} bytes too many"),
+            DecodeProblem::Trailing(n) => write!(f, "is followed by {} too many", Count(*n, "byte")),
         }
+    }
+}
+
+/// A number of things, in words: "1 byte", "2 bytes".
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 

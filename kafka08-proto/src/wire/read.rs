@@ -12,7 +12,7 @@ use nom::{
 };
 
 use super::{DecodeError, DecodeProblem};
-use crate::ids::Text;
+use crate::{ids::Text, limits::MAX_TEXT};
 
 /// What a parser gives: the rest of the input and the value, or a [`Fault`].
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
@@ -27,6 +27,19 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// The failure of a parser.
+    pub(super) fn of(error: nom::Err<Self>) -> Self {
+        match error {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
+            nom::Err::Incomplete(_) => unreachable!("complete parsers do not ask for more"),
+        }
+    }
+
+    /// As an error of a body, whose parser's input ended `end` bytes behind the body's start.
+    pub(super) fn placed(self, body: &'static str, end: usize) -> DecodeError {
+        DecodeError::new(body, self.field, end - self.left, self.problem)
+    }
+
     /// As it is for a parser that sees `bytes` more behind the input of the one that failed.
     fn with_behind(mut self, bytes: usize) -> Self {
         self.left += bytes;
@@ -63,6 +76,10 @@ fn field<'a, T>(
     }
 }
 
+pub(crate) fn int8<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, i8> {
+    field(name, 1, be_i8, i)
+}
+
 pub(crate) fn int16<'a, T: From<i16>>(name: &'static str, i: &'a [u8]) -> Parsed<'a, T> {
     field(name, 2, be_i16.map(T::from), i)
 }
@@ -84,42 +101,60 @@ pub(crate) fn flag<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, bool> {
     }
 }
 
-/// What a negative length or count means. Responses are read strictly; requests as the broker's Scala reader does.
+/// How lengths, counts and strings are read. Responses are read strictly; requests as the broker reads them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// Only -1 is null where null is allowed; anything else negative is an error.
+pub(crate) enum Rules {
+    /// Only -1 is null where null is allowed; anything else negative is an error, and so is a string that is not UTF-8.
     Strict,
-    /// Any negative length is null, any negative count is an empty array.
-    AsTheBroker,
+    /// As the broker's Scala reader: any negative length is null, any negative count is an empty array. What is not UTF-8 in
+    /// a string is replaced by U+FFFD.
+    Broker,
+    /// As the Java reader, which brokers have for the bodies of APIs 11 and 12 only: nothing is null, strings are as above.
+    JavaBroker,
 }
 
-fn utf8<'a>(name: &'static str, start: &[u8], len: usize, i: &'a [u8]) -> Parsed<'a, &'a str> {
+fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: usize, i: &'a [u8]) -> Parsed<'a, Text> {
     let (i, bytes) = field(name, len, take(len), i)?;
     match std::str::from_utf8(bytes) {
-        Ok(text) => Ok((i, text)),
+        Ok(text) => Ok((i, Text::slice_of(body, text))),
+        Err(_) if rules != Rules::Strict => {
+            let text = String::from_utf8_lossy(bytes);
+            // Copied to its exact size. A replacement takes three bytes: what a broker could not write into its answer is refused here.
+            if text.len() <= MAX_TEXT {
+                Ok((i, Text::from(&*text)))
+            } else {
+                fault(name, start, DecodeProblem::NotUtf8)
+            }
+        }
         Err(_) => fault(name, start, DecodeProblem::NotUtf8),
     }
 }
 
-/// A string that may not be null.
-pub(crate) fn text<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Text> {
+/// A string that may not be null. A broker's Scala reader knows no such: null is read as an empty string, which is no
+/// topic's name either.
+pub(crate) fn text<'a>(name: &'static str, rules: Rules, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Text> {
     let (rest, len) = int16::<i16>(name, i)?;
-    let Ok(len) = usize::try_from(len) else {
-        return fault(name, i, DecodeProblem::Negative(len.into()));
-    };
-    let (rest, text) = utf8(name, i, len, rest)?;
-    Ok((rest, Text::slice_of(body, text)))
+    match usize::try_from(len) {
+        Ok(len) => utf8(name, rules, body, i, len, rest),
+        Err(_) if rules == Rules::Broker => Ok((rest, Text::default())),
+        Err(_) => fault(name, i, DecodeProblem::Negative(len.into())),
+    }
 }
 
 /// A string that may be null.
-pub(crate) fn nullable_text<'a>(name: &'static str, sign: Sign, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Option<Text>> {
+pub(crate) fn nullable_text<'a>(
+    name: &'static str,
+    rules: Rules,
+    body: &Bytes,
+    i: &'a [u8],
+) -> Parsed<'a, Option<Text>> {
     let (rest, len) = int16::<i16>(name, i)?;
     match usize::try_from(len) {
         Ok(len) => {
-            let (rest, text) = utf8(name, i, len, rest)?;
-            Ok((rest, Some(Text::slice_of(body, text))))
+            let (rest, text) = utf8(name, rules, body, i, len, rest)?;
+            Ok((rest, Some(text)))
         }
-        Err(_) if len == -1 || sign == Sign::AsTheBroker => Ok((rest, None)),
+        Err(_) if len == -1 || rules == Rules::Broker => Ok((rest, None)),
         Err(_) => fault(name, i, DecodeProblem::Negative(len.into())),
     }
 }
@@ -150,7 +185,7 @@ pub(crate) fn sized_blob_or_null<'a>(name: &'static str, body: &Bytes, i: &'a [u
 /// left could hold it, so that the reservation is exact and bounded.
 pub(crate) fn array<'a, T>(
     name: &'static str,
-    sign: Sign,
+    rules: Rules,
     smallest: usize,
     i: &'a [u8],
     mut element: impl FnMut(&'a [u8]) -> Parsed<'a, T>,
@@ -158,7 +193,7 @@ pub(crate) fn array<'a, T>(
     let (mut rest, count) = int32::<i32>(name, i)?;
     let count = match usize::try_from(count) {
         Ok(count) => count,
-        Err(_) if sign == Sign::AsTheBroker => 0,
+        Err(_) if rules == Rules::Broker => 0,
         Err(_) => return fault(name, i, DecodeProblem::Negative(count)),
     };
     let fit = rest.len() / smallest;
@@ -186,10 +221,7 @@ pub(crate) fn parse<'a, T>(
 ) -> Result<(T, usize), DecodeError> {
     match parser(body) {
         Ok((rest, value)) => Ok((value, body.len() - rest.len())),
-        Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
-            Err(DecodeError { body: name, field: fault.field, at: body.len() - fault.left, problem: fault.problem })
-        }
-        Err(nom::Err::Incomplete(_)) => unreachable!("complete parsers do not ask for more"),
+        Err(error) => Err(Fault::of(error).placed(name, body.len())),
     }
 }
 
@@ -197,9 +229,7 @@ pub(crate) fn parse<'a, T>(
 pub(crate) fn finish(name: &'static str, body: &Bytes, taken: usize) -> Result<(), DecodeError> {
     match body.len() - taken {
         0 => Ok(()),
-        left => {
-            Err(DecodeError { body: name, field: "the last field", at: taken, problem: DecodeProblem::Trailing(left) })
-        }
+        left => Err(DecodeError::new(name, "the last field", taken, DecodeProblem::Trailing(left))),
     }
 }
 
@@ -220,7 +250,7 @@ mod tests {
         let numbers = |b: &Bytes| {
             parse("test", b, |i| {
                 let (i, _) = int16::<i16>("first", i)?;
-                array("list", Sign::Strict, 4, i, |i| int32::<i32>("element", i))
+                array("list", Rules::Strict, 4, i, |i| int32::<i32>("element", i))
             })
             .map(|(list, _)| list)
         };
@@ -230,7 +260,7 @@ mod tests {
             problem(&[0, 0, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3, 4], numbers),
             (2, DecodeProblem::CountTooLarge { count: 0x7fff_ffff, fit: 1 })
         );
-        let string = |b: &Bytes| parse("test", b, |i| text("name", b, i));
+        let string = |b: &Bytes| parse("test", b, |i| text("name", Rules::Strict, b, i));
         assert_eq!(problem(&[0, 2, 0xc3, 0x28], string), (0, DecodeProblem::NotUtf8));
         assert_eq!(problem(&[0, 9, 1], string), (2, DecodeProblem::Truncated { needed: 9, left: 1 }));
         assert_eq!(problem(&[0xff, 0xfe], string), (0, DecodeProblem::Negative(-2)));
@@ -238,13 +268,32 @@ mod tests {
 
     #[test]
     fn null_is_minus_one_and_the_broker_takes_any_negative_for_it() {
-        let read = |sign, bytes: &'static [u8]| {
+        let read = |rules, bytes: &'static [u8]| {
             let body = Bytes::from_static(bytes);
-            parse("test", &body, |i| nullable_text("name", sign, &body, i)).map(|(text, _)| text)
+            parse("test", &body, |i| nullable_text("name", rules, &body, i)).map(|(text, _)| text)
         };
-        assert_eq!(read(Sign::Strict, &[0xff, 0xff]), Ok(None));
-        assert_eq!(read(Sign::Strict, &[0, 0]), Ok(Some(Text::default())));
-        assert!(read(Sign::Strict, &[0xff, 0xfe]).is_err());
-        assert_eq!(read(Sign::AsTheBroker, &[0x80, 0x00]), Ok(None));
+        assert_eq!(read(Rules::Strict, &[0xff, 0xff]), Ok(None));
+        assert_eq!(read(Rules::Strict, &[0, 0]), Ok(Some(Text::default())));
+        assert!(read(Rules::Strict, &[0xff, 0xfe]).is_err());
+        assert_eq!(read(Rules::Broker, &[0x80, 0x00]), Ok(None));
+    }
+
+    #[test]
+    fn a_broker_reads_what_is_not_utf8_and_refuses_what_it_could_not_write_again() {
+        let read = |rules, bytes: Vec<u8>| {
+            let body = Bytes::from(bytes);
+            parse("test", &body, |i| text("name", rules, &body, i)).map(|(text, _)| text)
+        };
+        // "caf\xe9" in Latin-1.
+        let latin = vec![0, 4, b'c', b'a', b'f', 0xe9];
+        assert!(read(Rules::Strict, latin.clone()).is_err());
+        for rules in [Rules::Broker, Rules::JavaBroker] {
+            assert_eq!(read(rules, latin.clone()), Ok(Text::from("caf\u{fffd}")));
+        }
+        let of = |len: u16| [&len.to_be_bytes()[..], &vec![0xff; len.into()]].concat();
+        assert!(read(Rules::Broker, of(32_767 / 3)).is_ok_and(|text| text.len() == 32_766));
+        assert!(read(Rules::Broker, of(32_767 / 3 + 1)).is_err());
+        assert_eq!(read(Rules::Broker, vec![0xff, 0xff]), Ok(Text::default()));
+        assert!(read(Rules::JavaBroker, vec![0xff, 0xff]).is_err());
     }
 }

@@ -38,9 +38,11 @@ impl Deadlines {
     }
 
     fn earliest(&self) -> Option<Deadline> {
-        let in_order = self.in_order.front().copied();
-        let other = self.heap.peek().map(|Reverse(deadline)| *deadline);
-        [in_order, other].into_iter().flatten().min()
+        match (self.in_order.front(), self.heap.peek()) {
+            (Some(in_order), Some(Reverse(other))) => Some(*in_order.min(other)),
+            (Some(only), None) | (None, Some(Reverse(only))) => Some(*only),
+            (None, None) => None,
+        }
     }
 
     fn pop(&mut self, earliest: Deadline) {
@@ -61,6 +63,11 @@ impl Deadlines {
         let earliest = self.earliest().filter(|(deadline, _)| *deadline <= now)?;
         self.pop(earliest);
         Some(earliest.1)
+    }
+
+    /// Notes that a request has ended. Most end in the order of their deadlines, and then nothing needs to be looked for.
+    pub(super) fn note_ended(&mut self, serial: Serial) {
+        self.in_order.pop_front_if(|(_, first)| *first == serial);
     }
 
     /// Makes the earliest one that of a request that waits, and keeps what has ended within a multiple of those `in_flight`.

@@ -104,6 +104,12 @@ impl Ledger {
         self.awaiting.front()
     }
 
+    /// Whether the id of a request with this serial may be that of one that has not ended.
+    pub(super) fn may_repeat(&self, serial: Serial) -> bool {
+        let first = self.awaiting.front().or_else(|| self.unsent.front());
+        first.is_some_and(|entry| serial.is_a_period_behind(entry.serial))
+    }
+
     /// Whether a request of this id has not ended.
     pub(super) fn knows(&self, id: CorrelationId) -> bool {
         self.index(id).is_some()
@@ -184,7 +190,8 @@ impl Ledger {
 
     /// Moves on what was written; reports requests that end thereby.
     pub(super) fn promote(&mut self, queue: &SendQueue, mut written: impl FnMut(CorrelationId)) {
-        let is_taken = |entry: &mut Entry| queue.taken(entry.frame) == Taken::All;
+        let is_taken = |entry: &mut Entry| queue.has_taken(entry.frame.end);
+        let mut has_ended = false;
         while let Some(entry) = self.unsent.pop_front_if(is_taken) {
             if entry.state == State::Withdrawn {
                 self.withdrawn -= 1;
@@ -194,6 +201,8 @@ impl Ledger {
                 self.awaiting.push_back(entry);
                 continue;
             }
+            has_ended = true;
+            self.deadlines.note_ended(entry.serial);
             self.server_wait -= entry.server_wait;
             self.unconfirmed.push(entry.id, entry.frame);
             if entry.state == State::Live {
@@ -202,7 +211,9 @@ impl Ledger {
             }
         }
         while self.silent.pop_front_if(|(end, _)| queue.has_taken(*end)).is_some() {}
-        self.tidy_deadlines();
+        if has_ended {
+            self.tidy_deadlines();
+        }
     }
 
     /// Matches a response with the request first in line.
@@ -215,6 +226,7 @@ impl Ledger {
                 self.server_wait -= entry.server_wait;
                 self.live -= usize::from(entry.state == State::Live);
                 self.unconfirmed.confirm_before(entry.frame);
+                self.deadlines.note_ended(entry.serial);
                 self.tidy_deadlines();
                 Ok(entry)
             }

@@ -17,14 +17,14 @@ pub use send_error::SendError;
 use super::{
     ClientConfig, ClientEvent, CloseReason, Closed, Disconnect, Fate, MatchError, PrepareError, Prepared, Reply,
     ResponseFrame, Ticket,
-    prepared::{self, ClientId},
+    prepared::{self, ClientId, Terms},
     rest::Rest,
 };
 use crate::{
     api::{Request, RequestHeader},
-    frame::{FrameDecoder, SendQueue, Span},
+    frame::{FrameDecoder, LENGTH_PREFIX, SendQueue, Span},
     ids::{ConnectionId, CorrelationId, Sequence},
-    wire::Encoder,
+    wire::{Chunks, Encoder},
 };
 
 /// A client's end of one connection to a broker.
@@ -166,13 +166,11 @@ impl ClientConnection {
     pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
         let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
         prepared::check(request, &self.config).map_err(refused)?;
-        let place = self.admit(now, &Prepared::without_body(request))?;
+        let (sequence, entry) = self.admit(now, &Terms::of(request))?;
+        self.encode_header(&entry, &ClientId::OfConnection)?;
         let unencodable = |error| SendError::Prepare(PrepareError::Encode(error));
-        let encoded = place.header.encode(&mut self.scratch).map_err(SendError::ClientId);
-        let encoded = encoded.and_then(|()| request.encode(&mut self.scratch).map_err(unencodable));
-        let staged = encoded.and_then(|()| self.stage(place, None));
-        self.scratch.clear();
-        Ok(Ticket::new(self.id, staged?))
+        request.encode(&mut self.scratch).map_err(unencodable)?;
+        Ok(Ticket::new(self.id, self.stage(sequence, entry, &Chunks::default())?))
     }
 
     /// Stages a prepared request. Its deadline runs from `now`, or from the time given by [`Prepared::called_at`].
@@ -180,22 +178,21 @@ impl ClientConnection {
     /// # Errors
     /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
     pub fn send(&mut self, now: Instant, prepared: &Prepared) -> Result<CorrelationId, SendError> {
-        let place = self.admit(now, prepared)?;
-        let encoded = place.header.encode(&mut self.scratch).map_err(SendError::ClientId);
-        let staged = encoded.and_then(|()| self.stage(place, Some(prepared)));
-        self.scratch.clear();
-        staged
+        let (sequence, entry) = self.admit(now, &prepared.terms)?;
+        self.encode_header(&entry, &prepared.client_id)?;
+        self.stage(sequence, entry, &prepared.body)
     }
 
     /// The claim to the answer of a request that [`ClientConnection::send`] gave this id; `None` if the id's range says
-    /// another API.
+    /// another API. APIs that 0.8 does not know share a range.
     #[must_use]
     pub fn ticket<R: Request>(&self, id: CorrelationId) -> Option<Ticket<R>> {
-        (id.api_key() == Some(R::API.key)).then(|| Ticket::new(self.id, id))
+        let key = Some(R::API.key).filter(|key| key.name().is_some());
+        (id.api_key() == key).then(|| Ticket::new(self.id, id))
     }
 
     /// Finds a request its place in line, if there is one.
-    fn admit(&mut self, now: Instant, request: &Prepared) -> Result<Place, SendError> {
+    fn admit(&mut self, now: Instant, request: &Terms) -> Result<(Sequence, Entry), SendError> {
         if self.is_mute() {
             return Err(SendError::Closed(Box::new(self.how_closed())));
         }
@@ -209,41 +206,41 @@ impl ClientConnection {
             return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
         }
         let mut sequence = self.sequence;
-        let (id, serial) = sequence.next(request.api.key, |id| self.ledger.knows(id));
-        let client_id = match &request.client_id {
-            ClientId::OfConnection => self.config.client_id.clone(),
-            ClientId::Original(id) => id.clone(),
+        let (id, serial) =
+            sequence.next(request.api.key, |id, serial| self.ledger.may_repeat(serial) && self.ledger.knows(id));
+        let entry = Entry {
+            id,
+            serial,
+            api: request.api,
+            frame: Span { start: 0, end: 0 },
+            state: State::Live,
+            awaits_response: request.traits.reply == Reply::Expected,
+            changes_state: request.traits.changes_state,
+            server_wait: request.traits.server_wait,
+            at,
+            deadline,
         };
-        Ok(Place {
-            header: RequestHeader { api: request.api, correlation_id: id, client_id },
-            sequence,
-            entry: Entry {
-                id,
-                serial,
-                api: request.api,
-                frame: Span { start: 0, end: 0 },
-                state: State::Live,
-                awaits_response: request.traits.reply == Reply::Expected,
-                changes_state: request.traits.changes_state,
-                server_wait: request.traits.server_wait,
-                at,
-                deadline,
-            },
-        })
+        Ok((sequence, entry))
     }
 
-    /// Stages a frame of what stands in `scratch`, and the body of `prepared` behind it.
-    fn stage(&mut self, place: Place, prepared: Option<&Prepared>) -> Result<CorrelationId, SendError> {
-        let Place { sequence, mut entry, .. } = place;
-        let len = self.scratch.len() + prepared.map_or(0, Prepared::len);
+    /// Begins a frame in `scratch`.
+    fn encode_header(&mut self, entry: &Entry, client_id: &ClientId) -> Result<(), SendError> {
+        let client_id = match client_id {
+            ClientId::OfConnection => self.config.client_id.as_ref(),
+            ClientId::Original(id) => id.as_ref(),
+        };
+        self.scratch.begin_with_length();
+        RequestHeader::encode_parts(entry.api, entry.id, client_id, &mut self.scratch).map_err(SendError::ClientId)
+    }
+
+    /// Stages a frame of what stands in `scratch`, with `body` behind it.
+    fn stage(&mut self, sequence: Sequence, mut entry: Entry, body: &Chunks) -> Result<CorrelationId, SendError> {
+        let len = self.scratch.len() - LENGTH_PREFIX + body.len();
         let max = self.config.limits.max_request;
         let size = i32::try_from(len).ok().filter(|_| len <= max).ok_or(SendError::TooLarge { len, max })?;
         entry.frame.start = self.queue.end();
-        self.queue.put(&size.to_be_bytes());
-        self.queue.put_encoded(&mut self.scratch);
-        if let Some(prepared) = prepared {
-            self.queue.put_chunks(&prepared.body);
-        }
+        self.queue.put_frame(size, &mut self.scratch);
+        self.queue.put_chunks(body);
         entry.frame.end = self.queue.end();
         self.sequence = sequence;
         self.stats.sent += 1;
@@ -326,13 +323,6 @@ impl ClientConnection {
         let (connection, id, api) = (self.id, answered.id, answered.api);
         Ok(Some(ResponseFrame { connection, id, api, body: frame, fate_if_malformed }))
     }
-}
-
-/// A place in line for a request that is to be staged.
-struct Place {
-    header: RequestHeader,
-    sequence: Sequence,
-    entry: Entry,
 }
 
 impl fmt::Debug for ClientConnection {

@@ -12,6 +12,8 @@ const DEFLATE: u8 = 8;
 const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 0];
 /// The least room to make for output at a time, in bytes.
 const STEP: usize = 4096;
+/// How many bytes one is likely to become: what is claimed beyond that is waited for.
+const LIKELY: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Inflate(Option<Decompress>);
@@ -22,11 +24,12 @@ pub(super) struct Deflate(Option<Compress>);
 impl Inflate {
     pub(super) fn inflate(&mut self, mut input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
         let raw = self.0.get_or_insert_with(|| Decompress::new(false));
+        to.prepare(claim(input));
         loop {
             input = skip_header(input).ok_or(InflateProblem::Malformed)?;
-            let start = to.bytes.len();
+            let start = to.used();
             input = member(raw, input, to)?;
-            let plain = to.bytes.get(start..).unwrap_or_default();
+            let plain = to.since(start);
             let (trailer, rest) = input.split_first_chunk::<8>().ok_or(InflateProblem::Malformed)?;
             let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
             let length = u32::from_le_bytes([l0, l1, l2, l3]);
@@ -43,21 +46,30 @@ impl Inflate {
     }
 }
 
+/// What the last four bytes say that the stream becomes, as far as it is likely: they lie at will.
+fn claim(input: &[u8]) -> usize {
+    let claimed = input.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+    usize::try_from(claimed).unwrap_or(usize::MAX).min(input.len().saturating_mul(LIKELY))
+}
+
 /// Inflates one deflate stream; gives what follows it.
 fn member<'a>(raw: &mut Decompress, input: &'a [u8], to: &mut Output) -> Result<&'a [u8], InflateProblem> {
     raw.reset(false);
     let mut rest = input;
     loop {
-        let room = (to.limit - to.bytes.len()).saturating_add(1).min(STEP.max(rest.len().saturating_mul(2)));
-        to.bytes.reserve(room);
         let before = (raw.total_in(), raw.total_out());
-        let status =
-            raw.decompress_vec(rest, &mut to.bytes, FlushDecompress::None).map_err(|_| InflateProblem::Malformed)?;
-        if to.bytes.len() > to.limit {
-            return Err(InflateProblem::OverBudget { limit: to.limit });
+        // At the limit one byte more tells whether the stream is over.
+        let mut probe = [0];
+        let is_full = to.left() == 0;
+        let room = if is_full { &mut probe[..] } else { to.room() };
+        let status = raw.decompress(rest, room, FlushDecompress::None).map_err(|_| InflateProblem::Malformed)?;
+        let since = |total: u64, before: u64| usize::try_from(total - before).unwrap_or(usize::MAX);
+        let written = since(raw.total_out(), before.1);
+        if is_full && written > 0 {
+            return Err(to.over());
         }
-        let taken = usize::try_from(raw.total_in() - before.0).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
+        to.advance(written);
+        rest = rest.get(since(raw.total_in(), before.0)..).unwrap_or_default();
         match status {
             Status::StreamEnd => return Ok(rest),
             _ if before == (raw.total_in(), raw.total_out()) => return Err(InflateProblem::Malformed),

@@ -4,7 +4,9 @@
 //! refuse the right one, so the wrong one is written; both are read. Only what 0.8.2 takes is taken: independent blocks, no
 //! content size, no content checksum, no dictionary, and an end mark.
 
-use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
+use lz4_flex::block::{
+    CompressTable, DecompressError, compress_into_with_table, decompress_into, get_maximum_output_size,
+};
 use twox_hash::XxHash32;
 
 use super::{InflateProblem, Output};
@@ -41,6 +43,7 @@ impl Inflate {
         if ![as_kafka(flags, descriptor), as_specified(flags, descriptor)].contains(&checksum) {
             return Err(InflateProblem::Checksum);
         }
+        to.prepare(most_of_all(rest, flags & BLOCK_CHECKSUM != 0, block_size));
         loop {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = u32::from_le_bytes(*len);
@@ -71,19 +74,41 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
         return Ok(());
     }
     // The length is not said anywhere: make room for the most there can be, and give back what was not needed.
-    let start = to.bytes.len();
-    let most = block_size.min(data.len().saturating_mul(LZ4_RATIO));
-    let room = most.min(to.limit - start);
-    match decompress_into(data, to.extend(room)?) {
+    let most = most(data.len(), block_size);
+    let room = most.min(to.left());
+    match unpack(data, to.extend(room)?) {
         Ok(len) => {
-            to.bytes.truncate(start + len);
+            to.take_back(room - len);
             Ok(())
         }
-        Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if room < most => {
-            Err(InflateProblem::OverBudget { limit: to.limit })
-        }
+        Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
         Err(_) => Err(InflateProblem::Malformed),
     }
+}
+
+/// Alone in its function, the decompressor's loop is compiled better than inlined among ours.
+#[inline(never)]
+fn unpack(data: &[u8], to: &mut [u8]) -> Result<usize, DecompressError> {
+    decompress_into(data, to)
+}
+
+/// The most that a compressed block can become.
+fn most(compressed: usize, block_size: usize) -> usize {
+    block_size.min(compressed.saturating_mul(LZ4_RATIO))
+}
+
+/// The most that all blocks can become, up to the first that is not whole.
+fn most_of_all(mut blocks: &[u8], has_checksums: bool, block_size: usize) -> usize {
+    let mut sum = 0usize;
+    while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
+        let len = u32::from_le_bytes(*len);
+        let Ok(size) = usize::try_from(len & !STORED) else { break };
+        let checksum = if has_checksums { 4 } else { 0 };
+        let Some(behind) = behind.get(size.saturating_add(checksum)..).filter(|_| len != 0) else { break };
+        sum = sum.saturating_add(if len & STORED == 0 { most(size, block_size) } else { size });
+        blocks = behind;
+    }
+    sum
 }
 
 /// The header's checksum as 0.8.2 computes it: over everything in front of it.

@@ -8,6 +8,7 @@ mod gzip;
 mod lz4;
 #[cfg(not(all(feature = "gzip", feature = "snappy", feature = "lz4")))]
 mod missing;
+mod output;
 #[cfg(feature = "snappy")]
 mod snappy;
 
@@ -21,12 +22,14 @@ use missing as lz4;
 #[cfg(not(feature = "snappy"))]
 use missing as snappy;
 
+use self::output::Output;
 use super::{Codec, MessageError, MessageProblem, MessageSet, Wrapper};
 use crate::limits::Limits;
 
 /// How many bytes may still come out of decompression: of one wrapper, and of all of a response together.
 ///
-/// Make one for each response, from its connection's [`Limits`]; each wrapper that is opened takes from it.
+/// Make one for each response, from its connection's [`Limits`]; each wrapper that is opened takes from it what was inflated,
+/// also if it turns out to be damaged or too large.
 #[derive(Clone, Debug)]
 pub struct Budget {
     left: usize,
@@ -89,35 +92,21 @@ impl fmt::Display for InflateProblem {
     }
 }
 
-/// Opens compressed sets. It keeps its decompressors: make one and use it for all.
+/// Opens compressed sets. It keeps its decompressors and the memory of the last set: make one and use it for all.
+///
+/// While a set is opened, at most one and a half times the [`Budget`] is held. Afterwards a set holds at most eight times its
+/// length, or 64 KiB; the same memory serves for the next one if the set and all that shares its memory are gone by then.
 #[derive(Default)]
 pub struct Inflater {
     gzip: gzip::Inflate,
     snappy: snappy::Inflate,
     lz4: lz4::Inflate,
-}
-
-/// What a decompressor writes to, up to a limit.
-struct Output {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Output {
-    /// Adds `len` zeroed bytes to write to.
-    #[cfg_attr(not(any(feature = "snappy", feature = "lz4")), expect(dead_code, reason = "gzip grows as it goes"))]
-    fn extend(&mut self, len: usize) -> Result<&mut [u8], InflateProblem> {
-        let start = self.bytes.len();
-        if len > self.limit - start {
-            return Err(InflateProblem::OverBudget { limit: self.limit });
-        }
-        self.bytes.resize(start + len, 0);
-        Ok(self.bytes.get_mut(start..).unwrap_or_default())
-    }
+    /// The memory of the last set, which may still be held.
+    spare: Bytes,
 }
 
 impl Inflater {
-    /// One without decompressors yet.
+    /// Creates an inflater. Decompressors are made on first use.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -126,29 +115,27 @@ impl Inflater {
     /// Decompresses a wrapper's set. Its entries may be wrappers again; who opens those decides how deep to go.
     ///
     /// # Errors
-    /// The problem is always [`MessageProblem::Inflate`]. The set around the wrapper can be read on.
+    /// The problem is always [`MessageProblem::Inflate`]. The set around the wrapper can be read on. Of
+    /// [`InflateProblem::OverBudget`] the wrapper is not to blame: it can be opened with another budget.
     pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
-        let fail = |problem| MessageError {
-            offset: wrapper.offset,
-            at: wrapper.at,
-            problem: MessageProblem::Inflate { codec: wrapper.codec, problem },
+        let mut to = Output::new(std::mem::take(&mut self.spare), budget.left, budget.limit);
+        let done = match wrapper.codec {
+            Codec::Gzip => self.gzip.inflate(wrapper.value, &mut to),
+            Codec::Snappy => self.snappy.inflate(wrapper.value, &mut to),
+            Codec::Lz4 => self.lz4.inflate(wrapper.value, &mut to),
         };
-        let bytes = self.inflate(wrapper.codec, wrapper.value, budget.left).map_err(|problem| match problem {
-            InflateProblem::OverBudget { .. } => fail(InflateProblem::OverBudget { limit: budget.limit }),
-            other => fail(other),
-        })?;
-        budget.left -= bytes.len();
-        Ok(MessageSet::new(Bytes::from(bytes), wrapper.origin))
-    }
-
-    fn inflate(&mut self, codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, InflateProblem> {
-        let mut to = Output { bytes: Vec::new(), limit };
-        match codec {
-            Codec::Gzip => self.gzip.inflate(compressed, &mut to)?,
-            Codec::Snappy => self.snappy.inflate(compressed, &mut to)?,
-            Codec::Lz4 => self.lz4.inflate(compressed, &mut to)?,
+        // The work was done, whatever came of it.
+        budget.left -= to.used();
+        let (bytes, spare) = to.finish();
+        self.spare = spare;
+        match done {
+            Ok(()) => Ok(MessageSet::new(bytes, wrapper.origin)),
+            Err(problem) => Err(MessageError {
+                offset: wrapper.offset,
+                at: wrapper.at,
+                problem: MessageProblem::Inflate { codec: wrapper.codec, problem },
+            }),
         }
-        Ok(to.bytes)
     }
 }
 
@@ -173,7 +160,7 @@ impl fmt::Display for MissingFeature {
 impl std::error::Error for MissingFeature {}
 
 impl Deflater {
-    /// One without compressors yet.
+    /// Creates a deflater. Compressors are made on first use.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -17,9 +17,11 @@ pub(super) struct Inflate(Decoder);
 impl Inflate {
     pub(super) fn inflate(&mut self, input: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
         let Some(framed) = input.strip_prefix(&MAGIC) else {
+            to.prepare(claim(input)?);
             return block(&mut self.0, input, to);
         };
         let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
+        to.prepare(claims(rest));
         while !rest.is_empty() {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| InflateProblem::Malformed)?;
@@ -31,7 +33,8 @@ impl Inflate {
     }
 }
 
-fn block(decoder: &mut Decoder, compressed: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
+/// What a block says that it becomes, if it can.
+fn claim(compressed: &[u8]) -> Result<usize, InflateProblem> {
     let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
     if compressed.is_empty() {
         return Err(InflateProblem::Malformed);
@@ -40,7 +43,24 @@ fn block(decoder: &mut Decoder, compressed: &[u8], to: &mut Output) -> Result<()
     if claimed > compressed.len().saturating_mul(SNAPPY_RATIO).saturating_add(64) {
         return Err(InflateProblem::Ratio { claimed });
     }
-    let plain = to.extend(claimed)?;
+    Ok(claimed)
+}
+
+/// What all blocks say that they become, up to the first that cannot be.
+fn claims(mut blocks: &[u8]) -> usize {
+    let mut sum = 0usize;
+    while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
+        let len = usize::try_from(i32::from_be_bytes(*len)).ok();
+        let Some((compressed, behind)) = len.and_then(|len| behind.split_at_checked(len)) else { break };
+        let Ok(claimed) = claim(compressed) else { break };
+        sum = sum.saturating_add(claimed);
+        blocks = behind;
+    }
+    sum
+}
+
+fn block(decoder: &mut Decoder, compressed: &[u8], to: &mut Output) -> Result<(), InflateProblem> {
+    let plain = to.extend(claim(compressed)?)?;
     decoder.decompress(compressed, plain).map_err(|_| InflateProblem::Malformed)?;
     Ok(())
 }

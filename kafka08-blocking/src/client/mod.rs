@@ -1,0 +1,291 @@
+//! The client.
+
+mod answers;
+mod sending;
+mod turn;
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use kafka08_proto::{
+    ClientConfig, ClientConnection, Connection as _,
+    connection::{CallError, ClientStats, Closed, ConnectError, HostPort, ResponseFrame},
+    ids::{ConnectionId, CorrelationId},
+};
+
+pub use sending::MAX_UNTOLD;
+
+use crate::{connect, driver::Driver, pending::Dropped};
+
+/// A connection to one broker, for one thread at a time.
+///
+/// Requests are sent with [`Client::send`], which returns at once, and their answers are taken with [`Client::wait`], in any
+/// order. Bytes move only while one of the methods runs: whichever it is, it reads while it waits to write, and keeps the
+/// answers it finds for those who will ask. An answer that nobody has taken keeps its place among those that may be in
+/// flight ([`ClientConfig::with_max_in_flight`]).
+///
+/// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and leaves together
+/// with others: when 16 KiB are staged, and in the next call of any other method that moves bytes. A caller that sends and
+/// then does something else for long calls [`Client::turn`] first.
+///
+/// *Time.* Each method ends within a time of its own, whatever else is in flight; its documentation says which. Between calls
+/// no deadline fires, and a request whose deadline has passed meanwhile is not written.
+///
+/// *Ends.* Each request that was taken ends once: by [`Client::wait`] or [`Client::try_wait`], or in the list of failures of
+/// the next [`Client::flush`] or of [`Client::close`] if nobody waits for it, or quietly when it is answered. A dropped claim
+/// gives up the answer; only its failure to be written is told. The list is bounded: from [`MAX_UNTOLD`](crate::MAX_UNTOLD)
+/// failures on, sending is refused as [busy](kafka08_proto::connection::SendError::Busy) until a flush has told them.
+///
+/// Dropping a client closes its connection at once. What is staged is written as far as the stream takes it in one attempt;
+/// [`Client::close`] lets it leave, and tells what failed.
+///
+/// # Several clients in one thread
+///
+/// Poll the clients' sockets together, until the earliest of their deadlines, and give each one a turn:
+///
+/// ```no_run
+/// use std::time::Instant;
+///
+/// use kafka08_blocking::{Client, Pending, proto::{ClientConfig, api::MetadataRequest}};
+/// use rustix::event::{PollFd, PollFlags, Timespec, poll};
+///
+/// let mut clients = Vec::new();
+/// for broker in ["broker1:9092", "broker2:9092"] {
+///     let mut client = Client::connect(broker, ClientConfig::default())?;
+///     let pending = client.send(&MetadataRequest::all())?;
+///     clients.push((client, Some(pending)));
+/// }
+/// while clients.iter().any(|(_, pending)| pending.is_some()) {
+///     for (client, pending) in &mut clients {
+///         while client.turn() {}
+///         *pending = match pending.take().map(|pending| client.try_wait(pending)) {
+///             Some(Err(still_pending)) => Some(still_pending),
+///             Some(Ok(answer)) => {
+///                 println!("{:?}", answer?);
+///                 None
+///             }
+///             None => None,
+///         };
+///     }
+///     let waiting = || clients.iter().filter(|(_, pending)| pending.is_some()).map(|(client, _)| client);
+///     let deadline = waiting().filter_map(Client::next_deadline).min();
+///     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+///     let mut sockets: Vec<_> = waiting()
+///         .map(|client| {
+///             let writes = if client.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
+///             PollFd::new(client, PollFlags::IN | writes)
+///         })
+///         .collect();
+///     if !sockets.is_empty() {
+///         poll(&mut sockets, left.and_then(|left| Timespec::try_from(left).ok()).as_ref())?;
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Client<S: Read + Write + AsFd = TcpStream> {
+    driver: Driver<S>,
+    connection: ClientConnection,
+    /// Requests that somebody may wait for, and how those that have ended did. At most `max_in_flight`.
+    claims: BTreeMap<CorrelationId, Option<Outcome>>,
+    /// Ids of claims that were dropped since the last look.
+    dropped: Dropped,
+    /// Requests whose claim was dropped, and that may not be written yet: their failure would be told. At most as many as are
+    /// in flight.
+    orphans: Vec<CorrelationId>,
+    /// Failures of requests that nobody waits for, in the order of failing, for the next flush.
+    untold: Vec<CallError>,
+    closed: Option<Closed>,
+}
+
+type Outcome = Result<ResponseFrame, CallError>;
+
+/// An identity for a connection: no two of this crate's have the same one.
+fn next_id() -> ConnectionId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Client<TcpStream> {
+    /// Connects to a broker, given as `host:port`, `1.2.3.4:port` or `[::1]:port`.
+    ///
+    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]: each gets an even share of the time
+    /// that is left, so that one that does not answer leaves the others theirs. Looking the name up takes the time that the
+    /// system gives it. `TCP_NODELAY` is set.
+    ///
+    /// # Errors
+    /// The target is no host and port, the name has no address, or no address answers; the error says what was tried.
+    pub fn connect(target: &str, config: ClientConfig) -> Result<Self, ConnectError> {
+        Self::connect_to(target.parse()?, config)
+    }
+
+    /// [`Client::connect`] to a host and port that are told apart already, such as those of a metadata response.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_to(target: HostPort, config: ClientConfig) -> Result<Self, ConnectError> {
+        match connect::look_up(&target) {
+            Ok(addresses) => Self::connect_addresses(target, &addresses, config),
+            Err(error) => Err(ConnectError::Resolve { target, error }),
+        }
+    }
+
+    /// [`Client::connect`] to the first of these addresses that answers: for those who look names up themselves. `target` is
+    /// what errors call it.
+    ///
+    /// # Errors
+    /// There is no address, or none answers; the error says what was tried.
+    pub fn connect_addresses(
+        target: HostPort,
+        addresses: &[SocketAddr],
+        config: ClientConfig,
+    ) -> Result<Self, ConnectError> {
+        let stream = connect::connect(&target, addresses, config.connect_timeout())?;
+        Ok(Self::of_socket(stream, config.with_peer(target)))
+    }
+}
+
+impl<S: Read + Write + AsFd> Client<S> {
+    /// A client over any stream that is connected and **non-blocking** already: TLS, a proxy.
+    ///
+    /// A stream that blocks would block every method, beyond any timeout. It is read until it would block before it is
+    /// waited for, and flushed until it has let everything go, because layers such as TLS have buffers of their own. Let
+    /// such a layer finish its handshake first: one that would block on a write, but waits to read, is asked without pause.
+    ///
+    /// A stream may also keep bytes of a write that it reports as blocked. So a request that was in an attempt to write is
+    /// not taken back when its time is over: the connection ends, and the request may have been applied. Give a bare socket
+    /// to [`Client::of_socket`] instead.
+    ///
+    /// [`ClientConfig::with_peer`] gives errors a name for the other end. TLS streams have no [`AsFd`] of their own, so they
+    /// need a type around them:
+    ///
+    /// ```
+    /// use std::{io::{self, Read, Write}, net::TcpStream, os::fd::{AsFd, BorrowedFd}};
+    ///
+    /// /// A TLS stream, and the socket that it stands on.
+    /// struct OverTls<T> {
+    ///     tls: T,
+    ///     /// `TcpStream::try_clone` of the one that `tls` has.
+    ///     socket: TcpStream,
+    /// }
+    ///
+    /// impl<T: Read> Read for OverTls<T> {
+    ///     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+    ///         self.tls.read(space)
+    ///     }
+    /// }
+    ///
+    /// impl<T: Write> Write for OverTls<T> {
+    ///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    ///         self.tls.write(bytes)
+    ///     }
+    ///
+    ///     fn flush(&mut self) -> io::Result<()> {
+    ///         self.tls.flush()
+    ///     }
+    /// }
+    ///
+    /// impl<T> AsFd for OverTls<T> {
+    ///     fn as_fd(&self) -> BorrowedFd<'_> {
+    ///         self.socket.as_fd()
+    ///     }
+    /// }
+    /// # fn takes_it<T: Read + Write>(stream: OverTls<T>) -> kafka08_blocking::Client<OverTls<T>> {
+    /// #     kafka08_blocking::Client::new(stream, Default::default())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(stream: S, config: ClientConfig) -> Self {
+        Self::over(Driver::new(stream), config)
+    }
+
+    /// A client over a bare socket that is connected and **non-blocking** already: TCP with options of its own, or a Unix
+    /// socket. What a write does not report as taken has not left, so a request of which nothing was written can be taken back
+    /// when its time is over.
+    #[must_use]
+    pub fn of_socket(socket: S, config: ClientConfig) -> Self {
+        Self::over(Driver::of_socket(socket), config)
+    }
+
+    fn over(driver: Driver<S>, config: ClientConfig) -> Self {
+        Self {
+            driver,
+            connection: ClientConnection::new(config, next_id()),
+            claims: BTreeMap::new(),
+            dropped: Dropped::default(),
+            orphans: Vec::new(),
+            untold: Vec::new(),
+            closed: None,
+        }
+    }
+
+    /// Where the connection goes, if that is known.
+    #[must_use]
+    pub fn peer(&self) -> Option<&HostPort> {
+        self.config().peer().map(AsRef::as_ref)
+    }
+
+    /// Why the connection has ended, and what is unconfirmed; `None` while it lives, as far as the last call saw.
+    #[must_use]
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
+    }
+
+    /// The connection's settings.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        self.connection.config()
+    }
+
+    /// What the connection has done so far.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.connection.stats()
+    }
+
+    /// The stream, for its settings and addresses.
+    pub fn stream(&self) -> &S {
+        self.driver.stream()
+    }
+
+    /// When to give the client its next [`Client::turn`] at the latest; `None` if nothing is due at a time.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.connection.poll_timeout()
+    }
+
+    /// Whether to poll the client's socket for reading: true until the connection has ended.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.connection.wants_read()
+    }
+
+    /// Whether to poll the client's socket for writing too: something is staged.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        self.driver.wants_write(&self.connection)
+    }
+}
+
+/// The stream's, to be polled together with others.
+impl<S: Read + Write + AsFd> AsFd for Client<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.driver.stream().as_fd()
+    }
+}
+
+impl<S: Read + Write + AsFd> Drop for Client<S> {
+    /// One attempt to write what is staged.
+    fn drop(&mut self) {
+        // A stream that has panicked is not touched again.
+        if !std::thread::panicking() && self.wants_write() {
+            self.step();
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Moving bytes, and ending what is due: what all the other methods wait with.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    mem,
+    os::fd::AsFd,
+    time::Instant,
+};
+
+use kafka08_proto::{
+    ClientEvent, Connection as _, Disconnect,
+    connection::{CallError, CloseReport, FlushError},
+    ids::CorrelationId,
+};
+
+use super::{Client, Outcome};
+
+/// Reads, of a mebibyte or a whole frame each, after which a deadline that has come counts although more may be here. It is
+/// more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
+/// that sends without pause cannot put deadlines off. Whole frames come on top, of which there are as many as requests.
+const LAST_READS: usize = 16;
+
+impl<S: Read + Write + AsFd> Client<S> {
+    /// Moves what moves without waiting, and ends what is due. Returns whether anything moved: then call it again before
+    /// the socket is polled.
+    ///
+    /// Use it to let staged requests leave, or to wait for several clients together.
+    pub fn turn(&mut self) -> bool {
+        self.step()
+    }
+
+    /// Waits until everything staged has left, also from the stream's own buffer. That says nothing about the broker.
+    ///
+    /// It does not wait for answers, and reads meanwhile. *Time*: each request that is staged has its own timeout to leave;
+    /// for what the stream keeps in a buffer of its own there is [`ClientConfig::with_request_timeout`], and then the
+    /// connection ends.
+    ///
+    /// # Errors
+    /// Requests that nobody waits for have failed since the last flush: all of them are listed. Or the connection has ended,
+    /// even if everything had left before.
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
+    pub fn flush(&mut self) -> Result<(), FlushError> {
+        self.drain();
+        FlushError::check(mem::take(&mut self.untold), self.closed.clone())
+    }
+
+    /// Lets what is staged leave, and closes the connection.
+    ///
+    /// *Time*: that of [`Client::flush`]. Requests that are not answered are given up.
+    ///
+    /// The report says why the connection ended, which may have been before, and which requests with acks = 0 nothing proves
+    /// to have been applied. It lists every request that has failed and was not told, and those that were given up.
+    pub fn close(mut self) -> CloseReport {
+        self.drain();
+        // Nobody can wait any more. Outcomes that were not taken come first, as those requests failed first.
+        let failed = mem::take(&mut self.claims).into_values().filter_map(|outcome| outcome?.err());
+        self.untold.extend(failed);
+        self.connection.close();
+        self.take_events(Instant::now());
+        let closed = self.closed.take().expect("a connection that was closed has said so");
+        CloseReport::new(closed, mem::take(&mut self.untold))
+    }
+
+    /// Lets what is staged leave, also from the stream's own buffer, or the connection end.
+    fn drain(&mut self) {
+        // In any case what has arrived is looked at: the connection may have ended.
+        self.step();
+        while self.connection.wants_write() {
+            self.turn_until(None);
+        }
+        // What the stream keeps to itself has no deadline in the connection: it gets the time of one request.
+        let until = Instant::now().checked_add(self.config().request_timeout());
+        while !self.connection.is_over() && !self.driver.is_flushed(&self.connection) {
+            let now = Instant::now();
+            if until.is_some_and(|until| until <= now) {
+                self.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
+                return self.take_events(now);
+            }
+            self.turn_until(until);
+        }
+        self.give_up_dropped(Instant::now());
+    }
+
+    /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
+    pub(super) fn turn_until(&mut self, until: Option<Instant>) {
+        if self.step() || self.connection.is_over() {
+            return;
+        }
+        let deadline = [self.connection.poll_timeout(), until].into_iter().flatten().min();
+        self.driver.wait(&mut self.connection, deadline);
+    }
+
+    /// Moves what moves without waiting, and ends what is due. Returns whether there was anything: then something may have
+    /// ended that a caller waits for.
+    ///
+    /// Reading comes first: an end that is here is found before anything is written, and an answer that is here beats its
+    /// deadline. What is due ends before writing, so that it does not leave any more.
+    pub(super) fn step(&mut self) -> bool {
+        if self.connection.is_over() {
+            return false;
+        }
+        let now = Instant::now();
+        let has_read = self.read(now);
+        self.give_up_dropped(now);
+        let was_due = self.is_due(now);
+        if was_due {
+            self.connection.handle_timeout(now);
+            self.take_events(now);
+        }
+        self.write(now) || has_read || was_due
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.connection.poll_timeout().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Reads what is here, or some of it unless it matters what is the last of it.
+    pub(super) fn read(&mut self, now: Instant) -> bool {
+        // A late answer that is here saves the connection before the last claim behind it is given up.
+        let to_the_last = self.is_due(now) || !self.dropped.is_empty();
+        let reads = if to_the_last { LAST_READS + self.connection.in_flight() } else { 1 };
+        let mut moved = false;
+        for _ in 0..reads {
+            if !self.driver.read(&mut self.connection) {
+                break;
+            }
+            moved = true;
+            self.take_events(now);
+        }
+        moved
+    }
+
+    pub(super) fn write(&mut self, now: Instant) -> bool {
+        let moved = self.driver.write(&mut self.connection);
+        self.take_events(now);
+        moved
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        while let Some(event) = self.connection.poll_event(now) {
+            match event {
+                ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
+                ClientEvent::Written { .. } => {}
+                ClientEvent::Failed { id, .. } => {
+                    let peer = self.connection.config().peer();
+                    if let Some(error) = CallError::from_event(event, peer, self.driver.error()) {
+                        self.end(id, Err(error));
+                    }
+                }
+                ClientEvent::Closed(closed) => self.closed = Some(closed),
+            }
+        }
+    }
+
+    /// Keeps how a request ended, for the one who will ask. An answer that nobody will ask for is dropped.
+    fn end(&mut self, id: CorrelationId, outcome: Outcome) {
+        match self.claims.get_mut(&id) {
+            Some(claim) => *claim = Some(outcome),
+            None => self.untold.extend(outcome.err()),
+        }
+    }
+
+    /// Gives up the answers to requests whose claim was dropped.
+    fn give_up_dropped(&mut self, now: Instant) {
+        for id in self.dropped.take() {
+            match self.claims.remove(&id) {
+                // The connection is told when it is written: until then its failure is to be heard of.
+                Some(None) => self.orphans.push(id),
+                Some(Some(outcome)) => self.untold.extend(outcome.err()),
+                None => {}
+            }
+        }
+        // With nothing left to write, all of them are written, or have failed.
+        if !self.orphans.is_empty() && !self.connection.wants_write() {
+            for id in mem::take(&mut self.orphans) {
+                self.connection.forget(id);
+            }
+            self.take_events(now);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Writing one entry behind the other: each key and value is copied once, and its checksum is that of the source.
+
+use std::fmt;
+
+use bytes::{BufMut as _, BytesMut};
+use crc32fast::Hasher;
+
+use super::{ENTRY_HEADER, SMALLEST_MESSAGE};
+use crate::ids::Offset;
+
+/// Bytes of an entry in front of its key: offset, size, checksum, magic, attributes, and the key's length.
+const FRONT: usize = ENTRY_HEADER + 10;
+/// Bytes of an entry with a null key and an empty value.
+const SMALLEST_ENTRY: usize = ENTRY_HEADER + SMALLEST_MESSAGE;
+/// The most bytes that the wire can say a set has.
+const LARGEST_SET: usize = i32::MAX as usize;
+/// Bytes of a message that the checksum covers in front of a null key's value: magic, attributes and two lengths.
+const COVERED: usize = 10;
+/// The longest key whose checksum is taken together with what stands around it.
+const SHORT_KEY: usize = 64;
+
+/// The set would be larger than the wire can hold, which is 2^31 - 1 bytes. The message was not added: send the set
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetFull {
+    /// What the message would have added, in bytes.
+    pub entry: usize,
+}
+
+impl fmt::Display for SetFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message of {} bytes does not fit the set, which holds 2^31 - 1: send the set first", self.entry)
+    }
+}
+
+impl std::error::Error for SetFull {}
+
+/// Appends entries to buffers of the caller's. [`MessageSetBuilder`](super::MessageSetBuilder) is one writer and one buffer.
+///
+/// Messages without a key whose values have the same length share the checksum of the bytes in front of the value, which the
+/// writer keeps: one writer for many buffers is faster than one for each.
+#[derive(Clone)]
+pub struct EntryWriter {
+    /// An empty checksum. Making one asks what the processor can do.
+    crc: Hasher,
+    /// What stands in front of a value of length `value` behind a null key, in an uncompressed message; offset and checksum
+    /// are zero.
+    front: [u8; FRONT + 4],
+    /// The checksum of those bytes of `front` that it covers.
+    front_crc: Hasher,
+    value: usize,
+}
+
+impl EntryWriter {
+    /// Creates a writer.
+    #[must_use]
+    pub fn new() -> Self {
+        let crc = Hasher::new();
+        let mut writer = Self { front_crc: crc.clone(), crc, front: [0; FRONT + 4], value: 0 };
+        writer.turn_to(0).expect("an empty value is small");
+        writer
+    }
+
+    /// Appends an uncompressed message; gives the bytes of its entry. `None` is null, which is not the same as empty.
+    ///
+    /// # Errors
+    /// `to` would exceed 2^31 - 1 bytes. Nothing was written.
+    #[inline(always)]
+    pub fn write(
+        &mut self,
+        to: &mut BytesMut,
+        offset: Offset,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<usize, SetFull> {
+        let (None, Some(value)) = (key, value) else {
+            return self.write_any(to, offset, 0, key, value);
+        };
+        if self.value != value.len() {
+            self.turn_to(value.len())?;
+        }
+        let entry = SMALLEST_ENTRY + value.len();
+        if to.len() > LARGEST_SET - entry {
+            return Err(SetFull { entry });
+        }
+        // The checksum of the source, and then the copy: reading back what was just stored stalls.
+        let mut crc = self.front_crc.clone();
+        crc.update(value);
+        let [o0, o1, o2, o3, o4, o5, o6, o7] = offset.0.to_be_bytes();
+        let [c0, c1, c2, c3] = crc.finalize().to_be_bytes();
+        let [.., s0, s1, s2, s3, _, _, _, _, m, a, k0, k1, k2, k3, l0, l1, l2, l3] = self.front;
+        to.extend_from_slice(&[
+            o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3, c0, c1, c2, c3, m, a, k0, k1, k2, k3, l0, l1, l2, l3,
+        ]);
+        to.extend_from_slice(value);
+        Ok(entry)
+    }
+
+    /// Prepares for values of this length.
+    #[cold]
+    fn turn_to(&mut self, value: usize) -> Result<(), SetFull> {
+        let (_, size, len) = sizes(0, 0, value)?;
+        let mut rest = &mut self.front[..];
+        rest.put_i64(0);
+        rest.put_i32(size);
+        rest.put_u32(0);
+        rest.put_slice(&[0, 0, 0xff, 0xff, 0xff, 0xff]);
+        rest.put_i32(len);
+        self.front_crc = self.crc.clone();
+        self.front_crc.update(self.front.last_chunk::<COVERED>().map_or(&[][..], |covered| covered));
+        self.value = value;
+        Ok(())
+    }
+
+    /// Appends a message of any attributes, key and value.
+    pub(super) fn write_any(
+        &mut self,
+        to: &mut BytesMut,
+        offset: Offset,
+        attributes: u8,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<usize, SetFull> {
+        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let (entry, size, value_len) = sizes(to.len(), len(key), len(value))?;
+        let value_len = if value.is_some() { value_len } else { -1 };
+        let key_len = key.map_or(-1, |key| i32::try_from(key.len()).expect("the entry's size, which is larger, fits"));
+        let [k0, k1, k2, k3] = key_len.to_be_bytes();
+        let front = [0, attributes, k0, k1, k2, k3];
+        let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
+
+        let mut crc = self.crc.clone();
+        let mut together = [0; SHORT_KEY + COVERED];
+        if key.len() <= SHORT_KEY {
+            // One short run is faster than three.
+            let mut rest = &mut together[..];
+            rest.put_slice(&front);
+            rest.put_slice(key);
+            rest.put_i32(value_len);
+            crc.update(together.get(..key.len() + COVERED).unwrap_or_default());
+        } else {
+            crc.update(&front);
+            crc.update(key);
+            crc.update(&value_len.to_be_bytes());
+        }
+        crc.update(value);
+
+        to.reserve(entry);
+        let mut head = [0; FRONT];
+        let mut rest = &mut head[..];
+        rest.put_i64(offset.0);
+        rest.put_i32(size);
+        rest.put_u32(crc.finalize());
+        rest.put_slice(&front);
+        to.put_slice(&head);
+        to.put_slice(key);
+        to.put_i32(value_len);
+        to.put_slice(value);
+        Ok(entry)
+    }
+}
+
+impl Default for EntryWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for EntryWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryWriter").finish_non_exhaustive()
+    }
+}
+
+/// Bytes of an entry, and of its message and value as the wire has them, if the set stays small enough for the wire.
+#[inline(always)]
+fn sizes(set: usize, key: usize, value: usize) -> Result<(usize, i32, i32), SetFull> {
+    let size = SMALLEST_MESSAGE.saturating_add(key).saturating_add(value);
+    let entry = size.saturating_add(ENTRY_HEADER);
+    match (i32::try_from(size), i32::try_from(value)) {
+        (Ok(size), Ok(value)) if set.saturating_add(entry) <= LARGEST_SET => Ok((entry, size, value)),
+        _ => Err(SetFull { entry }),
+    }
+}
