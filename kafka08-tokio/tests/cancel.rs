@@ -234,7 +234,7 @@ impl AsyncWrite for Tls {
             bad_retries.fetch_add(1, Ordering::Relaxed);
         }
         while *taken < offered.len() {
-            match Pin::new(&mut *pipe).poll_write(cx, &offered[*taken..]) {
+            match Pin::new(&mut *pipe).poll_write(cx, offered.get(*taken..).unwrap_or_default()) {
                 Poll::Ready(Ok(n)) => *taken += n,
                 other => return other,
             }
