@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     driver::Driver,
+    line::keep_waker,
     shared::{Phase, Shared, State, now},
 };
 
@@ -86,11 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if next == Next::Sleep && self.sleep(cx, &state).is_ready() {
             next = Next::Turn;
         }
-        if next == Next::Sleep {
-            state.task = Some(cx.waker().clone());
-        }
+        let replaced = if next == Next::Sleep { keep_waker(&mut state.task, cx) } else { None };
         mem::swap(&mut self.wakes, &mut state.wakes);
         drop(state);
+        drop(replaced);
         self.wakes.drain(..).for_each(Waker::wake);
         match next {
             Next::End => Poll::Ready(()),

@@ -174,6 +174,50 @@ async fn an_answer_is_waited_for_until_the_requests_own_deadline_whatever_stands
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_requests_own_deadline_whatever_stands_in_front() {
+    let config = || ClientConfig::default().with_request_timeout(TIMEOUT);
+    let request = MetadataRequest::all();
+    let end = |error: CallError| match error {
+        CallError::Failed { error: RequestError::TimedOut { after }, progress, .. } => (after, progress),
+        error => panic!("{error:?}"),
+    };
+    // Behind a long poll that is never answered: the time of the poll counts for both.
+    let (client, mut far) = client(4096, config());
+    let poll = client.send(&long_poll(POLL)).await.expect("there is room");
+    let waiting = client.send(&request).await.expect("there is room");
+    let poll_api = poll.api();
+    for _ in 0..2 {
+        read_id(&mut far).await;
+    }
+    let (error, time) = timed(waiting).await;
+    assert_eq!(time, seconds(600) + TIMEOUT);
+    assert_eq!(end(error.expect_err("nobody answers")), (time, Progress::Behind(poll_api)));
+
+    // Behind a request that has timed out.
+    let (client, mut far) = common::client(4096, config());
+    let hasty = client.send_with_timeout(&request, seconds(1)).await.expect("there is room");
+    let waiting = client.send(&request).await.expect("there is room");
+    for _ in 0..2 {
+        read_id(&mut far).await;
+    }
+    let started = Instant::now();
+    hasty.await.expect_err("nobody answers");
+    waiting.await.expect_err("nobody answers");
+    assert_eq!(started.elapsed(), TIMEOUT);
+
+    // Behind what a peer does not read.
+    let (client, _far) = common::client(16, config());
+    let large = client.send_with_timeout(&produce(Acks::LEADER, 500), seconds(3600)).await.expect("there is room");
+    settle().await;
+    let waiting = client.send(&request).await.expect("there is room");
+    let (error, time) = timed(waiting).await;
+    assert_eq!(time, TIMEOUT);
+    assert_eq!(end(error.expect_err("nobody reads")), (TIMEOUT, Progress::NotSent));
+    assert_eq!(client.closed(), None, "it was withdrawn");
+    drop(large);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_call_ends_in_its_own_time_behind_a_failed_write_while_an_answer_is_owed() {
     let config = ClientConfig::default().with_request_timeout(TIMEOUT);
     let (client, mut far) = common::half_dead_client(config);

@@ -55,17 +55,19 @@ struct Scripted {
     manner: Manner,
     seen: Arc<Mutex<Seen>>,
     buffer: Vec<u8>,
-    /// Whether the last read, write and flush were interrupted.
-    interrupted: [bool; 3],
+    /// Whether the last call of each kind was interrupted.
+    read_was: bool,
+    write_was: bool,
+    flush_was: bool,
+}
+
+/// Whether a call is interrupted: every other one is, if that is the stream's manner.
+fn interrupts(manner: Manner, was_interrupted: &mut bool) -> bool {
+    *was_interrupted = manner == Manner::Interrupted && !*was_interrupted;
+    *was_interrupted
 }
 
 impl Scripted {
-    /// Whether this call, of the kind of this number, is interrupted.
-    fn interrupts(&mut self, kind: usize) -> bool {
-        self.interrupted[kind] = self.manner == Manner::Interrupted && !self.interrupted[kind];
-        self.interrupted[kind]
-    }
-
     /// Moves what is buffered or held into the pipe.
     fn let_go(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.buffer.is_empty() {
@@ -81,7 +83,8 @@ impl Scripted {
 
 impl AsyncRead for Scripted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.interrupts(0) {
+        let manner = self.manner;
+        if interrupts(manner, &mut self.read_was) {
             return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
         }
         Pin::new(&mut self.pipe).poll_read(cx, space)
@@ -90,7 +93,8 @@ impl AsyncRead for Scripted {
 
 impl AsyncWrite for Scripted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.interrupts(1) {
+        let manner = self.manner;
+        if interrupts(manner, &mut self.write_was) {
             return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
         }
         let seen = Arc::clone(&self.seen);
@@ -104,7 +108,7 @@ impl AsyncWrite for Scripted {
                     self.buffer.extend_from_slice(bytes);
                 }
             }
-            if let Poll::Pending = self.let_go(cx)? {
+            if self.let_go(cx)?.is_pending() {
                 return Poll::Pending;
             }
             let len = seen.held.take().map_or(0, |held| held.len());
@@ -124,7 +128,8 @@ impl AsyncWrite for Scripted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.interrupts(2) {
+        let manner = self.manner;
+        if interrupts(manner, &mut self.flush_was) {
             return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
         }
         let flushed = self.let_go(cx);
@@ -143,7 +148,15 @@ impl AsyncWrite for Scripted {
 fn scripted(manner: Manner, pipe: usize, config: ClientConfig) -> (Client, DuplexStream, Arc<Mutex<Seen>>) {
     let (near, far) = duplex(pipe);
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let stream = Scripted { pipe: near, manner, seen: Arc::clone(&seen), buffer: Vec::new(), interrupted: [false; 3] };
+    let stream = Scripted {
+        pipe: near,
+        manner,
+        seen: Arc::clone(&seen),
+        buffer: Vec::new(),
+        read_was: false,
+        write_was: false,
+        flush_was: false,
+    };
     (Client::new(stream, config), far, seen)
 }
 
