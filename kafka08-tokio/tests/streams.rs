@@ -202,6 +202,19 @@ async fn requests_that_are_sent_without_waiting_leave_in_one_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_waits_for_those_of_tasks_that_become_ready_after_it() {
+    let (client, _far, seen) = scripted(Manner::Plain, 1 << 20, ClientConfig::default());
+    settle().await;
+    // The connection's task is woken before the other one is ready, so it runs first.
+    let first = client.send(&MetadataRequest::all()).await.expect("there is room");
+    let other = client.clone();
+    let second = tokio::spawn(async move { other.send(&MetadataRequest::all()).await });
+    settle().await;
+    assert_eq!(writes(&seen), [2 * SMALL]);
+    drop((first, second));
+}
+
+#[tokio::test(start_paused = true)]
 async fn small_requests_become_records_of_16_kib_and_large_values_are_written_as_they_are() {
     let (client, _far, seen) = scripted(Manner::Plain, 1 << 20, ClientConfig::default());
     // Each is about 1,100 bytes: more than one record in all.
@@ -346,4 +359,42 @@ async fn a_stream_that_keeps_what_it_took_fails_a_flush_at_its_time_and_not_the_
     let id = read_id(&mut far).await;
     answer(&mut far, id).await;
     pending.await.expect("it is answered");
+}
+
+/// A stream from which bytes of one endless frame come without pause, one at a time.
+struct Flood {
+    /// The length and the correlation id of the frame, then nothing but zeros.
+    head: std::vec::IntoIter<u8>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        space.put_slice(&[self.head.next().unwrap_or(0)]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The clock is not paused: it stands still for as long as there is something to do.
+#[tokio::test]
+async fn a_peer_that_sends_without_pause_cannot_put_deadlines_off() {
+    let head = 60_000_000_u32.to_be_bytes().to_vec().into_iter();
+    let config = ClientConfig::default().with_request_timeout(std::time::Duration::from_millis(50));
+    let client = Client::new(Flood { head }, config);
+    let request = MetadataRequest::all();
+    let call = timeout(seconds(20), client.call(&request)).await.expect("it ends at its deadline");
+    assert!(matches!(call, Err(CallError::Failed { progress: Progress::Arriving { .. }, .. })), "{call:?}");
 }
