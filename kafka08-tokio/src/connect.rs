@@ -53,5 +53,5 @@ pub(crate) async fn try_each(
 }
 
 fn silent(share: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within its share of {share:?}"))
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within its share of {share:.1?}"))
 }

@@ -4,7 +4,8 @@
 //! locked, because either may run code of another executor.
 
 use std::{
-    collections::BTreeMap,
+    collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasherDefault, Hasher},
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -46,7 +47,7 @@ pub(crate) struct State {
     pub(crate) connection: ClientConnection,
     pub(crate) phase: Phase,
     /// Requests whose answers have a claim. Their number is bounded by `max_in_flight`.
-    claims: BTreeMap<CorrelationId, Claim>,
+    claims: HashMap<CorrelationId, Claim, BuildHasherDefault<IdHasher>>,
     /// Requests whose claims were dropped before they had ended: to be cancelled when what has come was read, for a late
     /// answer may save the connection.
     pub(crate) dropped: Vec<CorrelationId>,
@@ -77,6 +78,30 @@ enum Claim {
     Dropped,
 }
 
+/// Hashes correlation ids, which this side has chosen: no peer can make them collide.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_i32(&mut self, id: i32) {
+        self.write_u64(u64::from(id.cast_unsigned()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number whose bits are evenly spread: ids that follow one another differ in the upper bits, too, which the
+        // map looks at.
+        self.0 = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(32)
+    }
+}
+
 /// What is to become of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -92,7 +117,7 @@ impl Shared {
         let state = State {
             connection: ClientConnection::new(config.clone(), next_id()),
             phase: Phase::Open,
-            claims: BTreeMap::new(),
+            claims: HashMap::default(),
             dropped: Vec::new(),
             line: Line::default(),
             flushes: Flushes::default(),
@@ -256,19 +281,20 @@ impl State {
     /// How a request with a claim ended, or that `cx` is to be woken when it does. The waker that it replaces is to be
     /// dropped when nothing is locked.
     pub(crate) fn poll_claim(&mut self, id: CorrelationId, cx: &Context<'_>) -> (Poll<Outcome>, Option<Waker>) {
-        match self.claims.get_mut(&id) {
-            Some(Claim::Waiting(waker)) => return (Poll::Pending, keep_waker(waker, cx)),
-            Some(Claim::Ended(_)) => {}
-            Some(Claim::Dropped) | None => {
-                return (Poll::Ready(Err(Box::new(CallError::NotOutstanding(id)))), None);
-            }
+        let Entry::Occupied(mut claim) = self.claims.entry(id) else {
+            return (Poll::Ready(Err(Box::new(CallError::NotOutstanding(id)))), None);
+        };
+        if let Claim::Waiting(waker) = claim.get_mut() {
+            return (Poll::Pending, keep_waker(waker, cx));
         }
-        let ended = self.claims.remove(&id);
+        let claim = claim.remove();
         self.note_place_free();
-        match ended {
-            Some(Claim::Ended(outcome)) => (Poll::Ready(outcome), None),
-            _ => (Poll::Pending, None),
-        }
+        let outcome = match claim {
+            Claim::Ended(outcome) => outcome,
+            // A claim is not polled after it was dropped.
+            Claim::Waiting(_) | Claim::Dropped => Err(Box::new(CallError::NotOutstanding(id))),
+        };
+        (Poll::Ready(outcome), None)
     }
 
     /// A claim is dropped. What comes back is to be dropped when nothing is locked.
@@ -299,7 +325,7 @@ impl State {
         }
     }
 
-    /// Whether a request is in flight that somebody waits for, or that nobody has given up.
+    /// Takes what the connection has to tell.
     pub(crate) fn take_events(&mut self, now: Instant) {
         while let Some(event) = self.connection.poll_event(now) {
             match event {

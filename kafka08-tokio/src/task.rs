@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     driver::Driver,
+    line::keep_waker,
     shared::{Phase, Shared, State, now},
 };
 
@@ -35,12 +36,19 @@ const WRITE_FROM: usize = 16 << 10;
 const READ_PER_TURN: usize = 256 << 10;
 const STEPS_PER_TURN: usize = 64;
 
+/// Turns in a row that did not come to the end of what is here, after which a deadline that has come counts all the same. They
+/// read more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
+/// that sends without pause cannot put deadlines off.
+const LAST_TURNS: usize = 32;
+
 pub(crate) struct Task<S> {
     driver: Driver<S>,
     guard: Guard,
     timer: Timer,
     /// The task has let others run once since something was staged.
     has_yielded: bool,
+    /// Turns in a row in which a deadline had come and more was to be read.
+    overdue: usize,
     /// Memory for those whom a turn wakes; empty between turns.
     wakes: Vec<Waker>,
 }
@@ -68,7 +76,7 @@ enum Next {
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     pub(crate) fn new(driver: Driver<S>, shared: Arc<Shared>) -> Self {
         let timer = Timer { sleep: None, until: None };
-        Self { driver, guard: Guard(shared), timer, has_yielded: false, wakes: Vec::new() }
+        Self { driver, guard: Guard(shared), timer, has_yielded: false, overdue: 0, wakes: Vec::new() }
     }
 
     pub(crate) async fn run(mut self) {
@@ -86,11 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if next == Next::Sleep && self.sleep(cx, &state).is_ready() {
             next = Next::Turn;
         }
-        if next == Next::Sleep {
-            state.task = Some(cx.waker().clone());
-        }
+        let replaced = if next == Next::Sleep { keep_waker(&mut state.task, cx) } else { None };
         mem::swap(&mut self.wakes, &mut state.wakes);
         drop(state);
+        drop(replaced);
         self.wakes.drain(..).for_each(Waker::wake);
         match next {
             Next::End => Poll::Ready(()),
@@ -111,10 +118,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         let has_read_all = self.read(cx, state, now);
         state.cancel_dropped();
         state.take_events(now);
-        if has_read_all {
-            // Before writing: what has expired is not sent.
-            self.expire(state, now);
+        // Before writing: what has expired is not sent.
+        if state.connection.poll_timeout().is_none_or(|deadline| deadline > now) {
+            self.overdue = 0;
+        } else if has_read_all || self.overdue >= LAST_TURNS {
+            self.overdue = 0;
+            state.connection.handle_timeout(now);
+            state.take_events(now);
+        } else {
+            self.overdue += 1;
         }
+        self.expire(state, now);
         state.serve(now);
         let mut next = if has_read_all { Next::Sleep } else { Next::Turn };
         if self.may_write(state) {
@@ -149,12 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         false
     }
 
-    /// Ends what is due.
+    /// Ends the waits that are due and that nothing which arrives could end.
     fn expire(&mut self, state: &mut State, now: Instant) {
-        if state.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            state.connection.handle_timeout(now);
-            state.take_events(now);
-        }
         state.line.expire(now, &mut state.wakes);
         state.flushes.expire(now, &mut state.wakes);
         if state.close_by.is_some_and(|deadline| deadline <= now) && !self.is_flushed(state) {

@@ -20,10 +20,13 @@ use tokio::{
 /// The connection's request timeout in the tests of this file.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How many seconds the broker may hold a long poll.
+const POLL: i32 = 600;
+
 /// What stands in front of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InFront {
-    /// A fetch that the broker holds for an hour, where one request may be in flight.
+    /// A fetch that the broker holds for long, where one request may be in flight.
     LongPoll,
     /// A request that has timed out and whose answer may still come: nothing is sent behind it.
     Stalled,
@@ -39,7 +42,7 @@ async fn behind(what: InFront) -> (Client, DuplexStream, Box<dyn std::any::Any>)
     match what {
         InFront::LongPoll => {
             let (client, far) = client(4096, config.with_max_in_flight(1));
-            let poll = client.send(&long_poll(3600)).await.expect("there is room");
+            let poll = client.send(&long_poll(POLL)).await.expect("there is room");
             settle().await;
             (client, far, Box::new(poll))
         }
@@ -47,7 +50,7 @@ async fn behind(what: InFront) -> (Client, DuplexStream, Box<dyn std::any::Any>)
             let (client, mut far) = client(4096, config);
             let hasty = client.send_with_timeout(&MetadataRequest::all(), seconds(1)).await.expect("there is room");
             // It is in flight behind the hasty one, so that the connection lives on when that has timed out.
-            let patient = client.send(&long_poll(3600)).await.expect("there is room");
+            let patient = client.send(&long_poll(POLL)).await.expect("there is room");
             for _ in 0..2 {
                 read_id(&mut far).await;
             }
@@ -151,13 +154,13 @@ async fn a_close_ends_in_its_own_time_whatever_stands_in_front_and_does_not_queu
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_waited_for_until_the_requests_own_deadline_whatever_stands_in_front() {
-    // Behind a long poll of an hour its deadline is later by as much.
+    // Behind a long poll its deadline is later by as much.
     let config = ClientConfig::default().with_request_timeout(TIMEOUT);
     let (client, mut far) = client(4096, config);
-    let poll = client.send(&long_poll(3600)).await.expect("there is room");
+    let poll = client.send(&long_poll(POLL)).await.expect("there is room");
     let behind = client.send(&MetadataRequest::all()).await.expect("there is room");
     let (poll_id, _) = (read_id(&mut far).await, read_id(&mut far).await);
-    sleep(seconds(3600)).await;
+    sleep(seconds(600)).await;
     answer(&mut far, poll_id).await;
     poll.await.expect("it is answered");
     let (error, time) = timed(behind).await;
@@ -167,14 +170,58 @@ async fn an_answer_is_waited_for_until_the_requests_own_deadline_whatever_stands
     else {
         panic!("{error:?}")
     };
-    assert_eq!(after, seconds(3600) + TIMEOUT);
+    assert_eq!(after, seconds(600) + TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_requests_own_deadline_whatever_stands_in_front() {
+    let config = || ClientConfig::default().with_request_timeout(TIMEOUT);
+    let request = MetadataRequest::all();
+    let end = |error: CallError| match error {
+        CallError::Failed { error: RequestError::TimedOut { after }, progress, .. } => (after, progress),
+        error => panic!("{error:?}"),
+    };
+    // Behind a long poll that is never answered: the time of the poll counts for both.
+    let (client, mut far) = client(4096, config());
+    let poll = client.send(&long_poll(POLL)).await.expect("there is room");
+    let waiting = client.send(&request).await.expect("there is room");
+    let poll_api = poll.api();
+    for _ in 0..2 {
+        read_id(&mut far).await;
+    }
+    let (error, time) = timed(waiting).await;
+    assert_eq!(time, seconds(600) + TIMEOUT);
+    assert_eq!(end(error.expect_err("nobody answers")), (time, Progress::Behind(poll_api)));
+
+    // Behind a request that has timed out.
+    let (client, mut far) = common::client(4096, config());
+    let hasty = client.send_with_timeout(&request, seconds(1)).await.expect("there is room");
+    let waiting = client.send(&request).await.expect("there is room");
+    for _ in 0..2 {
+        read_id(&mut far).await;
+    }
+    let started = Instant::now();
+    hasty.await.expect_err("nobody answers");
+    waiting.await.expect_err("nobody answers");
+    assert_eq!(started.elapsed(), TIMEOUT);
+
+    // Behind what a peer does not read.
+    let (client, _far) = common::client(16, config());
+    let large = client.send_with_timeout(&produce(Acks::LEADER, 500), seconds(3600)).await.expect("there is room");
+    settle().await;
+    let waiting = client.send(&request).await.expect("there is room");
+    let (error, time) = timed(waiting).await;
+    assert_eq!(time, TIMEOUT);
+    assert_eq!(end(error.expect_err("nobody reads")), (TIMEOUT, Progress::NotSent));
+    assert_eq!(client.closed(), None, "it was withdrawn");
+    drop(large);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_call_ends_in_its_own_time_behind_a_failed_write_while_an_answer_is_owed() {
     let config = ClientConfig::default().with_request_timeout(TIMEOUT);
     let (client, mut far) = common::half_dead_client(config);
-    let poll = client.send(&long_poll(3600)).await.expect("there is room");
+    let poll = client.send(&long_poll(POLL)).await.expect("there is room");
     read_id(&mut far.requests).await;
     far.fail_writes();
     let unsent = client.send(&MetadataRequest::all()).await.expect("the failure is not known yet");

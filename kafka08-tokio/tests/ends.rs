@@ -290,3 +290,24 @@ async fn an_end_of_the_stream_that_is_here_refuses_a_request_instead_of_losing_i
     far.read_to_end(&mut rest).await.expect("the client closes");
     assert_eq!(rest, [], "nothing was written to a peer that had closed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_waits_for_a_place_goes_on_when_an_answer_is_taken_or_its_claim_is_dropped() {
+    for is_taken in [true, false] {
+        let (client, mut far) = client(4096, ClientConfig::default().with_max_in_flight(1));
+        let first = client.send(&MetadataRequest::all()).await.expect("there is room");
+        serve_one(&mut far).await;
+        let waiting =
+            tokio::spawn(async move { client.send(&MetadataRequest::all()).await.map(|pending| pending.id()) });
+        settle().await;
+        assert!(!waiting.is_finished(), "the answer was not taken, and keeps its place");
+        if is_taken {
+            first.await.expect("it is answered");
+        } else {
+            drop(first);
+        }
+        settle().await;
+        assert!(waiting.is_finished(), "the place is free");
+        waiting.await.expect("no panic").expect("it was sent");
+    }
+}

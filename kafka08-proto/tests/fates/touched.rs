@@ -57,6 +57,37 @@ fn a_request_that_was_offered_is_not_withdrawn_but_swallowed() {
 }
 
 #[test]
+fn an_answer_may_come_before_the_stream_reports_that_the_request_has_left() {
+    let mut pair = pair();
+    let unanswered = pair.sent(&produce(Acks::NONE, 0));
+    let first = pair.sent(&metadata());
+    let second = pair.sent(&metadata());
+    offer_all(&mut pair);
+    // The stream hands all bytes on, and has reported none of them as taken yet.
+    let (_, queue) = pair.client.buffers();
+    let bytes = queue.chunk().to_vec();
+    assert_eq!(bytes.len(), queue.remaining(), "small frames are one chunk");
+    pair.server.receive(&bytes);
+    while let Some(kafka08_proto::ServerEvent::Request(request)) = pair.server_event() {
+        if request.traits().reply == kafka08_proto::api::Reply::None {
+            pair.server.finish(request.call);
+        } else {
+            pair.answer(request.call);
+        }
+        pair.to_client(usize::MAX);
+    }
+    let ends = pair.ends();
+    assert_eq!(ends.len(), 3, "{ends:?}");
+    assert!(ends.contains(&End::Answered(first)) && ends.contains(&End::Answered(second)), "{ends:?}");
+    assert!(ends.contains(&End::Written(unanswered)), "{ends:?}");
+    // What the stream reports later changes nothing.
+    let (_, queue) = pair.client.buffers();
+    queue.advance(queue.remaining());
+    assert_eq!(pair.ends(), []);
+    assert_eq!(pair.client.in_flight(), 0);
+}
+
+#[test]
 fn a_request_staged_behind_what_was_offered_is_still_withdrawn() {
     let mut pair = pair();
     let held = pair.sent(&metadata());

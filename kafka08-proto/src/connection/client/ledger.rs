@@ -193,27 +193,43 @@ impl Ledger {
         let is_taken = |entry: &mut Entry| queue.has_taken(entry.frame.end);
         let mut has_ended = false;
         while let Some(entry) = self.unsent.pop_front_if(is_taken) {
-            if entry.state == State::Withdrawn {
-                self.withdrawn -= 1;
-                continue;
-            }
-            if entry.awaits_response {
-                self.awaiting.push_back(entry);
-                continue;
-            }
-            has_ended = true;
-            self.deadlines.note_ended(entry.serial);
-            self.server_wait -= entry.server_wait;
-            self.unconfirmed.push(entry.id, entry.frame);
-            if entry.state == State::Live {
-                self.live -= 1;
-                written(entry.id);
-            }
+            has_ended |= self.move_on(entry, &mut written);
         }
         while self.silent.pop_front_if(|(end, _)| queue.has_taken(*end)).is_some() {}
         if has_ended {
             self.tidy_deadlines();
         }
+    }
+
+    /// An answer has come and none is owed. The next request that was offered whole has left, then, and so have those in
+    /// front of it, although the stream has not reported it yet: it may report several frames together.
+    pub(super) fn promote_offered(&mut self, queue: &SendQueue, mut written: impl FnMut(CorrelationId)) {
+        let has_left = |entry: &mut Entry| matches!(queue.taken(entry.frame), Taken::Offered | Taken::All);
+        while self.awaiting.is_empty()
+            && let Some(entry) = self.unsent.pop_front_if(has_left)
+        {
+            self.move_on(entry, &mut written);
+        }
+    }
+
+    /// Moves a request on that was written. Returns whether it has ended thereby.
+    fn move_on(&mut self, entry: Entry, written: &mut impl FnMut(CorrelationId)) -> bool {
+        if entry.state == State::Withdrawn {
+            self.withdrawn -= 1;
+            return false;
+        }
+        if entry.awaits_response {
+            self.awaiting.push_back(entry);
+            return false;
+        }
+        self.deadlines.note_ended(entry.serial);
+        self.server_wait -= entry.server_wait;
+        self.unconfirmed.push(entry.id, entry.frame);
+        if entry.state == State::Live {
+            self.live -= 1;
+            written(entry.id);
+        }
+        true
     }
 
     /// Matches a response with the request first in line.

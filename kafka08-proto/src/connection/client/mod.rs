@@ -332,6 +332,11 @@ impl ClientConnection {
     /// Takes a response; `None` if nobody waits for it any more.
     fn handle_frame(&mut self, mut frame: Bytes) -> Result<Option<ResponseFrame>, MatchError> {
         let got = CorrelationId(frame.try_get_i32().expect("the smallest frame has four bytes"));
+        if self.ledger.awaiting() == 0 {
+            let Self { id: connection, ledger, queue, events, .. } = self;
+            let connection = *connection;
+            ledger.promote_offered(queue, |id| events.push(ClientEvent::Written { connection, id }));
+        }
         let answered = self.ledger.answer(got, &frame)?;
         self.stats.responses += 1;
         self.stats.quirk_id_zero += u64::from(answered.id != got);
