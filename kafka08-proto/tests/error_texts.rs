@@ -10,11 +10,12 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate,
     api::{AnyError, AnyRequest, AnyResponse, Body as _, MetadataRequest, NameProblem, RequestProblem},
     connection::{
-        CallError, CloseReason, Closed, Disconnect, FlushError, Heard, HostPort, PrepareError, Progress, RequestError,
-        SendError,
+        CallError, CloseReason, Closed, ConnectError, Disconnect, FlushError, Heard, HostPort, PrepareError, Progress,
+        RequestError, SendError,
     },
     error_code::ErrorCode,
     ids::{Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, NotUtf8, Text, TopicPartition},
+    message::{Codec, CompressError, MissingFeature},
     probe::{Release, Undetermined},
     wire::{DecodeError, DecodeProblem, Encoder},
 };
@@ -78,7 +79,13 @@ fn no_error_of_a_body_or_of_the_probe_says_a_sentence_twice() {
     };
     let failed = [call(closed.clone(), Progress::Unanswered), call(TIMED_OUT, Progress::NotSent)];
     let flush = FlushError::check(failed.to_vec(), Some(lost.clone())).expect_err("two have failed");
-    let errors: [&dyn Error; 20] = [
+    let address = "127.0.0.1:9".parse().expect("an address");
+    let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+    let target = HostPort::new("broker1", 9);
+    let errors: [&dyn Error; 23] = [
+        &ConnectError::Target("a".parse::<HostPort>().expect_err("no port")),
+        &ConnectError::Refused { target, attempts: vec![(address, refused)] },
+        &CompressError::Missing(MissingFeature(Codec::Gzip)),
         &failed[0],
         &failed[1],
         &flush,

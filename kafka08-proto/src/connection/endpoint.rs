@@ -148,18 +148,8 @@ fn list(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, io::Error)]) -> fmt
     if attempts.is_empty() { Ok(()) } else { f.write_str(")") }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Target(error) => Some(error),
-            Self::Resolve { error, .. } | Self::Setup(error) => Some(error),
-            Self::NoAddress(_) => None,
-            Self::Refused { attempts, .. } | Self::TimedOut { attempts, .. } => {
-                attempts.last().map(|(_, error)| error as &(dyn std::error::Error + 'static))
-            }
-        }
-    }
-}
+/// The text is complete; what the system said of each address is in the fields.
+impl std::error::Error for ConnectError {}
 
 impl From<BadHostPort> for ConnectError {
     fn from(error: BadHostPort) -> Self {

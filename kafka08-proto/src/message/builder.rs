@@ -55,14 +55,7 @@ impl fmt::Display for CompressError {
     }
 }
 
-impl std::error::Error for CompressError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Missing(error) => Some(error),
-            Self::Full(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for CompressError {}
 
 impl MessageSetBuilder {
     /// A builder of a set to produce, with room for this many bytes. A message takes 26 bytes beside its key and value.

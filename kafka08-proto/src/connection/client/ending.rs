@@ -1,6 +1,6 @@
 //! How a connection and its requests end.
 
-use super::{ClientConnection, ledger::Entry};
+use super::{ClientConnection, entry::Entry};
 use crate::{
     connection::{ClientEvent, CloseReason, Closed, Disconnect, Fate, Heard, Progress, RequestError},
     frame::{FrameDecoder, Taken},

@@ -8,60 +8,14 @@ use std::{
 use super::{
     Cancelled, Fate, MatchError,
     deadlines::{DeadlineOf, Deadlines},
+    entry::{Entry, State},
 };
 use crate::{
     connection::{Unconfirmed, event::MAX_SPANS},
     error_code::ErrorCode,
-    frame::{SendQueue, Span, Taken},
+    frame::{SendQueue, Taken},
     ids::{Api, ApiKey, CorrelationId, Serial},
 };
-
-/// One request that has not ended.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: CorrelationId,
-    /// Its place in the order of sending.
-    pub(super) serial: Serial,
-    pub(super) api: Api,
-    /// Where its frame lies among all bytes staged.
-    pub(super) frame: Span,
-    pub(super) state: State,
-    pub(super) awaits_response: bool,
-    pub(super) changes_state: bool,
-    pub(super) server_wait: Duration,
-    /// When it was asked for. Its time runs from here.
-    pub(super) at: Instant,
-    /// `None`: so far away that the clock cannot say it.
-    pub(super) deadline: Option<Instant>,
-}
-
-/// Whether somebody waits for a request's end. A request whose state is not `Live` is a tombstone: no event will name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Live,
-    /// Given up by the caller.
-    Forgotten,
-    /// Its deadline has passed, whether or not the caller had given it up.
-    TimedOut,
-    /// Taken back before it was written. It stays in the list only until the list is tidied.
-    Withdrawn,
-}
-
-impl Entry {
-    /// What a failure means for a request that the broker may have seen in full.
-    pub(super) fn fate_once_written(&self) -> Fate {
-        if self.changes_state { Fate::MaybeApplied } else { Fate::NotApplied }
-    }
-
-    /// What a failure means for a request of whose frame this much was taken.
-    fn fate(&self, taken: Taken) -> Fate {
-        match taken {
-            Taken::Offered | Taken::All => self.fate_once_written(),
-            // A broker acts on whole frames only.
-            Taken::Nothing | Taken::Some => Fate::NotApplied,
-        }
-    }
-}
 
 /// The longest wait that the wire can ask for. The cap keeps a caller's own request type from overflowing the sum.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -408,13 +362,6 @@ impl Ledger {
 enum Part {
     Awaiting,
     Unsent,
-}
-
-impl Entry {
-    /// Whether its deadline is still to come.
-    fn has_deadline(&self) -> bool {
-        matches!(self.state, State::Live | State::Forgotten)
-    }
 }
 
 /// Whether this is the one legal answer with another id: 0.8.2 drops the id when ConsumerMetadata fails inside

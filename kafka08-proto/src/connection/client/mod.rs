@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod ending;
+mod entry;
 mod events;
 mod ledger;
 mod send_error;
@@ -10,8 +11,9 @@ mod stream;
 use std::{fmt, io, time::Instant};
 
 use bytes::{Buf as _, Bytes};
+use entry::{Entry, State};
 use events::Events;
-use ledger::{Entry, Ledger, State};
+use ledger::Ledger;
 pub use send_error::SendError;
 
 use super::{
