@@ -135,7 +135,7 @@ impl Account {
     }
 
     /// Notes failures of requests that nobody waits for.
-    fn tell(&mut self, failed: &[CallError]) {
+    pub(super) fn tell(&mut self, failed: &[CallError]) {
         for error in failed {
             let CallError::Failed { id, fate, .. } = error else { panic!("Account: told {error:?}") };
             let is_first = self.told.insert(*id, *fate).is_none();

@@ -237,7 +237,11 @@ impl Run {
                 }
             }
             Call::Pause(time) => sleep(UNIT * time.0).await,
-            Call::Close => drop(self.close().await),
+            Call::Close => {
+                if let Some(report) = self.close().await {
+                    self.account.lock().tell(&report.failed);
+                }
+            }
             Call::ForgetMany(..) | Call::Abort(_) => {}
         }
     }
