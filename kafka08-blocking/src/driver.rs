@@ -43,6 +43,8 @@ pub struct Driver<S> {
     needs_flush: bool,
     /// Waiting for the stream has failed, and the next read tells the connection.
     lost: Option<ErrorKind>,
+    /// The last read of a bare socket gave less than there was room for: nothing more was here.
+    is_drained: bool,
 }
 
 /// What a stream may do with bytes that a write did not report as taken.
@@ -60,7 +62,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// The stream may keep bytes of a write that it reports as blocked, as TLS layers do. So a request that was in an attempt
     /// to write is not taken back any more, and may have been applied when it fails.
     pub fn new(stream: S) -> Self {
-        Self { stream, keeps: Keeps::Unreported, error: None, needs_flush: false, lost: None }
+        Self { stream, keeps: Keeps::Unreported, error: None, needs_flush: false, lost: None, is_drained: false }
     }
 
     /// A driver of a bare socket that is connected and non-blocking already: what a write does not report as taken has not
@@ -87,6 +89,12 @@ impl<S: Read + Write + AsFd> Driver<S> {
         !self.wants_write(connection)
     }
 
+    /// Whether the last read found the end of what was here, so that another one before [`Driver::wait`] would find nothing.
+    /// Only a bare socket can tell.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_drained
+    }
+
     /// Whether the stream is to be polled for writing.
     pub fn wants_write<C: Connection>(&self, connection: &C) -> bool {
         connection.wants_write() || self.needs_flush
@@ -110,11 +118,14 @@ impl<S: Read + Write + AsFd> Driver<S> {
         }
         let mut sum = 0;
         let mut moved = false;
-        while connection.wants_read() && sum < READ_BUDGET {
+        self.is_drained = false;
+        while connection.wants_read() && !self.is_drained && sum < READ_BUDGET {
             let (space, _) = connection.buffers();
+            let room = space.len();
             match self.stream.read(space) {
                 Ok(0) => connection.handle_disconnect(Disconnect::Eof),
                 Ok(n) => {
+                    self.is_drained = n < room && self.keeps == Keeps::Nothing;
                     connection.received(n);
                     sum += n;
                 }
@@ -198,6 +209,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
         flags.set(PollFlags::IN, connection.wants_read());
         flags.set(PollFlags::OUT, self.wants_write(connection));
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        self.is_drained = false;
         // A wait that no Timespec can say is for ever.
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut [PollFd::new(&self.stream, flags)], timeout.as_ref()) {

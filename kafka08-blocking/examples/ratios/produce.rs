@@ -3,7 +3,7 @@
 use std::io::{IoSlice, Write as _};
 
 use kafka08_blocking::{Client, Pending};
-use kafka08_proto::api::ProduceRequest;
+use kafka08_proto::{api::ProduceRequest, message::MessageSet};
 
 use crate::{
     floor::Floor,
@@ -40,7 +40,8 @@ pub(crate) fn run() -> Result<()> {
                 })
             })
             .lane("client that builds", Kind::Broker, 0, |address| {
-                client(address, requests, |client| Ok(client.send(&requests::produce(&value)?)?))
+                let mut set = MessageSet::builder();
+                client(address, requests, |client| Ok(client.send(&requests::produce_with(&mut set, &value)?)?))
             })
             .run(&[ratio("client", "floor"), ratio("client that builds", "floor that builds")])?;
     }

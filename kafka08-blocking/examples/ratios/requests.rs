@@ -5,7 +5,7 @@ use std::{hint::black_box, ops::ControlFlow};
 use kafka08_proto::{
     api::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse},
     ids::{Acks, Millis, Offset, OffsetTime},
-    message::{Budget, Entry, Inflater, MessageSet},
+    message::{Budget, Entry, Inflater, MessageSet, MessageSetBuilder},
 };
 
 use crate::{
@@ -20,11 +20,15 @@ pub(crate) fn small() -> ListOffsetsRequest {
 
 /// A request with a set of [`BATCH`] messages that have this value.
 pub(crate) fn produce(value: &[u8]) -> Result<ProduceRequest> {
-    let mut set = MessageSet::builder();
+    produce_with(&mut MessageSet::builder(), value)
+}
+
+/// The same, built in the memory of earlier ones.
+pub(crate) fn produce_with(set: &mut MessageSetBuilder, value: &[u8]) -> Result<ProduceRequest> {
     for _ in 0..BATCH {
         set.push(None, Some(value))?;
     }
-    Ok(ProduceRequest::new(Acks::LEADER, Millis(10_000)).with(TOPIC, 0, set.build()))
+    Ok(ProduceRequest::new(Acks::LEADER, Millis(10_000)).with(TOPIC, 0, set.take()))
 }
 
 /// A fetch of one partition, for which the peer always has the same set.

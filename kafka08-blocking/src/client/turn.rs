@@ -87,7 +87,12 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
     pub(super) fn turn_until(&mut self, until: Option<Instant>) {
-        if self.step() || self.connection.is_over() {
+        // A read that would find nothing is saved: it costs about as much as the wait itself.
+        let has_only_to_wait = self.driver.is_drained()
+            && self.connection.wants_read()
+            && !self.driver.wants_write(&self.connection)
+            && self.dropped.is_empty();
+        if !has_only_to_wait && (self.step() || self.connection.is_over()) {
             return;
         }
         let deadline = [self.connection.poll_timeout(), until].into_iter().flatten().min();

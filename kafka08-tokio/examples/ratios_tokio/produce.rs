@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, io::IoSlice};
 
-use kafka08_proto::api::ProduceRequest;
+use kafka08_proto::{api::ProduceRequest, message::MessageSet};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -41,7 +41,8 @@ pub(crate) fn run() -> Result<()> {
                 on_tokio(floor(address, requests, send))
             })
             .lane("client that builds", Kind::Broker, 0, |address| {
-                on_tokio(client(address, requests, || requests::produce(&value)))
+                let mut set = MessageSet::builder();
+                on_tokio(client(address, requests, || requests::produce_with(&mut set, &value)))
             })
             .run(&[ratio("client", "floor"), ratio("client that builds", "floor that builds")])?;
     }
