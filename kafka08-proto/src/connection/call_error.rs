@@ -239,7 +239,27 @@ mod tests {
     use std::{error::Error as _, time::Duration};
 
     use super::*;
-    use crate::ids::{ApiKey, ConnectionId};
+    use crate::{
+        connection::{ClientConfig, ClientConnection, Connection as _, Disconnect},
+        ids::{ApiKey, ConnectionId},
+    };
+
+    #[test]
+    fn what_the_system_said_is_the_source_of_a_failure_of_the_transport() {
+        let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+        connection.handle_disconnect(Disconnect::Error(io::ErrorKind::BrokenPipe));
+        let event = ClientEvent::Failed {
+            connection: ConnectionId(0),
+            id: CorrelationId(0),
+            api: Api::v0(ApiKey::METADATA),
+            error: RequestError::Closed(connection.how_closed().reason),
+            progress: Progress::Unanswered,
+            fate: Fate::NotApplied,
+        };
+        let io = Arc::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        let error = CallError::from_event(event, None, Some(&io)).expect("it has failed");
+        assert_eq!(error.source().map(ToString::to_string), Some(io.to_string()));
+    }
 
     #[test]
     fn a_request_that_timed_out_did_not_fail_for_what_the_system_said() {

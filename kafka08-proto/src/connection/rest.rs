@@ -45,3 +45,51 @@ impl Rest {
         self.look_at.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from nothing")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_rest_is_over_ten_seconds_after_the_last_move_and_not_before() {
+        let start = start();
+        let mut rest = Rest::default();
+        rest.note_moved();
+        rest.note_time(start, true);
+        assert_eq!(rest.poll_timeout(), Some(start + REST));
+        assert!(!rest.is_over(start + REST - SECOND), "it is too early");
+        assert!(rest.is_over(start + REST));
+        assert_eq!(rest.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_moves_meanwhile_puts_the_end_off_and_the_timer_only_once() {
+        let start = start();
+        let mut rest = Rest::default();
+        for seconds in 0..8 {
+            rest.note_moved();
+            rest.note_time(start + SECOND * seconds, true);
+            assert_eq!(rest.poll_timeout(), Some(start + REST), "the timer stays");
+        }
+        assert!(!rest.is_over(start + REST));
+        assert_eq!(rest.poll_timeout(), Some(start + SECOND * 7 + REST));
+        assert!(!rest.is_over(start + SECOND * 6 + REST));
+        assert!(rest.is_over(start + SECOND * 7 + REST));
+    }
+
+    #[test]
+    fn with_nothing_to_give_back_there_is_no_timer() {
+        let mut rest = Rest::default();
+        rest.note_moved();
+        rest.note_time(start(), false);
+        assert_eq!(rest.poll_timeout(), None);
+        assert!(!rest.is_over(start() + REST * 2));
+    }
+}

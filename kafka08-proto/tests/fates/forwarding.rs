@@ -65,6 +65,22 @@ fn whether_an_answer_is_owed_can_be_asked() {
 }
 
 #[test]
+fn a_prepared_request_says_what_a_connection_will_make_of_it() {
+    let prepared = Prepared::new(&fetch(2000)).expect("it fits");
+    assert_eq!((prepared.api().key, prepared.reply()), (ApiKey::FETCH, Reply::Expected));
+    assert_eq!((prepared.timeout(), prepared.called()), (None, None));
+    assert_eq!(prepared.server_wait(), Duration::from_secs(2));
+    // Replica, wait, least bytes; one topic "t" with one partition: number, offset, most bytes.
+    assert_eq!(prepared.len(), 4 + 4 + 4 + 4 + (2 + 1) + 4 + (4 + 8 + 4));
+    assert!(!prepared.is_empty());
+    let at = origin();
+    let prepared = prepared.with_timeout(TIMEOUT).called_at(at);
+    assert_eq!((prepared.timeout(), prepared.called()), (Some(TIMEOUT), Some(at)));
+    let nothing = Prepared::raw(kafka08_proto::ids::Api::v0(ApiKey(99)), bytes::Bytes::new(), Reply::None);
+    assert!(nothing.is_empty() && nothing.len() == 0);
+}
+
+#[test]
 fn raw_bytes_count_as_a_change_until_something_else_is_known() {
     let mut pair = Pair::new(origin(), config(), ServerConfig::default());
     let raw = Prepared::raw(kafka08_proto::ids::Api::v0(ApiKey(99)), bytes::Bytes::new(), Reply::Expected);

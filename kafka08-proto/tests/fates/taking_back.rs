@@ -121,6 +121,35 @@ fn a_late_answer_that_is_here_saves_the_connection_when_the_last_live_request_is
 }
 
 #[test]
+fn abandoning_ends_the_connection_and_says_that_nobody_moves_its_bytes() {
+    let mut pair = pair();
+    let written = pair.sent(&produce(Acks::LEADER, 0));
+    pair.calls();
+    let unsent = pair.sent(&produce(Acks::LEADER, 0));
+    pair.client.abandon();
+    let ends = pair.ends();
+    let [first, second, End::Closed(closed)] = &ends[..] else { panic!("{ends:?}") };
+    assert_eq!(*first, End::Lost(written, Fate::MaybeApplied));
+    assert_eq!(*second, End::Lost(unsent, Fate::NotApplied));
+    assert_eq!(closed.reason, CloseReason::Abandoned);
+}
+
+#[test]
+fn what_was_staged_in_front_of_a_point_has_left_when_the_transport_took_it() {
+    let mut pair = pair();
+    assert!(pair.client.has_left(pair.client.staged_to()), "nothing is staged");
+    pair.sent(&metadata());
+    let point = pair.client.staged_to();
+    pair.sent(&metadata());
+    let whole = staged(&mut pair);
+    take(&mut pair, whole / 2 - 1);
+    assert!(!pair.client.has_left(point));
+    take(&mut pair, 1);
+    assert!(pair.client.has_left(point), "what is behind does not matter");
+    assert!(!pair.client.has_left(pair.client.staged_to()));
+}
+
+#[test]
 fn closing_fails_what_is_open_and_drops_what_is_staged() {
     let mut pair = pair();
     let written = pair.sent(&produce(Acks::LEADER, 0));

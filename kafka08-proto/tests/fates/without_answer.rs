@@ -1,9 +1,11 @@
+use std::io::ErrorKind;
+
+use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Disconnect,
-    connection::{CloseReason, MatchError},
-    ids::Acks,
+    connection::{CloseReason, MatchError, Prepared, Reply},
+    ids::{Acks, Api, ApiKey},
 };
-use std::io::ErrorKind;
 
 use crate::rig::{End, Rig, config, metadata, pair, pair_with, produce, staged, take};
 
@@ -54,6 +56,33 @@ fn before_any_answer_all_that_was_written_is_unconfirmed_and_what_was_not_has_fa
     let Some((End::Closed(closed), before)) = ends.split_last() else { panic!("the end was expected: {ends:?}") };
     assert_eq!(before, [End::Written(first), End::Lost(second, kafka08_proto::Fate::NotApplied)]);
     assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [first]);
+}
+
+#[test]
+fn those_of_different_apis_are_listed_each_by_its_own_id() {
+    let mut pair = pair();
+    assert_eq!(pair.client.stats().sent, 0);
+    let mut sent = Vec::new();
+    for key in [ApiKey::PRODUCE, ApiKey::METADATA, ApiKey::PRODUCE, ApiKey::FETCH] {
+        let silent = Prepared::raw(Api::v0(key), Bytes::from_static(b"body"), Reply::None);
+        sent.push(pair.client.send(pair.now, &silent).expect("there is room"));
+    }
+    let whole = staged(&mut pair);
+    take(&mut pair, whole);
+    assert_eq!(pair.client.stats().sent, 4);
+    pair.client.handle_disconnect(Disconnect::Eof);
+    let unconfirmed = pair.closed().unconfirmed;
+    assert_eq!(unconfirmed.iter().collect::<Vec<_>>(), sent);
+    assert_eq!((unconfirmed.len(), unconfirmed.is_empty()), (4, false));
+}
+
+#[test]
+fn without_any_nothing_is_unconfirmed() {
+    let mut pair = pair();
+    pair.works();
+    pair.client.handle_disconnect(Disconnect::Eof);
+    let unconfirmed = pair.closed().unconfirmed;
+    assert_eq!((unconfirmed.len(), unconfirmed.is_empty()), (0, true));
 }
 
 #[test]

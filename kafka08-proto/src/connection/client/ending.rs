@@ -57,7 +57,7 @@ impl ClientConnection {
     }
 
     /// How the connection has ended, or will have ended when the events that are here are taken.
-    pub(super) fn how_closed(&self) -> Closed {
+    pub(in crate::connection) fn how_closed(&self) -> Closed {
         if let Some(closed) = &self.closed {
             return (**closed).clone();
         }
