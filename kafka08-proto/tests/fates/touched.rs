@@ -142,3 +142,16 @@ fn what_was_taken_back_leaves_no_trace_however_often_it_happens() {
     assert!(counted.bytes_max < 64 << 10, "{counted:?}");
     assert_eq!(pair.calls().last().map(|call| call.header.correlation_id), Some(kept));
 }
+
+#[test]
+fn an_answer_to_nothing_that_was_offered_ends_the_connection_and_moves_nothing_on() {
+    let mut pair = pair();
+    let silent = pair.sent(&produce(Acks::NONE, 0));
+    pair.sent(&metadata());
+    offer_all(&mut pair);
+    pair.client.receive(&[&[0, 0, 0, 8][..], &1_i32.to_be_bytes(), &[0; 4]].concat());
+    let ends = pair.ends();
+    assert_eq!(ends[0], End::Lost(silent, Fate::MaybeApplied), "whether it left is not known");
+    let Some(End::Closed(closed)) = ends.last() else { panic!("{ends:?}") };
+    assert!(matches!(closed.reason, CloseReason::Match(_)) && closed.unconfirmed.is_empty(), "{closed:?}");
+}

@@ -155,12 +155,23 @@ impl Ledger {
         }
     }
 
-    /// An answer has come and none is owed. The next request that was offered whole has left, then, and so have those in
-    /// front of it, although the stream has not reported it yet: it may report several frames together.
-    pub(super) fn promote_offered(&mut self, queue: &SendQueue, mut written: impl FnMut(CorrelationId)) {
-        let has_left = |entry: &mut Entry| matches!(queue.taken(entry.frame), Taken::Offered | Taken::All);
+    /// An answer has come and none is owed. If it answers the next request that was offered whole, that request has left,
+    /// and so have those in front of it, although the stream has not reported it yet: it may report several frames together.
+    pub(super) fn promote_offered(
+        &mut self,
+        got: CorrelationId,
+        body: &[u8],
+        queue: &SendQueue,
+        mut written: impl FnMut(CorrelationId),
+    ) {
+        let has_left = |entry: &Entry| matches!(queue.taken(entry.frame), Taken::Offered | Taken::All);
+        let mut offered = self.unsent.iter().take_while(|entry| has_left(entry));
+        let next = offered.find(|entry| entry.awaits_response && entry.state != State::Withdrawn);
+        if next.is_none_or(|next| next.id != got && !is_quirk(next.api, got, body)) {
+            return;
+        }
         while self.awaiting.is_empty()
-            && let Some(entry) = self.unsent.pop_front_if(has_left)
+            && let Some(entry) = self.unsent.pop_front_if(|entry| has_left(entry))
         {
             self.move_on(entry, &mut written);
         }

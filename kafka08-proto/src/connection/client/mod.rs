@@ -337,7 +337,7 @@ impl ClientConnection {
         if self.ledger.awaiting() == 0 {
             let Self { id: connection, ledger, queue, events, .. } = self;
             let connection = *connection;
-            ledger.promote_offered(queue, |id| events.push(ClientEvent::Written { connection, id }));
+            ledger.promote_offered(got, &frame, queue, |id| events.push(ClientEvent::Written { connection, id }));
         }
         let answered = self.ledger.answer(got, &frame)?;
         self.stats.responses += 1;
