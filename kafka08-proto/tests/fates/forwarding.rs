@@ -77,7 +77,7 @@ fn a_prepared_request_says_what_a_connection_will_make_of_it() {
     let prepared = prepared.with_timeout(TIMEOUT).called_at(at);
     assert_eq!((prepared.timeout(), prepared.called()), (Some(TIMEOUT), Some(at)));
     let nothing = Prepared::raw(kafka08_proto::ids::Api::v0(ApiKey(99)), bytes::Bytes::new(), Reply::None);
-    assert!(nothing.is_empty() && nothing.len() == 0);
+    assert_eq!((nothing.is_empty(), nothing.len()), (true, 0));
 }
 
 #[test]

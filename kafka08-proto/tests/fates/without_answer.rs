@@ -109,7 +109,7 @@ fn an_answer_to_it_is_out_of_turn() {
 #[test]
 fn a_million_of_them_take_no_memory_worth_counting() {
     let mut pair = pair_with(config().with_max_in_flight(1));
-    let request = kafka08_proto::connection::Prepared::new(&produce(Acks::NONE, 0)).expect("it fits");
+    let request = Prepared::new(&produce(Acks::NONE, 0)).expect("it fits");
     let mut first = None;
     let counted = allocation_counter::measure(|| {
         for _ in 0..1_000_000 {
