@@ -258,7 +258,7 @@ fn to_nowhere(acks: Acks) -> ProduceRequest {
 
 fn assert_names_acks_0(closed: &Closed, id: kafka08_proto::ids::CorrelationId) {
     assert_eq!(closed.unconfirmed.iter().collect::<Vec<_>>(), [id]);
-    assert!(closed.to_string().contains("1 produce requests with acks = 0 are unconfirmed"), "{closed}");
+    assert!(closed.to_string().contains("1 produce request with acks = 0 is unconfirmed"), "{closed}");
 }
 
 fn an_acks_0_produce_to_a_missing_topic_leaves_its_id_unconfirmed(cluster: &Cluster) {
