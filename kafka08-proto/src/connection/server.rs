@@ -205,7 +205,6 @@ impl ServerConnection {
     fn end(&mut self, reason: ServerCloseReason) {
         if self.closing.is_none() && !self.over {
             self.closing = Some(reason);
-            self.first += self.calls.len() as u64;
             self.calls.clear();
             self.unanswered = 0;
             self.held = 0;

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientEvent, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
+    api::{AnyResponse, MetadataResponse},
     connection::{Heard, Pair, RespondError, ServerCloseReason},
     frame::FrameError,
     ids::{Acks, ConnectionId},
@@ -110,6 +111,48 @@ fn an_answer_given_after_a_reset_is_dropped() {
     pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
     assert!(matches!(pair.server_event(), Some(ServerEvent::Closed(_))));
     assert!(pair.server.is_over() && !pair.server.wants_write());
+}
+
+#[test]
+fn an_answer_that_the_transport_took_leaves_room_for_the_next_request_at_once() {
+    let mut pair = Pair::new(origin(), config(), ServerConfig::default().with_max_open_calls(1));
+    pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server
+        .respond_any(calls[0].call, &AnyResponse::Metadata(MetadataResponse::default()))
+        .expect("the call is open");
+    assert!(!pair.server.wants_read());
+    let (_, queue) = pair.server.buffers();
+    // Length, correlation id, no brokers, no topics.
+    assert_eq!(queue.remaining(), 4 + 4 + 4 + 4);
+    queue.advance(queue.remaining());
+    assert!(pair.server.wants_read(), "before it is asked for events");
+}
+
+#[test]
+fn a_server_that_has_ended_reads_nothing_before_and_after_it_tells_so() {
+    let mut closed = pair().server;
+    closed.close();
+    assert!(!closed.wants_read() && closed.poll_timeout().is_none());
+    assert!(matches!(closed.poll_event(origin()), Some(ServerEvent::Closed(ServerCloseReason::Local))));
+    assert!(!closed.wants_read() && closed.poll_timeout().is_none());
+
+    let mut left = pair().server;
+    left.handle_disconnect(Disconnect::Eof);
+    assert!(!left.wants_read());
+}
+
+#[test]
+fn responses_are_counted_as_they_are_staged() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    pair.sent(&metadata());
+    let calls = pair.calls();
+    assert_eq!(pair.server.responses(), 0);
+    for call in &calls {
+        pair.server.respond(call.call, &MetadataResponse::default()).expect("the call is open");
+    }
+    assert_eq!(pair.server.responses(), 2);
 }
 
 /// How a server's connection ends that receives these bytes.
