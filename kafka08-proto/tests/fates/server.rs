@@ -218,3 +218,27 @@ fn a_server_tells_a_client_that_left_in_the_middle_of_a_request() {
     assert_eq!(heard, Heard::PartOfFrame { bytes: 3 });
     assert!(matches!(pair.client_event(), Some(ClientEvent::Failed { .. })));
 }
+
+/// What a server had heard of a client that is reset after so many requests, of which so many are answered.
+fn heard(requests: usize, answered: usize) -> Heard {
+    let mut pair = pair();
+    for _ in 0..requests {
+        pair.sent(&metadata());
+    }
+    for call in &pair.calls()[..answered] {
+        pair.server.finish(call.call);
+    }
+    pair.server.handle_disconnect(Disconnect::Error(std::io::ErrorKind::ConnectionReset));
+    match pair.server_event() {
+        Some(ServerEvent::Closed(ServerCloseReason::Disconnected { heard, .. })) => heard,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_tells_whether_a_client_that_left_had_asked_anything() {
+    assert_eq!(heard(0, 0), Heard::Nothing);
+    for (requests, answered) in [(1, 0), (1, 1), (2, 1)] {
+        assert_eq!(heard(requests, answered), Heard::Frames, "{answered} of {requests} answered");
+    }
+}
