@@ -225,7 +225,7 @@ fn heard(requests: usize, answered: usize) -> Heard {
     for _ in 0..requests {
         pair.sent(&metadata());
     }
-    for call in &pair.calls()[..answered] {
+    for call in pair.calls().iter().take(answered) {
         pair.server.finish(call.call);
     }
     pair.server.handle_disconnect(Disconnect::Error(std::io::ErrorKind::ConnectionReset));
