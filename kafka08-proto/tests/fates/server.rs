@@ -103,6 +103,21 @@ fn a_client_that_is_reset_gets_nothing_more() {
 }
 
 #[test]
+fn a_server_whose_write_failed_gives_up_its_answers_and_reads_no_more() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    let calls = pair.calls();
+    pair.server.respond_raw(calls[0].call, answer()).expect("the call is open");
+    pair.server.handle_write_failed(std::io::ErrorKind::BrokenPipe);
+    assert!(!pair.server.wants_read() && !pair.server.wants_write());
+    let Some(ServerEvent::Closed(ServerCloseReason::Disconnected { how, .. })) = pair.server_event() else {
+        panic!("the end was expected")
+    };
+    assert_eq!(how, Disconnect::Error(std::io::ErrorKind::BrokenPipe));
+    assert!(pair.server.is_over());
+}
+
+#[test]
 fn an_answer_given_after_a_reset_is_dropped() {
     let mut pair = pair();
     pair.sent(&metadata());
