@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Disconnect, ServerConfig, ServerEvent,
+    api::ProduceRequest,
     connection::{Cancelled, Pair, Prepared, RequestFrame},
-    ids::Acks,
+    ids::{Acks, Millis},
+    message::MessageSet,
 };
 
 use crate::rig::{End, Rig, config, fetch, metadata, origin, pair, pair_with, produce, staged, take};
@@ -195,4 +197,20 @@ fn a_connection_at_rest_gives_its_memory_back() {
     assert!(counted.bytes_current < 1 << 10, "{counted:?}");
     assert_eq!((pair.client.poll_timeout(), pair.server.poll_timeout()), (None, None), "there is nothing left to do");
     pair.works();
+}
+
+#[test]
+fn a_server_that_received_much_and_sent_nothing_gives_its_memory_back() {
+    let mut pair = pair();
+    let body = vec![0; 300_000];
+    let large = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(&body));
+    pair.sent(&large);
+    for call in pair.calls() {
+        pair.server.finish(call.call);
+    }
+    assert!(pair.server_event().is_none());
+    assert!(pair.server.poll_timeout().is_some(), "there is memory to give back");
+    pair.advance(std::time::Duration::from_secs(60));
+    assert!(pair.server_event().is_none());
+    assert_eq!(pair.server.poll_timeout(), None);
 }

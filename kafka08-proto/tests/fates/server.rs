@@ -211,6 +211,19 @@ fn a_request_must_arrive_in_time_from_its_first_byte_on() {
 }
 
 #[test]
+fn a_request_that_has_arrived_and_is_not_looked_at_yet_is_not_slow() {
+    let mut pair = pair();
+    pair.sent(&metadata());
+    pair.to_server(3);
+    assert!(pair.server_event().is_none());
+    let deadline = pair.server.poll_timeout().expect("a frame has begun");
+    pair.to_server(usize::MAX);
+    assert_eq!(pair.server.poll_timeout(), None);
+    pair.server.handle_timeout(deadline);
+    assert!(matches!(pair.server.poll_event(deadline), Some(ServerEvent::Request(_))));
+}
+
+#[test]
 fn a_request_that_has_arrived_frees_the_next_of_its_deadline() {
     let mut pair = pair();
     pair.sent(&metadata());
