@@ -168,6 +168,26 @@ fn offsets_ascend_in_what_was_fetched_and_mean_nothing_in_what_was_produced() {
 }
 
 #[test]
+fn a_builder_counts_what_it_holds_and_begins_each_set_at_its_first_offset() {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(7));
+    let holds = |builder: &MessageSetBuilder| (builder.messages(), builder.len(), builder.is_empty());
+    assert_eq!(holds(&builder), (0, 0, true));
+    builder.push(None, Some(b"dropped")).expect("small");
+    builder.clear();
+    assert_eq!(holds(&builder), (0, 0, true));
+    for _ in 0..2 {
+        for value in [b"a", b"b"] {
+            builder.push(None, Some(value)).expect("small");
+        }
+        // An entry of a value of one byte: offset 8, size 4, checksum 4, magic 1, attributes 1, two lengths 8, value 1.
+        assert_eq!(holds(&builder), (2, 2 * 27, false));
+        let set = builder.take();
+        assert_eq!((set.len(), set.origin()), (2 * 27, Origin::Fetched));
+        assert_eq!(offsets(&read(&set).0), [7, 8]);
+    }
+}
+
+#[test]
 fn null_and_empty_are_different_in_keys_and_values() {
     let parts = [None, Some(&b""[..])];
     let mut builder = MessageSetBuilder::fetched_from(Offset(0));
