@@ -190,6 +190,26 @@ fn a_reader_begins_at_a_byte_position_that_another_has_left() {
     assert_eq!((behind_the_end.next(), behind_the_end.tail()), (None, Some(Tail::Clean)));
 }
 
+#[test]
+fn offsets_of_a_produced_set_move_no_position_and_are_no_filler() {
+    let mut bytes = joined(&[plain(3), plain(1)]).bytes().to_vec();
+    bytes.extend([0xff; 8]);
+    let set = MessageSet::new(bytes.into(), Origin::Produced);
+    let (offsets, errors, visit) = read(&set, from(0));
+    assert_eq!((offsets, errors), (vec![3, 1], vec![]));
+    assert_eq!(visit, Visit { position: Offset(0), tail: Some(Tail::Cut { needed: None }) });
+}
+
+#[test]
+fn a_cursor_tells_at_which_byte_the_next_entry_begins() {
+    let set = joined(&[plain(10), plain(11)]);
+    let mut cursor = from(10);
+    assert_eq!(cursor.byte_position(), 0);
+    set.visit(&mut cursor, &mut Inflater::new(), &mut Budget::new(1), |_| ControlFlow::Break(()));
+    assert_eq!(cursor.byte_position(), set.len() / 2, "both entries have one length");
+    assert!(set.entries_at(cursor.byte_position()).all(|entry| entry.expect("sound").offset() == Offset(11)));
+}
+
 /// Everything that a visitor is told which breaks off each time and goes on.
 fn one_by_one(set: &MessageSet, mut cursor: Cursor) -> (Vec<Result<i64, MessageError>>, Visit) {
     let (mut told, mut inflater, mut budget) = (Vec::new(), Inflater::new(), Budget::new(1 << 20));
