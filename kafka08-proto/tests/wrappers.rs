@@ -100,6 +100,22 @@ fn an_inner_offset_that_does_not_follow_or_lies_behind_the_wrapper_is_told() {
 }
 
 #[test]
+fn an_inner_entry_that_does_not_follow_is_told_where_it_begins() {
+    // Its checksum covers bytes behind the value, which no reader looks at.
+    let covered = [&[0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1][..], b"v", b"behind"].concat();
+    let size = u32::try_from(covered.len() + 4).expect("short").to_be_bytes();
+    let padded = [&4_i64.to_be_bytes()[..], &size, &crc32fast::hash(&covered).to_be_bytes(), &covered].concat();
+    let first = entry(5, 0, b"v");
+    let set = wrapper_of(10, &[&first[..], &padded].concat());
+    let mut told = Vec::new();
+    set.for_each_message(Offset(0), &mut Inflater::new(), &mut Budget::new(1 << 20), |found| {
+        told.extend(found.err().map(|error| (error.offset, error.at, error.problem)));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(told, [(Offset(4), first.len(), MessageProblem::NotAscending { after: Offset(5) })]);
+}
+
+#[test]
 fn a_wrapper_above_the_end_is_told_and_not_opened() {
     let set = MessageSet::new(
         [&wrapper(11, &[10, 11]).bytes()[..], wrapper(2059, &[12]).bytes()].concat().into(),

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::{
-    ENTRY_HEADER, Entries, Entry, Message, MessageError, MessageProblem, MessageSet, Origin, SMALLEST_MESSAGE, Tail,
-    Wrapper, entries::split_header,
+    Entries, Entry, Message, MessageError, MessageProblem, MessageSet, Origin, SMALLEST_MESSAGE, Tail, Wrapper,
+    entries::split_header,
 };
 use crate::ids::Offset;
 
@@ -39,17 +39,13 @@ enum Numbering {
 }
 
 /// Why a run of sound messages ended.
-enum Run<'a> {
+enum Run {
     /// The visitor broke off.
     Stopped,
-    /// This message's offset, the second part, does not follow.
-    OutOfOrder(Message<'a>, Offset),
+    /// A message of this offset, whose entry begins at this byte, does not follow.
+    OutOfOrder(Offset, usize),
     /// What stands next is no sound message.
     Other,
-}
-
-fn length(part: Option<&[u8]>) -> usize {
-    part.map_or(0, <[u8]>::len)
 }
 
 /// What the headers of an inner set say.
@@ -158,12 +154,7 @@ impl Inside {
             }
             let flow = match run {
                 Run::Stopped => ControlFlow::Break(()),
-                Run::OutOfOrder(message, offset) => {
-                    // The entry ends here, so this is where it began.
-                    let size = SMALLEST_MESSAGE + length(message.key) + length(message.value);
-                    let at = Entries::position(&entries).saturating_sub(ENTRY_HEADER + size);
-                    self.out_of_order(offset, at, asked, visitor)
-                }
+                Run::OutOfOrder(offset, at) => self.out_of_order(offset, at, asked, visitor),
                 Run::Other => {
                     let at = Entries::position(&entries);
                     match entries.any() {
@@ -189,7 +180,7 @@ impl Inside {
 
     /// Visits sound messages in order, up to anything else.
     #[inline(always)]
-    fn run<'a, F>(&mut self, entries: &mut Entries<'a>, visitor: &mut F) -> Run<'a>
+    fn run<F>(&mut self, entries: &mut Entries<'_>, visitor: &mut F) -> Run
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
@@ -197,12 +188,13 @@ impl Inside {
         // Kept apart from `self`, so that they need not be written back for each message.
         let (mut read, mut next, last) = (self.read, self.next, self.wrapper);
         let end = loop {
+            let at = Entries::position(entries);
             let Some(message) = entries.sound() else { break Run::Other };
             let offset = numbering.place(message.offset, read);
             read = read.wrapping_add(1);
             if is_ordered {
                 if offset < next || offset > last {
-                    break Run::OutOfOrder(message, offset);
+                    break Run::OutOfOrder(offset, at);
                 }
                 next = offset.next();
             }
