@@ -158,6 +158,56 @@ fn damage_inside_is_skipped_in_front_of_what_was_asked_for_and_told_behind_it() 
     }
 }
 
+/// An entry whose value claims a length of -2, and whose checksum is right.
+fn unusable(offset: i64) -> Vec<u8> {
+    let covered = [0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe];
+    [&offset.to_be_bytes()[..], &[0, 0, 0, 14], &crc32fast::hash(&covered).to_be_bytes(), &covered].concat()
+}
+
+/// An entry whose checksum is wrong.
+fn damaged(offset: i64) -> Vec<u8> {
+    let mut bytes = entry(offset, 0, b"v");
+    *bytes.last_mut().expect("it has a value") ^= 1;
+    bytes
+}
+
+#[test]
+fn what_is_damaged_inside_has_the_logs_offset_and_moves_by_one_whatever_it_claims() {
+    let relative = [entry(0, 0, b"v"), damaged(1), entry(2, 0, b"v")].concat();
+    let (offsets, errors, visit) = read(&wrapper_of(102, &relative), 100);
+    assert_eq!((offsets, visit), (vec![100, 102], clean(103)));
+    assert!(matches!(errors[..], [(101, MessageProblem::Crc { .. })]), "{errors:?}");
+    // 11 is damaged, and claims to be 12.
+    let absolute = [entry(10, 0, b"v"), damaged(12), entry(12, 0, b"v")].concat();
+    let (offsets, errors, visit) = read(&wrapper_of(12, &absolute), 10);
+    assert_eq!((offsets, errors.len(), visit), (vec![10, 12], 1, clean(13)));
+}
+
+#[test]
+fn what_is_unusable_inside_is_told_as_such_where_it_follows_and_as_out_of_order_elsewhere() {
+    let after = MessageProblem::NotAscending { after: Offset(10) };
+    let above = MessageProblem::AboveEnd { end: Offset(13) };
+    for (offset, problem) in [(11, MessageProblem::ValueLength(-2)), (3, after), (2059, above)] {
+        let inner = [entry(10, 0, b"v"), unusable(offset), entry(12, 0, b"v")].concat();
+        assert_eq!(read(&wrapper_of(12, &inner), 10), (vec![10, 12], vec![(offset, problem)], clean(13)));
+    }
+    // The wrapper's own offset twice is not above the end.
+    let after = MessageProblem::NotAscending { after: Offset(12) };
+    assert_eq!(read(&wrapper(12, &[10, 12, 12]), 10), (vec![10, 12], vec![(12, after)], clean(13)));
+}
+
+#[test]
+fn what_is_inside_a_produced_wrapper_moves_no_position() {
+    let inner = [entry(3, 0, b"v"), unusable(1), damaged(9), entry(0, 0, b"v")].concat();
+    let set = MessageSet::new(wrapper_of(2, &inner).bytes().clone(), Origin::Produced);
+    let (offsets, errors, visit) = read(&set, 0);
+    assert_eq!((offsets, visit), (vec![3, 0], clean(0)));
+    assert!(
+        matches!(errors[..], [(1, MessageProblem::ValueLength(-2)), (9, MessageProblem::Crc { .. })]),
+        "{errors:?}"
+    );
+}
+
 /// Everything that a visitor is told which breaks off each time.
 fn one_by_one(set: &MessageSet, from: i64) -> (Vec<Result<i64, MessageError>>, Visit) {
     let (mut cursor, mut told) = (Cursor::new(Offset(from)), Vec::new());

@@ -137,10 +137,6 @@ impl Inside {
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
-        if self.set.origin() == Origin::Fetched {
-            // What the visitor broke off at is behind it now.
-            *position = (*position).max(self.next);
-        }
         if self.is_over {
             // The visitor broke off at what ended the set.
             return self.end(None, position, visitor);
