@@ -281,6 +281,16 @@ fn inspected(set: &MessageSet, budget: usize) -> Result<(bool, Opened), SetProbl
 }
 
 #[test]
+fn a_look_at_a_set_finds_its_largest_entry_and_its_codecs() {
+    let plain = [entry(0, 0, b"v"), entry(1, 0, b"longer"), entry(2, 0, b"v")].concat();
+    let set = MessageSet::new(plain.into(), Origin::Produced);
+    let found = set.inspect(&mut Budget::new(0)).expect("sound");
+    assert_eq!((found.largest, found.codecs.is_empty()), (26 + 6, true));
+    let found = wrapper(0, &[0]).inspect(&mut Budget::new(1000)).expect("sound");
+    assert!(found.codecs.contains(Codec::Gzip) && !found.codecs.is_empty());
+}
+
+#[test]
 fn a_produced_set_is_looked_into_within_a_budget() {
     let produced = |set: MessageSet| MessageSet::new(set.bytes().clone(), Origin::Produced);
     let sound = produced(wrapper(2, &[0, 0, 0]));
