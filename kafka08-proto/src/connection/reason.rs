@@ -33,7 +33,7 @@ pub enum CloseReason {
     Abandoned,
     /// The transport ended.
     Disconnected {
-        /// How.
+        /// Whether the peer ended the stream, or the system reported an error.
         how: Disconnect,
         /// What had come from the peer until then.
         heard: Heard,

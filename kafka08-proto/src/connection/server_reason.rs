@@ -13,7 +13,7 @@ pub enum ServerCloseReason {
     Local,
     /// The transport ended.
     Disconnected {
-        /// How.
+        /// Whether the client ended the stream, or the system reported an error.
         how: Disconnect,
         /// What had come from the client until then.
         heard: Heard,

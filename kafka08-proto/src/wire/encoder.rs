@@ -41,7 +41,7 @@ impl fmt::Display for EncodeError {
 impl std::error::Error for EncodeError {}
 
 impl Encoder {
-    /// An empty one.
+    /// An encoder that holds no bytes and has allocated none.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
