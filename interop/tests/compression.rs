@@ -126,8 +126,9 @@ fn what_kafkas_own_producers_compress_is_read_by_us() {
             create(&mut client, &topic);
             let lines: Vec<String> = (0..50).map(|n| format!("line {n} of {topic}")).collect();
             let broker = cluster.broker();
-            let tool =
-                cluster.tool(class).args(["--broker-list", &broker, "--topic", &topic]).args(args.iter().copied());
+            // Their default is acks = 0: the producer would end before the broker has taken all.
+            let tool = cluster.tool(class).args(["--broker-list", &broker, "--topic", &topic]);
+            let tool = tool.args(["--request-required-acks", "1"]).args(args.iter().copied());
             tool.input(&format!("{}\n", lines.join("\n"))).run().unwrap_or_else(|error| panic!("{release}: {error}"));
 
             // Without keys they are spread over both partitions.
