@@ -22,7 +22,8 @@ const SMALLEST: i32 = 4;
 /// [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes.
 ///
 /// Frames of up to 32 KiB are copied out of the read buffer, so that they do not keep it alive. A larger frame is read into
-/// memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it again.
+/// memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it again:
+/// it is read there from its first byte on, because large frames come in rows.
 ///
 /// Memory is at most twice the bytes received of the frame that is not complete, plus 64 KiB, plus what is kept of earlier
 /// large frames: two at most, each no larger than the largest that has arrived, and none after [`FrameDecoder::release`].
@@ -35,9 +36,8 @@ pub struct FrameDecoder {
     /// Received and not yet cut: `buffer[start..end]`.
     start: usize,
     end: usize,
-    /// `buffer` is a large frame's own: nothing is read beyond this many bytes, which is where the frame ends.
-    large: Option<usize>,
-    /// The read buffer, while `buffer` is a large frame's own.
+    role: Role,
+    /// The read buffer, while `buffer` is something else.
     parked: BytesMut,
     /// Small frames that are copied out, length prefixes included. They come before `ready`. Empty when all of them are
     /// handed out.
@@ -47,8 +47,24 @@ pub struct FrameDecoder {
     /// Large frames that were complete when more bytes came, without their length prefixes. They come before `buffer`.
     ready: VecDeque<Bytes>,
     spares: Spares,
+    /// How long the last frame was, prefix included, if it was large and nothing has come since.
+    last_large: Option<usize>,
     max_frame: usize,
     error: Option<FrameError>,
+}
+
+/// What the buffer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The read buffer. Frames are copied out of it.
+    Reads,
+    /// Memory of an earlier large frame, in which one of this many bytes is expected: nothing is read beyond them. Fewer
+    /// than four bytes are here.
+    Expects(usize),
+    /// A large frame's own: nothing is read beyond this many bytes, which is where the frame ends.
+    Large(usize),
+    /// Memory in which a large frame was expected, and which holds something else besides or instead.
+    Mixed,
 }
 
 /// What stands at the front of the buffer.
@@ -68,12 +84,13 @@ impl FrameDecoder {
             buffer: BytesMut::new(),
             start: 0,
             end: 0,
-            large: None,
+            role: Role::Reads,
             parked: BytesMut::new(),
             run: Bytes::new(),
             run_at: 0,
             ready: VecDeque::new(),
             spares: Spares::default(),
+            last_large: None,
             max_frame,
             error: None,
         }
@@ -81,6 +98,12 @@ impl FrameDecoder {
 
     /// Where to read to: initialised, and never empty.
     pub fn space(&mut self) -> &mut [u8] {
+        if self.role == Role::Large(self.end) {
+            // It is complete, and nobody has asked for it yet.
+            let frame = self.cut_large(self.end);
+            self.ready.push_back(frame);
+        }
+        self.expect_large();
         if self.end == self.limit() {
             self.make_room();
         }
@@ -90,7 +113,10 @@ impl FrameDecoder {
 
     /// How far `buffer` is read into.
     fn limit(&self) -> usize {
-        self.large.map_or(self.buffer.len(), |end| end.min(self.buffer.len()))
+        match self.role {
+            Role::Reads | Role::Mixed => self.buffer.len(),
+            Role::Expects(end) | Role::Large(end) => end.min(self.buffer.len()),
+        }
     }
 
     /// `n` bytes of [`FrameDecoder::space`] were filled.
@@ -99,8 +125,16 @@ impl FrameDecoder {
     /// If `n` is more than the space had: that is a bug of the caller, who would have read past the slice.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.limit() - self.end, "more bytes filled than there was space for");
-        if self.error.is_none() {
-            self.end += n;
+        if self.error.is_some() {
+            return;
+        }
+        self.end += n;
+        if let Role::Expects(_) = self.role {
+            self.role = match self.front() {
+                Front::Nothing => return,
+                Front::Frame(len) if self.end <= len && self.is_large_here(len) => Role::Large(len),
+                Front::Frame(_) | Front::Bad(_) => Role::Mixed,
+            };
         }
     }
 
@@ -173,6 +207,7 @@ impl FrameDecoder {
     pub(crate) fn can_release(&self) -> bool {
         self.run.is_empty()
             && (!self.spares.is_empty()
+                || matches!(self.role, Role::Expects(_) | Role::Mixed)
                 || self.parked.len() > READ_AFTER_REST
                 || (self.start == self.end && self.buffer.len() > READ_AFTER_REST))
     }
@@ -181,11 +216,13 @@ impl FrameDecoder {
     pub fn release(&mut self) {
         self.spares.clear();
         self.ready.shrink_to_fit();
-        self.parked = BytesMut::new();
-        if self.start == self.end && self.large.is_none() {
-            self.buffer = BytesMut::new();
+        if self.start == self.end {
+            (self.buffer, self.role) = (BytesMut::new(), Role::Reads);
             (self.start, self.end) = (0, 0);
+        } else if let Role::Expects(_) | Role::Mixed = self.role {
+            self.use_read_buffer(self.end - self.start);
         }
+        self.parked = BytesMut::new();
     }
 
     fn front(&self) -> Front {
@@ -211,8 +248,10 @@ impl FrameDecoder {
 
     /// Takes a frame of `len` bytes, prefix included, off the front.
     fn cut(&mut self, len: usize) -> Bytes {
-        if self.large.take().is_some() {
-            return self.cut_large(len);
+        match self.role {
+            Role::Large(_) => return self.cut_large(len),
+            Role::Mixed if self.start == 0 && self.is_large_here(len) => return self.cut_large(len),
+            Role::Reads | Role::Expects(_) | Role::Mixed => {}
         }
         let run = self.run_from(len);
         let received = self.buffer.get(self.start..self.start + run).expect("frames that are here in full");
@@ -223,18 +262,35 @@ impl FrameDecoder {
             self.run_at = 0;
         }
         self.start += run;
+        self.last_large = None;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            if self.role == Role::Mixed {
+                let before = self.use_read_buffer(0);
+                self.spares.give_back(before.freeze());
+            }
         }
         alone.unwrap_or_else(|| self.next_of_run())
     }
 
-    /// Takes the frame that has the buffer to itself.
+    /// Whether a frame of `len` bytes may have the buffer, which is that of an earlier large frame, to itself. Not if it
+    /// would keep much more memory than it needs.
+    fn is_large_here(&self, len: usize) -> bool {
+        len > READ && len <= self.buffer.len() && self.buffer.len() / 2 <= len
+    }
+
+    /// Takes the frame at the start of the buffer together with the buffer.
     fn cut_large(&mut self, len: usize) -> Bytes {
-        let memory = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.parked)).freeze();
-        (self.start, self.end) = (0, 0);
+        self.start = len;
+        let pending = self.end - len;
+        let memory = match self.front() {
+            Front::Frame(next) if next > READ.max(pending) => self.use_memory_for(next, pending),
+            _ => self.use_read_buffer(pending),
+        };
+        let memory = memory.freeze();
         let frame = memory.slice(LENGTH_PREFIX..len);
         self.spares.keep(memory);
+        self.last_large = Some(len);
         frame
     }
 
@@ -265,19 +321,33 @@ impl FrameDecoder {
         frame
     }
 
+    /// Reads into the memory of an earlier large frame if nobody holds it any more and another one is likely to come next.
+    /// Otherwise its first bytes would come in a read of their own and then be moved, which costs a quarter of consuming.
+    fn expect_large(&mut self) {
+        if self.end == 0
+            && let Some(len) = self.last_large
+            && let Some(memory) = self.spares.take(len)
+        {
+            self.last_large = None;
+            let before = self.move_to(memory, 0);
+            self.park(before);
+            self.role = Role::Expects(len);
+        }
+    }
+
     /// Makes the limit lie beyond the end.
     fn make_room(&mut self) {
-        if let Some(len) = self.large.take_if(|len| *len == self.end) {
-            // It is complete, and nobody has asked for it yet.
-            let frame = self.cut_large(len);
-            self.ready.push_back(frame);
-            if self.end < self.limit() {
-                return;
-            }
-        }
         let pending = self.end - self.start;
         match self.front() {
-            Front::Frame(len) if len > READ.max(pending) => self.make_room_for_large(len, pending),
+            Front::Frame(len) if len > READ.max(pending) => {
+                let role = self.role;
+                let before = self.use_memory_for(len, pending);
+                match role {
+                    Role::Reads => self.park(before),
+                    Role::Expects(_) | Role::Mixed => self.spares.give_back(before.freeze()),
+                    Role::Large(_) => {}
+                }
+            }
             // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is
             // pending only if a caller feeds without taking frames, and then moving must free as much as it moves.
             _ if self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) => {
@@ -285,14 +355,17 @@ impl FrameDecoder {
                 (self.start, self.end) = (0, pending);
             }
             _ => {
-                let size = if self.buffer.is_empty() { READ_AFTER_REST } else { READ };
-                self.move_to(BytesMut::zeroed(size.max(2 * pending)), pending);
+                let is_spare = self.role != Role::Reads;
+                let before = self.use_read_buffer(pending);
+                if is_spare {
+                    self.spares.give_back(before.freeze());
+                }
             }
         }
     }
 
-    /// Gives a frame of `len` bytes memory of its own, or more of it.
-    fn make_room_for_large(&mut self, len: usize, pending: usize) {
+    /// Gives a frame of `len` bytes memory of its own, or more of it. Returns the buffer before.
+    fn use_memory_for(&mut self, len: usize, pending: usize) -> BytesMut {
         let memory = match self.spares.take(len) {
             Some(memory) => memory,
             None => {
@@ -302,9 +375,27 @@ impl FrameDecoder {
                 BytesMut::zeroed(most.min(self.spares.largest().max(READ.max(2 * pending))))
             }
         };
-        let before = self.move_to(memory, pending);
-        if self.large.replace(len).is_none() && before.len() == READ {
-            self.parked = before;
+        self.role = Role::Large(len);
+        self.move_to(memory, pending)
+    }
+
+    /// Goes on with a read buffer that has room for twice as much as is pending. Returns the buffer before.
+    fn use_read_buffer(&mut self, pending: usize) -> BytesMut {
+        let parked = std::mem::take(&mut self.parked);
+        let memory = if self.role != Role::Reads && 2 * pending <= parked.len() {
+            parked
+        } else {
+            let size = if self.buffer.is_empty() { READ_AFTER_REST } else { READ };
+            BytesMut::zeroed(size.max(2 * pending))
+        };
+        self.role = Role::Reads;
+        self.move_to(memory, pending)
+    }
+
+    /// Keeps a read buffer for when large frames have passed.
+    fn park(&mut self, buffer: BytesMut) {
+        if buffer.len() == READ {
+            self.parked = buffer;
         }
     }
 

@@ -33,6 +33,13 @@ impl Spares {
         std::mem::take(memory).try_into_mut().ok()
     }
 
+    /// Remembers memory again that was taken and not needed.
+    pub(super) fn give_back(&mut self, memory: Bytes) {
+        if let Some(free) = self.memory.iter_mut().find(|memory| memory.is_empty()) {
+            *free = memory;
+        }
+    }
+
     pub(super) fn largest(&self) -> usize {
         self.largest
     }

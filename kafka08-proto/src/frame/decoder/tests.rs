@@ -185,3 +185,102 @@ fn memory_stays_within_twice_what_was_received_and_64_kib() {
     }
     assert_eq!(decoder.next_frame().expect("sound").map(|frame| frame.len()), Some(8 << 20));
 }
+
+/// Reads a frame as a fast socket gives it: each read is full. Returns the frame and how many reads it took.
+fn read_at_once(decoder: &mut FrameDecoder, framed: &[u8]) -> (Bytes, usize) {
+    let (mut reads, mut rest) = (0, framed);
+    while !rest.is_empty() {
+        let space = decoder.space();
+        let (now, later) = rest.split_at(rest.len().min(space.len()));
+        space[..now.len()].copy_from_slice(now);
+        decoder.filled(now.len());
+        (reads, rest) = (reads + 1, later);
+    }
+    (decoder.next_frame().expect("sound").expect("whole"), reads)
+}
+
+#[test]
+fn each_of_a_row_of_large_frames_is_read_at_once_into_memory_that_is_free() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let large = framed(&vec![7; 1 << 20]);
+    let first = read_at_once(&mut decoder, &large).0;
+    let mut held = read_at_once(&mut decoder, &large).0;
+    let memory = [first.as_ptr(), held.as_ptr()];
+    drop(first);
+    for _ in 0..4 {
+        let (next, reads) = read_at_once(&mut decoder, &large);
+        assert_eq!((reads, next.len()), (1, 1 << 20));
+        // A driver asks for space when it writes, too, perhaps while both are held.
+        decoder.space();
+        held = next;
+    }
+    drop(held);
+    assert_eq!(decoder.space().len(), large.len(), "nothing is read beyond the frame");
+    // Small frames are not read there for long, and the memory is still kept for the next large one.
+    let small = framed(b"small");
+    for _ in 0..2 {
+        assert_eq!(read_at_once(&mut decoder, &small).0, small[4..]);
+    }
+    assert!(decoder.space().len() <= READ);
+    let (again, reads) = read_at_once(&mut decoder, &large);
+    assert!(reads > 1 && memory.contains(&again.as_ptr()));
+}
+
+#[test]
+fn a_large_frame_that_is_shorter_than_the_last_leaves_the_bytes_behind_it_in_place() {
+    for (shorter, behind) in [(1 << 19, 70_000), (1 << 19, 100), (900_000, 33_000), (40_000, 100), (1 << 20, 1 << 20)] {
+        let mut decoder = FrameDecoder::new(8 << 20);
+        drop(read_frame(&mut decoder, 1 << 20));
+        let frames = [vec![1; shorter], vec![2; behind], vec![3; 10]];
+        decoder.extend(&frames.iter().flat_map(|frame| framed(frame)).collect::<Vec<_>>());
+        for frame in frames {
+            assert_eq!(decoder.next_frame().expect("sound").expect("whole"), frame, "{shorter} {behind}");
+        }
+        assert_eq!(decoder.pending(), 0);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(400))]
+
+    /// Rows of frames of all sizes around those that matter, read in pieces of any size, taken now or later, kept or not.
+    #[test]
+    fn frames_of_mixed_sizes_come_out_whole_and_memory_stays_bounded(
+        sizes in proptest::collection::vec(
+            proptest::prop_oneof![4..200_usize, READ - 8..READ + 8, 33_000..40_000_usize, 90_000..100_000_usize], 1..12),
+        reads in proptest::collection::vec(
+            (proptest::prop_oneof![1..8_usize, 500..40_000_usize, 90_000..300_000_usize], 0..8_u8), 1..60),
+    ) {
+        let mut decoder = FrameDecoder::new(8 << 20);
+        let frames: Vec<_> = (0..).zip(&sizes).map(|(n, &size)| framed(&vec![n; size])).collect();
+        let largest = frames.iter().map(Vec::len).max().unwrap_or(0);
+        let (stream, mut at, mut cut, mut pending) = (frames.concat(), 0, 0, 0);
+        let mut kept = Vec::new();
+        let mut reads = reads.into_iter().cycle();
+        while cut < frames.len() {
+            let (most, choice) = reads.next().expect("it goes round");
+            let space = decoder.space();
+            let n = space.len().min(most).min(stream.len() - at);
+            space[..n].copy_from_slice(&stream[at..at + n]);
+            decoder.filled(n);
+            at += n;
+            pending = pending.max(decoder.pending());
+            // Only some callers take what is here before they read on.
+            let takes = choice & 1 == 0 || at == stream.len();
+            while takes && let Some(frame) = decoder.next_frame().expect("sound") {
+                assert_eq!(frame, frames[cut][4..]);
+                cut += 1;
+                kept.push(frame);
+            }
+            if choice & 2 == 0 {
+                kept.clear();
+            }
+            if choice == 4 {
+                decoder.release();
+            }
+            let bound = 2 * pending + (64 << 10) + 2 * largest.next_multiple_of(READ);
+            assert!(decoder.buffer.capacity() + decoder.parked.capacity() <= bound);
+        }
+        assert_eq!(decoder.pending(), 0);
+    }
+}
