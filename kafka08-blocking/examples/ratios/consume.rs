@@ -67,7 +67,7 @@ fn client(address: &str, see: impl Fn(&MessageSet) -> Result<usize>) -> Result<S
         |client| {
             let pending = client.send(&request)?;
             // The messages of the answer before come first now, and the request is not to wait for that.
-            client.turn();
+            client.write();
             Ok(pending)
         },
         |answer| {

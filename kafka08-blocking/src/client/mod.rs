@@ -34,7 +34,7 @@ use crate::{connect, driver::Driver, pending::Dropped};
 ///
 /// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and leaves together
 /// with others: when 16 KiB are staged, and in the next call of any other method that moves bytes. A caller that sends and
-/// then does something else for long calls [`Client::turn`] first.
+/// then does something else for long calls [`Client::write`] first.
 ///
 /// *Time.* Each method ends within a time of its own, whatever else is in flight; its documentation says which. Between calls
 /// no deadline fires, and a request whose deadline has passed meanwhile is not written.

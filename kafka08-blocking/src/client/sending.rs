@@ -29,9 +29,9 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Sends a request and returns at once, with the claim to its answer.
     ///
     /// If nothing was in flight, it is written now. Otherwise it may stay staged, with up to 16 KiB of others, until the next
-    /// call of [`Client::wait`], [`Client::try_wait`], [`Client::call`], [`Client::turn`], [`Client::flush`],
-    /// [`Client::send_and_forget`] or [`Client::close`]: the caller that sends a batch and then takes its answers gets few
-    /// writes, and the one that turns to other work calls [`Client::turn`] first.
+    /// call of [`Client::write`], [`Client::wait`], [`Client::try_wait`], [`Client::call`], [`Client::turn`],
+    /// [`Client::flush`], [`Client::send_and_forget`] or [`Client::close`]: the caller that sends a batch and then takes its
+    /// answers gets few writes, and the one that turns to other work calls [`Client::write`] first.
     ///
     /// *Time*: where too much is staged, or requests whose claims were dropped are in flight, it moves bytes until there is
     /// room, for no longer than the request's own timeout. The deadline of the answer runs from this call.
@@ -154,7 +154,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.look_if_idle(called);
         self.check_untold()?;
         let staged = self.stage(called, prepared)?;
-        self.write_staged(&staged);
+        self.let_leave(&staged);
         Ok(staged.id)
     }
 
@@ -205,15 +205,15 @@ impl<S: Read + Write + AsFd> Client<S> {
     fn claim<R>(&mut self, staged: Staged, api: Api) -> Pending<R> {
         self.claims.insert(staged.id);
         if staged.was_idle || self.connection.buffers().1.remaining() >= WORTH_A_WRITE {
-            self.write_staged(&staged);
+            self.let_leave(&staged);
         }
         Pending::new(self.connection.id(), staged.id, api, self.dropped.clone())
     }
 
-    fn write_staged(&mut self, staged: &Staged) {
+    fn let_leave(&mut self, staged: &Staged) {
         if staged.was_idle {
             // What had arrived was read just now, and nothing else is staged that could have expired.
-            self.write(Instant::now());
+            self.write_staged(Instant::now());
         } else {
             self.step();
         }

@@ -27,9 +27,20 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Moves what moves without waiting, and ends what is due. Returns whether anything moved: then call it again before
     /// the socket is polled.
     ///
-    /// Use it to let staged requests leave, or to wait for several clients together.
+    /// Use it to wait for several clients together.
     pub fn turn(&mut self) -> bool {
         self.step()
+    }
+
+    /// Writes what is staged, as far as the stream takes it without waiting. Returns whether it took anything.
+    ///
+    /// Use it before you look at an answer for long, or turn to other work: the broker works meanwhile. Unlike
+    /// [`Client::turn`] it does not read, so that the answer in your hands stays in the processor's cache, and what arrives
+    /// is read later in fewer and larger pieces. Only if a deadline has come it does what `turn` does, because what has
+    /// expired is not written.
+    pub fn write(&mut self) -> bool {
+        let now = Instant::now();
+        if self.is_due(now) { self.step() } else { self.write_staged(now) }
     }
 
     /// Waits until everything staged has left, also from the stream's own buffer. That says nothing about the broker.
@@ -116,7 +127,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             self.connection.handle_timeout(now);
             self.take_events(now);
         }
-        let has_written = self.write(now);
+        let has_written = self.write_staged(now);
         self.forget_orphans(now);
         has_read || has_written || was_due
     }
@@ -141,7 +152,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         moved
     }
 
-    pub(super) fn write(&mut self, now: Instant) -> bool {
+    pub(super) fn write_staged(&mut self, now: Instant) -> bool {
         let moved = self.driver.write(&mut self.connection);
         self.take_events(now);
         moved

@@ -23,6 +23,7 @@ use kafka08_proto::{
     ids::{Acks, Millis},
     message::MessageSet,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -142,7 +143,8 @@ fn a_large_request_does_not_wait_for_others() {
 #[test]
 fn every_method_that_moves_bytes_writes_what_is_staged() {
     type Method = fn(Client<UnixStream>);
-    const METHODS: [(&str, Method); 6] = [
+    const METHODS: [(&str, Method); 7] = [
+        ("write", |mut client| assert!(client.write(), "it writes")),
         ("turn", |mut client| assert!(client.turn(), "it writes")),
         ("flush", |mut client| client.flush().expect("the peer is there")),
         ("send_and_forget", |mut client| assert!(client.send_and_forget(&MetadataRequest::all()).is_ok())),
@@ -167,9 +169,29 @@ fn every_method_that_moves_bytes_writes_what_is_staged() {
 }
 
 #[test]
+fn a_write_sends_what_is_staged_and_reads_nothing() {
+    within(LIMIT, || {
+        let (mut client, mut peer) = client();
+        let first = client.send(&MetadataRequest::all()).expect("there is room");
+        let _second = client.send(&MetadataRequest::all()).expect("there is room");
+        respond(&mut peer, first.id().0, NO_METADATA).expect("the client is there");
+        assert!(client.write() && !client.write());
+        assert_eq!(received(&mut peer), 2 * REQUEST);
+        let readable = |client: &Client<UnixStream>| {
+            poll(&mut [PollFd::new(client, PollFlags::IN)], Some(&Timespec::default())).expect("not interrupted")
+        };
+        assert_eq!(readable(&client), 1, "the answer was left in the socket");
+        assert!(client.turn());
+        assert_eq!(readable(&client), 0);
+        assert!(client.try_wait(first).is_ok());
+    });
+}
+
+#[test]
 fn a_request_whose_time_is_over_is_not_written() {
     within(LIMIT, || {
-        for of_stream in [Client::new, Client::of_socket] {
+        for (of_stream, by_write) in [(false, false), (false, true), (true, false), (true, true)] {
+            let of_stream = if of_stream { Client::new } else { Client::of_socket };
             let (socket, _, mut peer) = counting();
             peer.set_nonblocking(true).expect("a setting");
             let mut client = of_stream(socket, ClientConfig::default());
@@ -178,9 +200,14 @@ fn a_request_whose_time_is_over_is_not_written() {
             let timeout = Duration::from_millis(10);
             let late = client.send_with_timeout(&produce(Acks::LEADER, 1), timeout).expect("there is room");
             thread::sleep(2 * timeout);
-            // One that writes what is staged: the late one is no part of it any more.
-            client.send_and_forget(&MetadataRequest::all()).expect("there is room");
-            assert_eq!(received(&mut peer), REQUEST);
+            // Both write what is staged: the late one is no part of it any more.
+            if by_write {
+                client.write();
+                assert_eq!(received(&mut peer), 0);
+            } else {
+                client.send_and_forget(&MetadataRequest::all()).expect("there is room");
+                assert_eq!(received(&mut peer), REQUEST);
+            }
             let error = client.wait(late).expect_err("its time was over");
             assert_eq!(error.fate(), Fate::NotApplied);
             assert!(error.to_string().contains("it was not sent"), "{error}");
