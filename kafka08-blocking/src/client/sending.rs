@@ -152,7 +152,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     fn send_unclaimed(&mut self, prepared: Prepared) -> Result<CorrelationId, CallError> {
         let called = Instant::now();
         self.look_if_idle(called);
-        self.check_untold()?;
+        self.check_open()?;
         let staged = self.stage(called, prepared)?;
         self.let_leave(&staged);
         Ok(staged.id)
@@ -175,10 +175,15 @@ impl<S: Read + Write + AsFd> Client<S> {
             // Some claims may have been dropped.
             self.step();
         }
-        if has_place(self) { self.check_untold() } else { Err(SendError::Busy.into()) }
+        self.check_open()?;
+        if has_place(self) { Ok(()) } else { Err(SendError::Busy.into()) }
     }
 
-    fn check_untold(&self) -> Result<(), CallError> {
+    /// Checks that the connection has not ended and that there is room for one more failure to be told.
+    fn check_open(&self) -> Result<(), CallError> {
+        if let Some(closed) = &self.closed {
+            return Err(SendError::Closed(Box::new(closed.clone())).into());
+        }
         if self.untold.len() < MAX_UNTOLD { Ok(()) } else { Err(SendError::Busy.into()) }
     }
 

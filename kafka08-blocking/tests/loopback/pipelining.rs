@@ -115,6 +115,27 @@ fn answers_that_are_here_and_not_taken_refuse_another_request_instead_of_blockin
 }
 
 #[test]
+fn a_connection_that_has_ended_says_so_although_every_place_is_claimed() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            let request = read_request(&mut stream).expect("a request comes");
+            respond(&mut stream, request.id, NO_METADATA).expect("the client is there");
+        });
+        let config = ClientConfig::default().with_max_in_flight(2);
+        let mut client = Client::connect(&address, config).expect("the peer listens");
+        let answered = client.send(&MetadataRequest::all()).expect("there is room");
+        let lost = client.send(&MetadataRequest::all()).expect("there is room");
+        while client.closed().is_none() {
+            client.turn();
+        }
+        let error = client.send(&MetadataRequest::all()).expect_err("it has ended");
+        assert!(matches!(error, CallError::NotSent(SendError::Closed(_))), "{error:?}");
+        client.wait(answered).expect("it came before the end");
+        client.wait(lost).expect_err("it did not");
+    });
+}
+
+#[test]
 fn an_answer_of_32_mb_comes_whole() {
     within(LIMIT, || {
         let address = peer(|stream| answers_at_length(stream, 32 * MEGABYTE));
