@@ -160,6 +160,9 @@ impl<T: InTopic> ByTopic<T> {
     /// A partition that stands here more than once. Up to 16 items it allocates nothing.
     #[must_use]
     pub fn duplicate(&self) -> Option<TopicPartition> {
+        if self.len < 2 {
+            return None;
+        }
         let named = |(topic, item): (&Text, &T)| TopicPartition::new(topic, item.partition());
         if !self.order.is_built() {
             let is_behind = |n: usize, one: (&Text, &T)| {

@@ -51,6 +51,11 @@ impl Text {
     pub(crate) fn slice_of(whole: &Bytes, part: &str) -> Self {
         Self(whole.slice_ref(part.as_bytes()))
     }
+
+    /// `part`, which must lie in `whole`, without a copy, if all of it is ASCII.
+    pub(crate) fn ascii_slice_of(whole: &Bytes, part: &[u8]) -> Option<Self> {
+        part.is_ascii().then(|| Self(whole.slice_ref(part)))
+    }
 }
 
 impl Deref for Text {

@@ -115,6 +115,10 @@ pub(crate) enum Rules {
 
 fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: usize, i: &'a [u8]) -> Parsed<'a, Text> {
     let (i, bytes) = field(name, len, take(len), i)?;
+    // Most names are, and it is told several bytes at a time.
+    if let Some(ascii) = Text::ascii_slice_of(body, bytes) {
+        return Ok((i, ascii));
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok((i, Text::slice_of(body, text))),
         Err(_) if rules != Rules::Strict => {
