@@ -29,7 +29,11 @@ fn codecs(release: Release) -> &'static [Codec] {
 
 fn create(client: &mut Client, topic: &str) {
     let started = Instant::now();
-    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_err() {
+    let mut has_leaders = || {
+        let metadata = client.call(&MetadataRequest::of([topic])).expect("an answer");
+        (0..2).all(|partition| metadata.leader(topic, PartitionId(partition)).is_ok())
+    };
+    while !has_leaders() {
         assert!(started.elapsed() < LIMIT, "no leader for {topic}");
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -3,6 +3,8 @@
 //! They differ from each other, and one of them changed between releases: a topic whose producers mix them has each key in
 //! several partitions. Choose the one that the topic's other producers use.
 
+use crate::ids::PartitionId;
+
 /// `String.hashCode` of Java: what the Scala producer's `DefaultPartitioner` takes of a string key. Over UTF-16 units.
 #[must_use]
 pub fn java_string_hash(key: &str) -> i32 {
@@ -40,20 +42,54 @@ pub fn murmur2(key: &[u8]) -> i32 {
     hash.cast_signed()
 }
 
-/// The partition of a hash, of `partitions` in all, as the Scala producer of 0.8.0 and 0.8.1 and the Java producer of 0.8.2
-/// choose it: the hash without its sign bit. `None` of no partitions.
+/// How a producer of 0.8 chooses the partition of a message that has a key.
 ///
-/// `partitions` counts all of the topic's, with and without a leader.
-#[must_use]
-pub fn by_masked_hash(hash: i32, partitions: i32) -> Option<i32> {
-    (hash & i32::MAX).checked_rem(partitions).filter(|_| partitions > 0)
+/// ```
+/// use kafka08_proto::{ids::PartitionId, partitioner::{KeyHash, ScalaRule}};
+///
+/// let partition = |hash: KeyHash| hash.partition(b"user42", 10);
+/// assert_eq!(partition(KeyHash::ScalaString(ScalaRule::Masked)), Some(PartitionId(1)));
+/// assert_eq!(partition(KeyHash::ScalaString(ScalaRule::Absolute)), Some(PartitionId(7)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyHash {
+    /// The Java producer of 0.8.2, and of every later release: [`murmur2`] of the key's bytes, without the sign bit.
+    Murmur2,
+    /// The Scala producer with keys that are strings (`DefaultPartitioner`): [`java_string_hash`].
+    ScalaString(ScalaRule),
+    /// The Scala producer with keys of bytes (`ByteArrayPartitioner`): [`java_bytes_hash`].
+    ScalaBytes(ScalaRule),
 }
 
-/// The partition of a hash as the Scala producer of 0.8.2 chooses it: the hash's absolute value, and 0 for the number that
-/// has none (KAFKA-1469). Keys with a negative hash move when a producer is upgraded. `None` of no partitions.
-#[must_use]
-pub fn by_absolute_hash(hash: i32, partitions: i32) -> Option<i32> {
-    hash.checked_abs().unwrap_or(0).checked_rem(partitions).filter(|_| partitions > 0)
+/// How the Scala producer makes a partition of a hash. The rule changed between releases (KAFKA-1469), and keys with a
+/// negative hash moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScalaRule {
+    /// 0.8.0 and 0.8.1: the hash without its sign bit.
+    Masked,
+    /// 0.8.2: the hash's absolute value, and 0 for the number that has none.
+    Absolute,
+}
+
+impl KeyHash {
+    /// The partition of a key, of so many partitions. All of the topic's count, with and without a leader.
+    ///
+    /// `None` of no partitions, and of a key that is no UTF-8 where keys are strings.
+    #[must_use]
+    pub fn partition(self, key: &[u8], partitions: usize) -> Option<PartitionId> {
+        let (hash, rule) = match self {
+            Self::Murmur2 => (murmur2(key), ScalaRule::Masked),
+            Self::ScalaString(rule) => (java_string_hash(std::str::from_utf8(key).ok()?), rule),
+            Self::ScalaBytes(rule) => (java_bytes_hash(key), rule),
+        };
+        let hash = match rule {
+            ScalaRule::Masked => hash & i32::MAX,
+            ScalaRule::Absolute => hash.checked_abs().unwrap_or(0),
+        };
+        hash.checked_rem(i32::try_from(partitions).ok()?).map(PartitionId)
+    }
 }
 
 #[cfg(test)]
@@ -82,9 +118,31 @@ mod tests {
 
     #[test]
     fn a_key_with_a_negative_hash_moved_with_0_8_2() {
-        let hash = java_string_hash("user42");
-        assert_eq!((by_masked_hash(hash, 10), by_absolute_hash(hash, 10)), (Some(1), Some(7)));
-        assert_eq!((by_masked_hash(i32::MIN, 10), by_absolute_hash(i32::MIN, 10)), (Some(0), Some(0)));
-        assert_eq!((by_masked_hash(5, 0), by_absolute_hash(5, -1)), (None, None));
+        use ScalaRule::{Absolute, Masked};
+        let of = |hash: KeyHash, key: &[u8]| hash.partition(key, 10).map(|PartitionId(number)| number);
+        for (key, hash, before, after) in [
+            ("user42", -836_031_607, 1, 7),
+            ("0", 48, 8, 8),
+            // The number without an absolute value, which without its sign bit is 0 as well.
+            ("polygenelubricants", i32::MIN, 0, 0),
+        ] {
+            assert_eq!(java_string_hash(key), hash, "{key}");
+            let rules = [Masked, Absolute].map(|rule| of(KeyHash::ScalaString(rule), key.as_bytes()));
+            assert_eq!(rules, [Some(before), Some(after)], "{key}");
+        }
+        // [0x80]: 31 * 1 - 128 = -97, and -97 without its sign bit is 2147483551.
+        assert_eq!([Masked, Absolute].map(|rule| of(KeyHash::ScalaBytes(rule), &[0x80])), [Some(1), Some(7)]);
+        // -973932308 without its sign bit is 1173551340.
+        assert_eq!(of(KeyHash::Murmur2, b"21"), Some(0));
+    }
+
+    #[test]
+    fn there_is_no_partition_of_none_nor_of_a_string_that_is_none() {
+        let of_any = |hash: KeyHash| hash.partition(b"k", 0).is_some() || hash.partition(b"k", usize::MAX).is_some();
+        for rule in [ScalaRule::Masked, ScalaRule::Absolute] {
+            assert!(![KeyHash::Murmur2, KeyHash::ScalaString(rule), KeyHash::ScalaBytes(rule)].into_iter().any(of_any));
+            assert_eq!(KeyHash::ScalaString(rule).partition(&[0xe9], 10), None);
+            assert!(KeyHash::ScalaBytes(rule).partition(&[0xe9], 10).is_some());
+        }
     }
 }
