@@ -8,7 +8,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 pub enum Error {
     /// A program is not installed.
     MissingProgram {
-        /// Which.
+        /// The program's name, as it is called.
         program: &'static str,
         /// What to install.
         package: &'static str,
@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// A process ended, or was not ready in time.
     NotReady {
-        /// Which.
+        /// The process, for instance "broker 1 of 0.8.2.2".
         what: String,
         /// How long was waited.
         after: Duration,

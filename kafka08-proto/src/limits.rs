@@ -2,6 +2,24 @@
 //!
 //! Those of [`Limits`] are settings. The constants are the wire's and the formats' own. Arrays need none: a count is believed
 //! only as far as the bytes that are left could hold its elements, whose smallest size each layout knows.
+//!
+//! What one client's connection can hold, by its settings:
+//!
+//! | what | setting | default | memory at worst |
+//! |---|---|---|---|
+//! | a frame that is arriving | [`Limits::max_frame`] | 64 MiB | twice what has come of it, and 64 KiB; never what its length claims |
+//! | memory of large frames, kept for the next ones | none: two frames | | the two largest that came; none after ten seconds of rest |
+//! | answers that were received and not taken | [`max_in_flight`](crate::ClientConfig::with_max_in_flight) | 64 | as many as that, of `max_frame` each |
+//! | requests staged to be written | [`max_staged`](crate::ClientConfig::with_max_staged) | 256 KiB | that and one request more, of [`Limits::max_request`] (100 MiB) at most |
+//! | a compressed set that is being opened | [`Limits::max_inflated`] | 64 MiB | one and a half times that, in the [`Inflater`](crate::message::Inflater), not in the connection |
+//! | ranges of requests with acks = 0 that nothing confirms | none: 1,024 | | 32 KiB |
+//!
+//! A server's end holds a frame that is arriving in the same way ([`ServerConfig::with_max_frame`], 100 MiB), and
+//! [`with_max_staged`] bytes of answers (256 KiB) and [`with_max_open_calls`] answers more (1).
+//!
+//! [`ServerConfig::with_max_frame`]: crate::ServerConfig::with_max_frame
+//! [`with_max_staged`]: crate::ServerConfig::with_max_staged
+//! [`with_max_open_calls`]: crate::ServerConfig::with_max_open_calls
 
 /// The longest string the wire can hold, in bytes of UTF-8: its length is a positive `i16`.
 pub const MAX_TEXT: usize = i16::MAX as usize;

@@ -55,7 +55,7 @@ pub enum Action {
     },
     /// Close a connection: that is how a 0.8 broker refuses.
     Close {
-        /// Which.
+        /// The connection to close.
         connection: ConnectionId,
     },
 }

@@ -138,7 +138,7 @@ pub struct Broker {
 pub struct TopicMetadata {
     /// No error, or why there are no partitions. It stands before the name on the wire.
     pub error: ErrorCode,
-    /// Its name.
+    /// The topic's name.
     pub name: Text,
     /// Its partitions, in any order.
     pub partitions: Vec<PartitionMetadata>,
