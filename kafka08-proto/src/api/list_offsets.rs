@@ -51,6 +51,41 @@ impl ListOffsetsRequest {
         Self { replica: ReplicaId::CONSUMER, topics: ByTopic::default() }
     }
 
+    /// Asks for the end of each partition's log: where the next message will be. For a consumer that is the high watermark.
+    ///
+    /// ```
+    /// use kafka08_proto::api::ListOffsetsRequest;
+    ///
+    /// let request = ListOffsetsRequest::latest([("access-log", 0), ("access-log", 1)]);
+    /// assert_eq!(request.topics.len(), 2);
+    /// ```
+    #[must_use]
+    pub fn latest<T, P>(partitions: impl IntoIterator<Item = (T, P)>) -> Self
+    where
+        T: Into<Text>,
+        P: Into<PartitionId>,
+    {
+        Self::of(partitions, OffsetTime::LATEST)
+    }
+
+    /// Asks for the first offset of each partition's log that is still there.
+    #[must_use]
+    pub fn earliest<T, P>(partitions: impl IntoIterator<Item = (T, P)>) -> Self
+    where
+        T: Into<Text>,
+        P: Into<PartitionId>,
+    {
+        Self::of(partitions, OffsetTime::EARLIEST)
+    }
+
+    fn of<T, P>(partitions: impl IntoIterator<Item = (T, P)>, time: OffsetTime) -> Self
+    where
+        T: Into<Text>,
+        P: Into<PartitionId>,
+    {
+        partitions.into_iter().fold(Self::new(), |request, (topic, partition)| request.with(topic, partition, time))
+    }
+
     /// With one more partition, of which one offset is wanted.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, time: OffsetTime) -> Self {

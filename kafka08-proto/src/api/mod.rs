@@ -53,7 +53,7 @@ pub use offset_fetch::{
 };
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
-pub use problem::{MAX_WAIT, NameProblem, RequestProblem};
+pub use problem::{MAX_WAIT, NameProblem, RequestProblem, check_topic_name};
 pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
 pub use traits::{Reply, RequestTraits};

@@ -253,26 +253,50 @@ impl fmt::Display for NameProblem {
     }
 }
 
-/// Checks a topic name by the rules of 0.8.2 (`kafka.common.Topic`), which every later release keeps.
+impl std::error::Error for NameProblem {}
+
+/// Checks a topic's name by the rules of 0.8.2 (`kafka.common.Topic`), which every later release keeps: 1 to 255 of
+/// `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
+///
+/// Each request checks the names in it before it is sent. Use this where a name comes in, as from a configuration.
+///
+/// ```
+/// use kafka08_proto::api::{NameProblem, check_topic_name};
+///
+/// assert_eq!(check_topic_name("access-log"), Ok(()));
+/// assert_eq!(check_topic_name("access log"), Err(NameProblem::Character(' ')));
+/// ```
+///
+/// # Errors
+/// The first of the rules that it breaks.
+pub fn check_topic_name(name: &str) -> Result<(), NameProblem> {
+    match name {
+        _ if is_sound(name.as_bytes()) => Ok(()),
+        "" => Err(NameProblem::Empty),
+        "." | ".." => Err(NameProblem::Dots),
+        _ => match name.chars().find(|&c| !u8::try_from(c).is_ok_and(is_allowed)) {
+            Some(c) => Err(NameProblem::Character(c)),
+            None => Err(NameProblem::TooLong),
+        },
+    }
+}
+
+/// [`check_topic_name`] of a request's topic.
 pub(super) fn check_name(topic: &Text) -> Result<(), RequestProblem> {
-    const MAX: usize = 255;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     // Nearly every name is sound, and bytes are looked at faster than characters.
-    let bytes = topic.as_bytes();
-    let is_plain = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if is_plain && (1..=MAX).contains(&bytes.len()) {
+    if is_sound(topic.as_bytes()) {
         return Ok(());
     }
-    let problem = match topic.as_str() {
-        "" => NameProblem::Empty,
-        "." | ".." => NameProblem::Dots,
-        name => match name.chars().find(|&c| !allowed(c)) {
-            Some(c) => NameProblem::Character(c),
-            None if name.len() > MAX => NameProblem::TooLong,
-            None => return Ok(()),
-        },
-    };
-    Err(RequestProblem::TopicName { topic: topic.clone(), problem })
+    check_topic_name(topic).map_err(|problem| RequestProblem::TopicName { topic: topic.clone(), problem })
+}
+
+fn is_sound(name: &[u8]) -> bool {
+    const MAX: usize = 255;
+    (1..=MAX).contains(&name.len()) && name.iter().all(|&byte| is_allowed(byte)) && !matches!(name, b"." | b"..")
+}
+
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 /// Refuses what holds up a connection for longer than a broker keeps it.
