@@ -7,10 +7,12 @@ use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        AnyError, AnyRequest, AnyResponse, Body as _, ConsumerMetadataRequest, FetchRequest, FetchResponse,
-        FetchedPartition, HeartbeatRequest, ListOffsetsRequest, MetadataRequest, MetadataResponse, NameProblem,
-        OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, ProduceResponse, Request,
-        RequestHeader, RequestProblem, Topics,
+        AnyError, AnyRequest, AnyResponse, Body, ConsumerMetadataRequest, ControlledShutdownResponse, FetchRequest,
+        FetchResponse, FetchedPartition, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaderAndIsrRequest,
+        LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, NameProblem,
+        OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchRequestV1,
+        OffsetFetchResponse, ProduceRequest, ProduceResponse, Request, RequestHeader, RequestProblem,
+        StopReplicaRequest, StopReplicaResponse, Topics, UpdateMetadataRequest,
     },
     connection::{CloseReason, PrepareError, SendError},
     error_code::ErrorCode,
@@ -73,6 +75,74 @@ fn an_array_is_believed_no_further_than_its_bytes_reach() {
         error.to_string(),
         "malformed Produce response: topics at byte 0 claims 2147483647 elements, what is left can hold 0"
     );
+}
+
+/// Checks a list whose elements take at least `smallest` bytes: a body that holds 100 of them is read, and one that is a
+/// byte shorter is refused at the count. `head` stands in front of the list, and `foot` zeros behind it. An element of zeros
+/// is a smallest one: its strings and lists are empty.
+fn holds_exactly<B: Body>(field: &str, head: &[u8], smallest: usize, foot: usize) {
+    const COUNT: usize = 100;
+    let body = |zeros: usize| Bytes::from([head, &[0, 0, 0, 100], &vec![0; zeros]].concat());
+    let sound = B::decode_strict(&body(COUNT * smallest + foot));
+    assert!(sound.is_ok(), "{} of {}: {:?}", field, B::NAME, sound.err());
+    let error = B::decode(&body(COUNT * smallest - 1)).err().expect("a byte is missing");
+    assert_eq!((error.field, error.at), (field, head.len()), "{}", B::NAME);
+    assert_eq!(error.problem, DecodeProblem::CountTooLarge { count: COUNT, fit: COUNT - 1 }, "{field} of {}", B::NAME);
+}
+
+/// Checks the lists of a body that begins with `head` zeros and ends with topics, whose partitions take `smallest` bytes.
+fn holds_topics<B: Body>(head: usize, smallest: usize) {
+    // An empty name, and the count of the partitions.
+    holds_exactly::<B>("topics", &vec![0; head], 2 + 4, 0);
+    holds_exactly::<B>("partitions", &[&vec![0; head][..], &hex("00000001 0000")].concat(), smallest, 0);
+}
+
+#[test]
+fn every_list_of_a_topic_and_its_partitions_is_believed_exactly_as_far_as_its_bytes_reach() {
+    holds_topics::<ProduceRequest>(2 + 4, 4 + 4); // partition, size of the set
+    holds_topics::<ProduceResponse>(0, 4 + 2 + 8); // partition, code, offset
+    holds_topics::<FetchRequest>(4 + 4 + 4, 4 + 8 + 4); // partition, offset, max_bytes
+    holds_topics::<FetchResponse>(0, 4 + 2 + 8 + 4); // partition, code, high watermark, size of the set
+    holds_topics::<ListOffsetsRequest>(4, 4 + 8 + 4); // partition, time, number of offsets
+    holds_topics::<ListOffsetsResponse>(0, 4 + 2 + 4); // partition, code, count of the offsets
+    holds_topics::<OffsetCommitRequestV0>(2, 4 + 8 + 2); // partition, offset, metadata
+    holds_topics::<OffsetCommitRequestV1>(2 + 4 + 2, 4 + 8 + 8 + 2); // partition, offset, timestamp, metadata
+    holds_topics::<OffsetCommitResponse>(0, 4 + 2); // partition, code
+    holds_topics::<OffsetFetchRequestV0>(2, 4); // partition
+    holds_topics::<OffsetFetchResponse>(0, 4 + 8 + 2 + 2); // partition, offset, metadata, code
+    holds_topics::<JoinGroupResponse>(2 + 4 + 2, 4); // partition
+    // one topic without a name, one partition: 0, no error
+    holds_exactly::<ListOffsetsResponse>("offsets", &hex("00000001 0000 00000001 00000000 0000"), 8, 0);
+}
+
+#[test]
+fn every_other_list_is_believed_exactly_as_far_as_its_bytes_reach() {
+    holds_exactly::<MetadataRequest>("topics", &[], 2, 0);
+    holds_exactly::<MetadataResponse>("brokers", &[], 4 + 2 + 4, 4); // node, host, port
+    let head = hex("00000000"); // no brokers
+    holds_exactly::<MetadataResponse>("topics", &head, 2 + 2 + 4, 0); // code, name, count of the partitions
+    let head = hex("00000000 00000001 0000 0000"); // one topic: no error, no name
+    holds_exactly::<MetadataResponse>("partitions", &head, 2 + 4 + 4 + 4 + 4, 0); // code, number, leader, two counts
+    // one partition: no error, number 0, leader 0
+    let head = hex("00000000 00000001 0000 0000 00000001 0000 00000000 00000000");
+    holds_exactly::<MetadataResponse>("replicas", &head, 4, 4);
+    holds_exactly::<MetadataResponse>("isr", &[&head[..], &[0; 4]].concat(), 4, 0);
+
+    // name, partition, controller's epoch, leader, its epoch, count in sync, ZooKeeper's version, count of the replicas
+    let state = 2 + 4 + 4 + 4 + 4 + 4 + 4 + 4;
+    holds_exactly::<LeaderAndIsrRequest>("partitions", &[0; 8], state, 4);
+    holds_exactly::<LeaderAndIsrRequest>("leaders", &[0; 12], 4 + 2 + 4, 0); // node, host, port
+    holds_exactly::<UpdateMetadataRequest>("partitions", &[0; 8], state, 4);
+    holds_exactly::<UpdateMetadataRequest>("brokers", &[0; 12], 4 + 2 + 4, 0);
+    // controller, its epoch, one partition: all but its lists
+    let head = [&[0; 8][..], &[0, 0, 0, 1], &[0; 2 + 4 + 4 + 4 + 4]].concat();
+    holds_exactly::<LeaderAndIsrRequest>("isr", &head, 4, 4 + 4 + 4);
+    holds_exactly::<LeaderAndIsrRequest>("replicas", &[&head[..], &[0; 4 + 4]].concat(), 4, 4);
+    holds_exactly::<StopReplicaRequest>("partitions", &[0; 9], 2 + 4, 0); // name, partition
+    holds_exactly::<LeaderAndIsrResponse>("partitions", &[0; 2], 2 + 4 + 2, 0); // name, partition, code
+    holds_exactly::<StopReplicaResponse>("partitions", &[0; 2], 2 + 4 + 2, 0);
+    holds_exactly::<ControlledShutdownResponse>("partitions", &[0; 2], 2 + 4, 0);
+    holds_exactly::<JoinGroupRequest>("topics", &[0; 6], 2, 2 + 2); // name
 }
 
 #[test]
