@@ -213,6 +213,44 @@ fn a_partition_of_metadata_is_found_among_many_in_any_order() {
     assert_eq!(response.find("t100", PartitionId(0)), None);
 }
 
+#[test]
+fn items_that_differ_or_are_grouped_otherwise_are_not_equal() {
+    let of = |groups: Vec<(&str, Vec<ProducedPartition>)>| {
+        let group = |(topic, partitions)| TopicItems { topic: Text::from(topic), partitions };
+        ByTopic::from(groups.into_iter().map(group).collect::<Vec<_>>())
+    };
+    let both = of(vec![("t", vec![produced(0, 1), produced(1, 1)])]);
+    let mut pushed = ByTopic::default();
+    pushed.push("t", produced(0, 1));
+    assert_ne!(pushed, both);
+    pushed.push("t", produced(1, 1));
+    assert_eq!(pushed, both, "however they came about");
+    assert_ne!(of(vec![("t", vec![produced(0, 1), produced(1, 2)])]), both, "another offset");
+    assert_ne!(of(vec![("u", vec![produced(0, 1), produced(1, 1)])]), both, "another topic");
+    assert_ne!(of(vec![("t", vec![produced(0, 1)]), ("t", vec![produced(1, 1)])]), both, "two groups");
+}
+
+#[test]
+fn metadata_is_equal_if_both_its_lists_are() {
+    let listed = metadata();
+    let of = |brokers: &[Broker], topics: &[TopicMetadata]| MetadataResponse::new(brokers.to_vec(), topics.to_vec());
+    assert_eq!(of(listed.brokers(), listed.topics()), listed);
+    assert_ne!(of(&[], listed.topics()), listed);
+    assert_ne!(of(listed.brokers(), &[]), listed);
+}
+
+#[test]
+fn what_is_indexed_prints_what_it_lists_and_nothing_else() {
+    let mut items = ByTopic::default();
+    (0..20).for_each(|n| items.push("t", PartitionId(n)));
+    assert_eq!(format!("{items:?}"), format!("ByTopic {{ topics: {:?} }}", items.topics()));
+    let metadata = metadata();
+    assert_eq!(
+        format!("{metadata:?}"),
+        format!("MetadataResponse {{ brokers: {:?}, topics: {:?} }}", metadata.brokers(), metadata.topics())
+    );
+}
+
 fn metadata() -> MetadataResponse {
     let partition = |n, leader, error| PartitionMetadata {
         error: ErrorCode(error),
