@@ -8,15 +8,22 @@ use bytes::Bytes;
 use common::start;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate,
-    api::{AnyError, AnyRequest, AnyResponse, Body as _, MetadataRequest, NameProblem, RequestProblem},
+    api::{
+        AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, MetadataRequest, NameProblem,
+        OffsetCommitResponse, OffsetFetchResponse, RequestProblem,
+    },
     connection::{
         CallError, CloseReason, Closed, ConnectError, Disconnect, FlushError, Heard, HostPort, PrepareError, Progress,
         RequestError, SendError,
     },
     error_code::ErrorCode,
-    ids::{Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, NotUtf8, Text, TopicPartition},
-    message::{Codec, CompressError, MissingFeature},
+    ids::{
+        Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, Millis, NotUtf8, ReplicaId, Text,
+        TopicPartition,
+    },
+    message::{Codec, CompressError, InflateProblem, MissingFeature, SetFull},
     probe::{Release, Undetermined},
+    profile::Profile,
     wire::{DecodeError, DecodeProblem, Encoder},
 };
 
@@ -151,9 +158,121 @@ fn one_thing_is_counted_in_the_singular() {
     ] {
         assert_eq!(text(problem), format!("malformed example: field at byte 3 {expected}"));
     }
-    let twice = RequestProblem::DuplicatePartition(TopicPartition::new("t", 0));
+}
+
+#[test]
+fn every_reason_to_refuse_a_request_says_what_to_do() {
+    let t0 = || TopicPartition::new("t", 0);
+    let name = |problem| RequestProblem::TopicName { topic: Text::from("x"), problem };
+    let lz4 = RequestProblem::CodecNotKnown { to: t0(), codec: Codec::Lz4, profile: Profile::V0_8_1 };
+    for (problem, expected) in [
+        (
+            RequestProblem::NotKnown { api: Api::v0(ApiKey::HEARTBEAT), profile: Profile::V0_8_1 },
+            "Kafka 0.8.1 does not know Heartbeat v0: use what it knows, or set the profile if the broker is newer (a probe \
+             tells)",
+        ),
+        (
+            RequestProblem::NoGroup,
+            "the group has no name, and offsets would be stored where nobody finds them: name it",
+        ),
+        (
+            RequestProblem::GroupName(Text::from("a/b")),
+            "\"a/b\" has a slash, and would be a path in ZooKeeper that other tools do not find: use another name",
+        ),
+        (
+            RequestProblem::DuplicatePartition(t0()),
+            "t/0 is in the request twice, and the broker would keep only one: merge them or send two requests",
+        ),
+        (
+            RequestProblem::EmptyMessageSet(t0()),
+            "the message set for t/0, or a compressed set in it, is empty, which a broker answers without an error: leave it \
+             out",
+        ),
+        (
+            RequestProblem::CutMessageSet(t0()),
+            "the message set for t/0, or a compressed set in it, ends in the middle of a message, which the broker would drop \
+             silently: send whole entries only",
+        ),
+        (
+            RequestProblem::CorruptMessageSet(t0()),
+            "the message set for t/0, or a compressed set in it, holds an entry that is no message or is damaged: build it anew",
+        ),
+        (lz4, "the message set for t/0 is compressed by lz4, which Kafka 0.8.1 cannot read: use gzip or snappy"),
+        (
+            RequestProblem::MessageTooLarge { to: t0(), entry: 101, max: 100 },
+            "a message for t/0 takes 101 bytes and the broker takes 100 (message.max.bytes): split it, or raise both the \
+             broker's setting and Limits::max_message",
+        ),
+        (name(NameProblem::Empty), "\"x\" cannot be a topic's name: it is empty"),
+        (name(NameProblem::TooLong), "\"x\" cannot be a topic's name: it has more than 255 characters"),
+        (name(NameProblem::Dots), "\"x\" cannot be a topic's name: \".\" and \"..\" are directories"),
+        (name(NameProblem::Character('/')), "\"x\" cannot be a topic's name: '/' is none of a-z A-Z 0-9 . _ -"),
+        (
+            RequestProblem::NoTopics,
+            "no topics are named, which on the wire asks for all of them: say Topics::All if that is meant",
+        ),
+        (
+            RequestProblem::WaitTooLong(Millis(600_001)),
+            "a wait of 600001 ms would hold up all that is sent behind it, and brokers of 0.8.2 close a connection after \
+             600000 ms without a request: wait no longer than that",
+        ),
+        (
+            RequestProblem::BrokerReplicaId(ReplicaId(5)),
+            "replica id 5 is no client's, and would make the leader count this client as a replica: use ReplicaId::CONSUMER",
+        ),
+        (
+            RequestProblem::NegativeMaxBytes(t0()),
+            "max_bytes for t/0 is negative, which every broker answers with an error: use 0 or more",
+        ),
+        (
+            RequestProblem::FetchTooLarge { total: 101, max: 100 },
+            "the answer could hold 101 bytes, more than the frame limit of 100: lower max_bytes, fetch fewer partitions at \
+             once, or raise Limits::max_frame",
+        ),
+        (RequestProblem::Other("in its own words".to_owned()), "in its own words"),
+    ] {
+        assert_eq!(problem.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_partition_that_a_response_leaves_out_says_what_may_have_happened() {
+    let missing = [
+        FetchResponse::default().partition("t", 0).expect_err("it is empty"),
+        OffsetCommitResponse::default().partition("t", 0).expect_err("it is empty"),
+        OffsetFetchResponse::default().partition("t", 0).expect_err("it is empty"),
+    ];
+    let expected = [
+        "the Fetch response does not list t/0: if the request did, ask again",
+        "the OffsetCommit response does not list t/0: if the request did, the offset was not stored, and the broker may be \
+         older than the profile says",
+        "the OffsetFetch response does not list t/0: if the request did, look up the coordinator; it does not mean that \
+         nothing is committed",
+    ];
+    assert_eq!(missing.map(|error| error.to_string()), expected);
+}
+
+#[test]
+fn what_does_not_fit_or_cannot_be_opened_says_which_bound_it_met() {
+    let long = Encoder::new().text("topic", "x".repeat(32_768)).expect_err("one byte too long");
+    assert_eq!(long.to_string(), "topic of 32768 does not fit the wire, which holds at most 32767");
+    let full = SetFull { entry: 27 };
     assert_eq!(
-        twice.to_string(),
-        "t/0 is in the request twice, and the broker would keep only one: merge them or send two requests"
+        full.to_string(),
+        "a message of 27 bytes does not fit the set, which holds 2^31 - 1: send the set first"
     );
+    let missing = MissingFeature(Codec::Gzip);
+    assert_eq!(missing.to_string(), "this build of kafka08-proto lacks the feature \"gzip\"");
+    for (problem, expected) in [
+        (InflateProblem::Malformed, "the compressed bytes are malformed"),
+        (InflateProblem::Checksum, "a checksum in the compressed bytes does not match"),
+        (InflateProblem::Ratio { claimed: 9 }, "it claims to become 9 bytes, more than its format can"),
+        (
+            InflateProblem::OverBudget { limit: 9 },
+            "it becomes larger than what is allowed of 9 bytes (Limits::max_inflated)",
+        ),
+        (InflateProblem::MissingFeature, "this build of kafka08-proto lacks the feature of that name"),
+    ] {
+        assert_eq!(problem.to_string(), expected);
+    }
 }
