@@ -244,7 +244,8 @@ fn a_message_is_refused_from_one_byte_above_the_brokers_limit_on() {
 #[test]
 fn a_name_that_no_topic_has_is_refused() {
     let longest = "x".repeat(255);
-    accepted(ClientConfig::default(), &MetadataRequest::of([longest.as_str(), "A-z_0.9", "..."]));
+    let dotted = format!(".{}", &longest[1..]);
+    accepted(ClientConfig::default(), &MetadataRequest::of([&longest, &dotted, "A-z_0.9", "..."]));
     for (name, problem) in [
         ("", NameProblem::Empty),
         (".", NameProblem::Dots),
@@ -253,6 +254,7 @@ fn a_name_that_no_topic_has_is_refused() {
         ("a/b", NameProblem::Character('/')),
         ("\u{e9}", NameProblem::Character('\u{e9}')),
         (&format!("{longest}x"), NameProblem::TooLong),
+        (&format!("{dotted}x"), NameProblem::TooLong),
     ] {
         let topic = Text::from(name);
         let expected = RequestProblem::TopicName { topic, problem };
