@@ -9,11 +9,13 @@ use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, ServerConfig, ServerConnection,
     api::{
-        Body, FetchRequest, FetchResponse, HeartbeatRequest, JoinGroupResponse, ListOffsetsRequest,
+        Body, Broker, FetchRequest, FetchResponse, HeartbeatRequest, JoinGroupResponse, ListOffsetsRequest,
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse,
-        OffsetFetchRequestV0, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request,
+        OffsetFetchRequestV0, OffsetFetchResponse, PartitionMetadata, ProduceRequest, ProduceResponse, Request,
+        TopicMetadata,
     },
-    ids::{Acks, ConnectionId, Generation, Millis, Offset},
+    error_code::ErrorCode,
+    ids::{Acks, ConnectionId, Generation, Millis, NodeId, Offset, PartitionId, Text},
     message::{Budget, Cursor, Inflater, MessageSet, MessageSetBuilder},
 };
 
@@ -87,6 +89,35 @@ fn looking_for_duplicates_in_a_small_request_allocates_nothing() {
         let counted = measure(|| assert_eq!(request.topics.duplicate(), None));
         assert_eq!(counted.count_total, 0, "{partition} partitions");
         request = request.with("t", partition, Offset(0), 1000);
+    }
+}
+
+#[test]
+fn metadata_of_up_to_16_brokers_topics_and_partitions_costs_no_index() {
+    let broker = |n| Broker { node: NodeId(n), host: Text::from_static("h"), raw_port: 9092 };
+    let partition = |n| PartitionMetadata {
+        error: ErrorCode::NONE,
+        partition: PartitionId(n),
+        leader: NodeId(0),
+        replicas: vec![],
+        isr: vec![],
+    };
+    let topic = |partitions: i32| TopicMetadata {
+        error: ErrorCode::NONE,
+        name: Text::from_static("t"),
+        partitions: (0..partitions).map(partition).collect(),
+    };
+    let index = |brokers: i32, topics: i32, partitions: i32| {
+        let brokers = (0..brokers).map(broker).collect();
+        let topics = (0..topics).map(|_| topic(partitions)).collect();
+        let mut response = MetadataResponse::default();
+        measure(|| response = MetadataResponse::new(brokers, topics)).count_total
+    };
+    for (brokers, topics, partitions) in [(15, 0, 0), (16, 0, 0), (0, 15, 1), (0, 16, 0), (0, 16, 1), (0, 1, 16)] {
+        assert_eq!(index(brokers, topics, partitions), 0, "{brokers} brokers, {topics} topics of {partitions}");
+    }
+    for (brokers, topics, partitions) in [(17, 0, 0), (18, 0, 0), (0, 17, 0), (0, 1, 17), (0, 1, 18), (0, 9, 2)] {
+        assert!(index(brokers, topics, partitions) > 0, "{brokers} brokers, {topics} topics of {partitions}");
     }
 }
 
