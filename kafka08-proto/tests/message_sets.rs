@@ -1,9 +1,11 @@
 //! Message sets that are cut, damaged or hostile.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka08_proto::{
     ids::Offset,
-    message::{Entry, Message, MessageError, MessageProblem, MessageSet, MessageSetBuilder, Origin, Tail},
+    message::{
+        Entry, EntryWriter, Message, MessageError, MessageProblem, MessageSet, MessageSetBuilder, Origin, SetFull, Tail,
+    },
 };
 use proptest::prelude::*;
 
@@ -228,6 +230,36 @@ fn payloads_never_appear_in_debug_output() {
     let set = fetched(plain(5, b"secret"));
     let shown = format!("{set:?} {:?} {:?}", set.entries(), read(&set).0);
     assert!(!shown.contains("secret") && shown.contains("6 bytes"), "{shown}");
+    assert!(shown.starts_with("MessageSet(Fetched, 32 bytes) "), "{shown}");
+}
+
+#[test]
+fn sets_of_other_bytes_or_another_origin_are_not_equal() {
+    let set = fetched(plain(5, b"a"));
+    assert_eq!(set, fetched(plain(5, b"a")));
+    assert_ne!(set, fetched(plain(5, b"b")));
+    assert_ne!(set, MessageSet::new(set.bytes().clone(), Origin::Produced));
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_set_is_full_at_two_to_the_31_less_one_bytes() {
+    const LARGEST: usize = 0x7fff_ffff;
+    // Zeros that nobody looks at take no memory.
+    let mut set = BytesMut::zeroed(LARGEST);
+    let mut writer = EntryWriter::new();
+    for (key, entry) in [(None, 27), (Some(&b"k"[..]), 28)] {
+        set.truncate(LARGEST - entry + 1);
+        let refused = writer.write(&mut set, Offset(0), key, Some(b"v"));
+        assert_eq!((refused, set.len()), (Err(SetFull { entry }), LARGEST - entry + 1), "nothing was written");
+        set.truncate(LARGEST - entry);
+        assert_eq!((writer.write(&mut set, Offset(0), key, Some(b"v")), set.len()), (Ok(entry), LARGEST));
+    }
+    // 12 and 14 bytes stand in front of a value of this length, which would be one byte too many.
+    let value = vec![0; LARGEST - 25];
+    set.clear();
+    let refused = writer.write(&mut set, Offset(0), None, Some(&value));
+    assert_eq!((refused, set.len()), (Err(SetFull { entry: LARGEST + 1 }), 0));
 }
 
 fn parts() -> impl Strategy<Value = Vec<(Part, Part)>> {
