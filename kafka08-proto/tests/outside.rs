@@ -157,6 +157,27 @@ fn answer() -> MetadataResponseV1 {
 }
 
 #[test]
+fn an_encoder_counts_what_was_written_whether_it_was_copied_or_not() {
+    let mut encoder = Encoder::new();
+    assert_eq!((encoder.len(), encoder.is_empty()), (0, true));
+    encoder.int16(7);
+    assert_eq!((encoder.len(), encoder.is_empty()), (2, false));
+    encoder.blob(&Bytes::from(vec![8; 10_000]));
+    assert_eq!(encoder.len(), 2 + 10_000);
+    encoder.int8(9);
+    assert_eq!((encoder.len(), encoder.is_empty()), (2 + 10_000 + 1, false));
+    assert_eq!(encoder.into_bytes(), [&[0, 7][..], &[8; 10_000], &[9]].concat());
+}
+
+#[test]
+fn a_prepared_request_prints_how_long_its_body_is_and_not_what_it_says() {
+    let prepared = Prepared::new(&MetadataRequestV1 { topics: Some(vec![Text::from("secret")]) }).expect("it fits");
+    let shown = format!("{prepared:?}");
+    // A count, and the name behind its length.
+    assert!(shown.contains("12 bytes in 1 chunks") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn a_request_from_outside_is_sent_and_its_answer_read() {
     let mut connection = ClientConnection::new(ClientConfig::default().with_client_id(None), ConnectionId(0));
     let prepared = Prepared::new(&MetadataRequestV1 { topics: None }).expect("it fits the wire");
