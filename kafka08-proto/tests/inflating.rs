@@ -5,8 +5,8 @@ use allocation_counter::{AllocationInfo, measure};
 use kafka08_proto::{
     ids::Offset,
     message::{
-        Budget, Codec, Deflater, Entry, InflateProblem, Inflater, MessageError, MessageProblem, MessageSet,
-        MessageSetBuilder, Origin, Wrapper,
+        Budget, Codec, Deflater, Entry, EntryWriter, InflateProblem, Inflater, MessageError, MessageProblem,
+        MessageSet, MessageSetBuilder, Origin, Wrapper,
     },
 };
 
@@ -127,13 +127,112 @@ fn bombs_together_cost_no_more_than_the_budget() {
 #[test]
 fn a_set_is_opened_in_the_memory_of_the_last_one_without_allocation() {
     for codec in ALL {
-        let set = of_size(codec, 200_000);
+        // Also one that fills the budget, and one that fills half of it.
+        for (bytes, limit) in [(200_000, MEBIBYTE), (500_000, MEBIBYTE), (MEBIBYTE, MEBIBYTE), (100, MEBIBYTE)] {
+            let set = of_size(codec, bytes);
+            let mut inflater = warm();
+            let mut open = || open(&set, &mut inflater, &mut Budget::new(limit)).expect("sound");
+            open();
+            let counted = measure(|| assert_eq!(open(), bytes));
+            assert_eq!(counted.count_total, 0, "{codec}, {bytes} of {limit}: {counted:?}");
+        }
+    }
+}
+
+#[test]
+fn memory_of_64_kib_is_kept_for_any_small_set() {
+    for codec in ALL {
+        let (large, small) = (of_size(codec, 65_000), of_size(codec, 100));
         let mut inflater = warm();
-        let mut open = || open(&set, &mut inflater, &mut Budget::new(MEBIBYTE)).expect("sound");
-        open();
-        let counted = measure(|| assert_eq!(open(), 200_000));
+        open(&large, &mut inflater, &mut Budget::new(MEBIBYTE)).expect("sound");
+        let counted = measure(|| assert_eq!(open(&small, &mut inflater, &mut Budget::new(MEBIBYTE)), Ok(100)));
         assert_eq!(counted.count_total, 0, "{codec}: {counted:?}");
     }
+}
+
+#[test]
+fn memory_that_does_not_suffice_is_given_up_before_more_is_taken() {
+    for codec in ALL {
+        let (half, whole) = (of_size(codec, 500_000), of_size(codec, MEBIBYTE));
+        let mut inflater = warm();
+        let counted = measure(|| {
+            assert_eq!(open(&half, &mut inflater, &mut Budget::new(MEBIBYTE)), Ok(500_000));
+            assert_eq!(open(&whole, &mut inflater, &mut Budget::new(MEBIBYTE)), Ok(MEBIBYTE));
+        });
+        assert!(counted.bytes_max <= MEBIBYTE as u64 + 4096, "{codec}: {counted:?}");
+    }
+}
+
+#[test]
+fn memory_from_another_budget_is_not_grown_beyond_one_and_a_half_times_the_limit() {
+    let (first, limit) = (3 * MEBIBYTE, 4 * MEBIBYTE);
+    let (before, whole) = (of_size(Codec::Gzip, first), of_size(Codec::Gzip, limit));
+    // It says that it becomes less than the memory that is there.
+    let mut value = wrapper_of(&whole).value.to_vec();
+    let at = value.len() - 4;
+    value[at..].copy_from_slice(&2_000_000u32.to_le_bytes());
+    let lies = with_value(&whole, &value);
+    let mut inflater = warm();
+    let counted = measure(|| {
+        assert_eq!(open(&before, &mut inflater, &mut Budget::new(first)), Ok(first));
+        assert_eq!(open(&lies, &mut inflater, &mut Budget::new(limit)), Err(InflateProblem::Checksum));
+    });
+    assert!(counted.bytes_max <= limit as u64 * 3 / 2 + 4096, "{counted:?}");
+}
+
+/// A wrapper around a message of these bytes.
+fn of_value(codec: Codec, value: &[u8]) -> MessageSet {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(0));
+    builder.push(None, Some(value)).expect("small");
+    builder.build_compressed(codec, &mut Deflater::new()).expect("every codec is in")
+}
+
+#[test]
+fn room_for_all_blocks_is_made_at_once_where_they_say_what_they_become() {
+    // 14 blocks of LZ4 and 28 of snappy, which compress well.
+    let value = vec![7; 900_000];
+    for codec in [Codec::Snappy, Codec::Lz4] {
+        let set = of_value(codec, &value);
+        let mut inflater = warm();
+        let counted =
+            measure(|| assert_eq!(open(&set, &mut inflater, &mut Budget::new(MEBIBYTE)), Ok(26 + value.len())));
+        // The memory, and the count of those who share it.
+        assert!(counted.count_total <= 2, "{codec}: {counted:?}");
+    }
+}
+
+#[test]
+fn what_can_be_compressed_becomes_smaller_and_what_cannot_hardly_larger() {
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    let (same, noise) = ([7; 100_000], (0..100_000).map(|_| random()).collect::<Vec<_>>());
+    for codec in ALL {
+        let same = of_value(codec, &same).len();
+        assert!(same < 6_000, "{codec}: {same} of 100 000 bytes that are all the same");
+        let noise = of_value(codec, &noise).len();
+        assert!(noise < 100_200, "{codec}: {noise} of 100 000 bytes without any order");
+    }
+}
+
+#[test]
+fn a_snappy_block_may_claim_22_bytes_for_each_of_its_own_and_64_and_no_more() {
+    let opened = |claim: [u8; 2]| {
+        // A length in two bytes, of seven bits each, and six bytes that are no block.
+        let value = [&claim[..], &[0xff; 6]].concat();
+        open(&with_value(&of_size(Codec::Snappy, 100), &value), &mut Inflater::new(), &mut Budget::new(MEBIBYTE))
+    };
+    let claimed = 8 * 22 + 64;
+    assert_eq!(opened([0xf0, 0x01]), Err(InflateProblem::Malformed), "240 is possible");
+    assert_eq!(opened([0xf1, 0x01]), Err(InflateProblem::Ratio { claimed: claimed + 1 }));
+}
+
+#[test]
+fn what_compresses_and_writes_shows_nothing_of_what_it_holds() {
+    let shown = format!("{:?} {:?} {:?}", Inflater::new(), Deflater::new(), EntryWriter::new());
+    assert_eq!(shown, "Inflater { .. } Deflater { .. } EntryWriter { .. }");
 }
 
 #[test]
