@@ -8,6 +8,7 @@ mod peers;
 mod peers_that_misbehave;
 mod pipelining;
 mod prepared;
+mod reading;
 mod sealing;
 mod staging;
 mod streams;
