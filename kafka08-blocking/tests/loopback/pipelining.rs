@@ -229,6 +229,26 @@ fn answers_that_are_here_beat_their_deadlines_although_they_take_several_reads()
 }
 
 #[test]
+fn many_answers_that_are_here_beat_their_deadlines() {
+    within(LIMIT, || {
+        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        socket.set_nonblocking(true).expect("a setting");
+        let mut client = Client::of_socket(socket, ClientConfig::default());
+        let timeout = Duration::from_millis(30);
+        let pending =
+            [(); 40].map(|()| client.send_with_timeout(&MetadataRequest::all(), timeout).expect("there is room"));
+        while client.turn() {}
+        for pending in &pending {
+            respond(&mut peer, pending.id().0, NO_METADATA).expect("there is room");
+        }
+        std::thread::sleep(2 * timeout);
+        for pending in pending {
+            client.wait(pending).expect("the answer was here");
+        }
+    });
+}
+
+#[test]
 fn dropping_a_claim_does_not_outrun_several_late_answers_that_are_in_the_socket() {
     within(LIMIT, || {
         let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");

@@ -257,6 +257,25 @@ fn an_end_that_is_here_refuses_a_produce_with_acks_0() {
 }
 
 #[test]
+fn an_end_that_is_here_refuses_a_request_also_when_a_claim_was_dropped() {
+    within(LIMIT, || {
+        let address = peer(|mut stream| {
+            let first = read_request(&mut stream).expect("a request");
+            respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
+            thread::sleep(Duration::from_millis(100));
+        });
+        let mut client = Client::connect(&address, ClientConfig::default()).expect("the peer listens");
+        let pending = client.send(&MetadataRequest::all()).expect("there is room");
+        while client.stats().responses < 1 {
+            client.turn();
+        }
+        thread::sleep(Duration::from_millis(400));
+        drop(pending);
+        assert_refused(client.call(&produce(Acks::LEADER, 1)));
+    });
+}
+
+#[test]
 fn a_flush_finds_an_end_that_is_here_although_nothing_is_staged() {
     within(LIMIT, || {
         let mut client = client_of_a_peer_that_has_closed();
