@@ -133,4 +133,9 @@ mod tests {
         assert_eq!(dropped.take(), [CorrelationId(1)]);
         assert!(dropped.is_empty());
     }
+    #[test]
+    fn a_claim_prints_whose_answer_it_waits_for() {
+        let shown = format!("{:?}", claim(&Dropped::default()));
+        assert_eq!(shown, "Pending { connection: 0, id: 1, api: Metadata v0, .. }");
+    }
 }

@@ -95,3 +95,20 @@ impl Hasher for Spread {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, hash::BuildHasher as _};
+
+    use super::*;
+
+    #[test]
+    fn ids_that_count_up_fall_into_different_buckets() {
+        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
+        let hashes: Vec<_> =
+            (0..1024).map(|id| BuildHasherDefault::<Spread>::default().hash_one(CorrelationId(id))).collect();
+        let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();
+        let highest: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
+        assert_eq!((lowest.len(), highest.len()), (1024, 128));
+    }
+}
