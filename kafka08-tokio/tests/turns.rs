@@ -1,0 +1,131 @@
+//! What the connection's task does in one turn: other tasks run only between two of them.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use kafka08_tokio::{
+    Client,
+    proto::{ClientConfig, api::MetadataRequest},
+};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+
+/// One turn of a connection's task, which is not over.
+fn turn(task: &mut Pin<Box<impl Future<Output = ()>>>) {
+    assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// A stream from which one endless frame comes, in parts of [`Torrent::PART`] bytes.
+struct Torrent {
+    /// The length of the frame, then nothing.
+    head: Vec<u8>,
+    /// How many bytes have come.
+    read: Arc<AtomicUsize>,
+}
+
+impl Torrent {
+    const PART: usize = 32 << 10;
+}
+
+impl AsyncRead for Torrent {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut part = std::mem::take(&mut self.head);
+        part.resize(space.remaining().min(Self::PART), 0);
+        space.put_slice(&part);
+        self.read.fetch_add(part.len(), Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Torrent {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_reads_some_hundred_kib_of_a_peer_that_sends_without_pause() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let head = 60_000_000_u32.to_be_bytes().to_vec();
+    let torrent = Torrent { head, read: Arc::clone(&read) };
+    let (client, task) = Client::with_task(torrent, ClientConfig::default());
+    let mut task = Box::pin(task);
+    let _pending = client.send(&MetadataRequest::all()).await.expect("there is room");
+    for _ in 0..20 {
+        turn(&mut task);
+        let read = read.swap(0, Ordering::Relaxed);
+        assert!(read > 0 && read < (256 << 10) + Torrent::PART, "{read}");
+    }
+}
+
+/// A stream whose first writes are interrupted, and what each attempt to write offered.
+struct Interrupted {
+    pipe: DuplexStream,
+    left: usize,
+    offered: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl AsyncRead for Interrupted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_read(cx, space)
+    }
+}
+
+impl AsyncWrite for Interrupted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.offered.lock().expect("no test panics with it").push(bytes.to_vec());
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Err(io::ErrorKind::Interrupted.into()))
+            }
+            None => Pin::new(&mut self.pipe).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_interrupted_for_a_whole_turn_is_offered_the_same_bytes_whatever_is_staged_meanwhile() {
+    const INTERRUPTED: usize = 100;
+    let (near, _far) = duplex(4096);
+    let offered = Arc::new(Mutex::new(Vec::new()));
+    let attempts = || offered.lock().expect("no test panics with it").len();
+    let stream = Interrupted { pipe: near, left: INTERRUPTED, offered: Arc::clone(&offered) };
+    let (client, task) = Client::with_task(stream, ClientConfig::default());
+    let mut task = Box::pin(task);
+    let _first = client.send(&MetadataRequest::all()).await.expect("there is room");
+    while attempts() == 0 {
+        turn(&mut task);
+    }
+    assert!(attempts() < INTERRUPTED, "{}: more attempts than a turn makes", attempts());
+    let _second = client.send(&MetadataRequest::all()).await.expect("there is room");
+    while attempts() < INTERRUPTED + 2 {
+        turn(&mut task);
+    }
+    let offered = offered.lock().expect("no test panics with it");
+    let (first, rest) = offered.split_first().expect("it was offered");
+    assert!(rest.iter().take(INTERRUPTED).all(|again| again == first), "the next attempt offers the same bytes");
+    assert!(rest.iter().skip(INTERRUPTED).all(|next| next != first), "then comes what was staged behind it");
+}
