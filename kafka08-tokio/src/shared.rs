@@ -379,3 +379,21 @@ fn next_id() -> ConnectionId {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, hash::BuildHasher as _};
+
+    use super::*;
+
+    #[test]
+    fn ids_that_count_up_fall_into_different_buckets() {
+        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
+        let hashes: Vec<_> =
+            (0..1024).map(|id| BuildHasherDefault::<IdHasher>::default().hash_one(CorrelationId(id))).collect();
+        let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();
+        let highest: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
+        // 1024 numbers without any order would take about 650 of 1024 buckets.
+        assert!(lowest.len() > 650 && highest.len() == 128, "{} and {}", lowest.len(), highest.len());
+    }
+}

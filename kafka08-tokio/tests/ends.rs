@@ -178,6 +178,16 @@ async fn every_failure_that_nobody_waits_for_is_told_once_and_by_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_fails_with_its_stream_tells_what_the_system_said() {
+    let (client, far) = half_dead_client(ClientConfig::default());
+    far.fail_writes();
+    let pending = client.send(&MetadataRequest::all()).await.expect("the failure is not known yet");
+    let error = pending.await.expect_err("it could not be written");
+    let CallError::Failed { io: Some(io), .. } = error else { panic!("{error:?}") };
+    assert_eq!(io.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_tells_what_it_gives_up() {
     let (client, mut far) = client(64, ClientConfig::default().with_request_timeout(seconds(30)));
     let answered = client.send_and_forget(&produce(Acks::LEADER, 10)).await.expect("there is room");
