@@ -363,6 +363,16 @@ fn the_budget_is_shared_by_all_wrappers_of_a_response() {
 }
 
 #[test]
+fn a_gzip_member_without_content_needs_no_budget() {
+    // header, an empty last block, checksum, length
+    let empty = hex("1f8b 08 00 00000000 00 00 01 0000 ffff 00000000 00000000");
+    let value = [&gzip(b"some bytes", 0, &[])[..], &empty].concat();
+    let set = wrapper_around(1, &value);
+    let opened = Inflater::new().open(&wrapper_of(&set), &mut Budget::new(10)).expect("the first takes all of it");
+    assert_eq!(&opened.bytes()[..], b"some bytes");
+}
+
+#[test]
 fn malformed_snappy_frames_are_refused() {
     let header = "82534e4150505900 00000001 00000001";
     for bad in [
