@@ -14,6 +14,7 @@ use kafka08_proto::{
         OffsetFetchRequestV0, OffsetFetchResponse, PartitionMetadata, ProduceRequest, ProduceResponse, Request,
         TopicMetadata,
     },
+    connection::Prepared,
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, Generation, Millis, NodeId, Offset, PartitionId, Text},
     message::{Budget, Cursor, Inflater, MessageSet, MessageSetBuilder},
@@ -169,6 +170,13 @@ fn a_small_request_costs_at_most_four_allocations_from_request_to_its_decoded_an
     let heartbeat = exchange(&mut connection, &heartbeat, &error_code);
     let produce = exchange(&mut connection, &produce, &produced);
     assert!(heartbeat <= 4 && produce <= 4, "{heartbeat} for a heartbeat, {produce} for a produce");
+}
+
+#[test]
+fn preparing_a_small_request_allocates_for_its_body_once() {
+    let produce = ProduceRequest::new(Acks::LEADER, Millis(1000)).with("page-views", 0, MessageSet::of_value(&[7; 50]));
+    let counted = measure(|| drop(Prepared::new(&produce).expect("it fits the wire")));
+    assert!(counted.count_total <= 2, "{counted:?}");
 }
 
 #[test]

@@ -146,6 +146,14 @@ fn every_other_list_is_believed_exactly_as_far_as_its_bytes_reach() {
 }
 
 #[test]
+fn an_element_does_not_take_the_bytes_that_those_behind_it_need_at_least() {
+    // two names; the first claims four bytes, of which two are the length of the second
+    let error = MetadataRequest::decode(&Bytes::from(hex("00000002 0004 6162 0000"))).expect_err("it is too long");
+    assert_eq!((error.field, error.at), ("topic", 6));
+    assert_eq!(error.problem, DecodeProblem::Truncated { needed: 4, left: 2 });
+}
+
+#[test]
 fn requests_are_read_as_the_broker_reads_them() {
     // acks 1, timeout 0, -5 topics: the broker's loops do not run.
     let produce = ProduceRequest::decode_strict(&Bytes::from_static(&[0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfb]));

@@ -204,6 +204,10 @@ fn a_body_from_outside_is_refused_in_the_same_words_as_those_of_this_crate() {
         assert!(matches!(error.problem, DecodeProblem::Truncated { .. } | DecodeProblem::CountTooLarge { .. }));
         assert!(error.at <= len);
     }
+    // Two brokers, of at least 12 bytes each, and a byte too few.
+    let claimed = Bytes::from([&hex("00000002")[..], &[0; 23]].concat());
+    let error = MetadataResponseV1::decode(&claimed).expect_err("two do not fit");
+    assert_eq!((error.field, error.problem), ("brokers", DecodeProblem::CountTooLarge { count: 2, fit: 1 }));
     // Port 0.
     let error =
         MetadataResponseV1::decode(&Bytes::from(hex("00000001 00000001 0000 00000000 ffff"))).expect_err("port 0");
