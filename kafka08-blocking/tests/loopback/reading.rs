@@ -12,7 +12,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -140,8 +140,17 @@ fn a_read_returns_after_a_mebibyte_although_more_is_here() {
 #[test]
 fn a_stream_that_has_panicked_is_not_touched_again() {
     within(LIMIT, || {
-        let (stream, _peer) = layered(|_: &mut UnixStream, _: &mut [u8]| -> io::Result<usize> { panic!("a bug") });
+        let fails = Arc::new(AtomicBool::new(false));
+        let has_failed = fails.clone();
+        let (stream, _peer) = layered(move |socket: &mut UnixStream, space: &mut [u8]| {
+            assert!(!has_failed.load(Ordering::Relaxed), "a bug");
+            socket.read(space)
+        });
         let mut client = Client::new(stream, ClientConfig::default());
+        client.send(&MetadataRequest::all()).map(drop).expect("there is room");
+        client.send(&MetadataRequest::all()).map(drop).expect("there is room");
+        assert!(client.wants_write(), "the second one is staged");
+        fails.store(true, Ordering::Relaxed);
         // A second panic, while the client is dropped, would end the process.
         let ended = catch_unwind(AssertUnwindSafe(move || client.turn()));
         assert!(ended.is_err(), "the panic comes out");
