@@ -8,13 +8,17 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use kafka08_tokio::{
     Client,
     proto::{ClientConfig, api::MetadataRequest},
 };
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
+    time::advance,
+};
 
 /// One turn of a connection's task, which is not over.
 fn turn(task: &mut Pin<Box<impl Future<Output = ()>>>) {
@@ -70,6 +74,23 @@ async fn a_turn_reads_some_hundred_kib_of_a_peer_that_sends_without_pause() {
         let read = read.swap(0, Ordering::Relaxed);
         assert!(read > 0 && read < (256 << 10) + Torrent::PART, "{read}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_here_beats_its_deadline_although_it_takes_several_turns_to_read() {
+    let (near, mut far) = duplex(2 << 20);
+    let config = ClientConfig::default().with_request_timeout(Duration::from_secs(10));
+    let (client, task) = Client::with_task(near, config);
+    let mut task = Box::pin(task);
+    let mut pending = client.send(&MetadataRequest::all()).await.expect("there is room");
+    (0..3).for_each(|_| turn(&mut task));
+    // No brokers and no topics, and a megabyte behind that, which is ignored.
+    let id = pending.id().0.to_be_bytes();
+    far.write_all(&[&1_000_004_u32.to_be_bytes(), &id, &vec![0; 1_000_000][..]].concat()).await.expect("there is room");
+    advance(Duration::from_secs(11)).await;
+    (0..10).for_each(|_| turn(&mut task));
+    let answer = Pin::new(&mut pending).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, Poll::Ready(Ok(_))), "{answer:?}");
 }
 
 /// A stream whose first writes are interrupted, and what each attempt to write offered.
