@@ -379,6 +379,10 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
     ]
     .map(|error| error.problem);
     assert_eq!(codes, [1, 3, 12, 16].map(|number| PartitionProblem::Refused(code(number))));
+    assert_eq!(fetch.find("t", 0).map(|item| item.error), Some(code(1)), "whatever its code");
+    assert_eq!(offsets.find("t", 0).map(|item| item.error), Some(code(3)));
+    assert_eq!(commit.find("t", 0).map(|item| item.error), Some(code(12)));
+    assert_eq!(committed.find("t", 0).map(|item| item.error), Some(code(16)));
     let missing = [
         fetch.partition("t", 9).expect_err("not listed"),
         offsets.partition("t", 9).expect_err("not listed"),
