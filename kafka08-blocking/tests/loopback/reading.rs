@@ -138,6 +138,25 @@ fn a_read_returns_after_a_mebibyte_although_more_is_here() {
 }
 
 #[test]
+fn a_bare_socket_that_fills_the_room_it_is_given_is_read_on() {
+    within(LIMIT, || {
+        // A request of 8 MiB, of which more is always here.
+        let mut head = (8u32 << 20).to_be_bytes().to_vec();
+        let sum = Rc::new(Cell::new(0));
+        let count = sum.clone();
+        let (stream, _peer) = layered(move |_: &mut UnixStream, space: &mut [u8]| {
+            space.fill(0);
+            space.iter_mut().zip(head.drain(..)).for_each(|(to, byte)| *to = byte);
+            count.set(count.get() + space.len());
+            Ok(space.len())
+        });
+        let mut connection = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
+        assert!(Driver::of_socket(stream).read(&mut connection), "something came");
+        assert!(sum.get() >= 1 << 20, "{} bytes are no mebibyte", sum.get());
+    });
+}
+
+#[test]
 fn a_stream_that_has_panicked_is_not_touched_again() {
     within(LIMIT, || {
         let fails = Arc::new(AtomicBool::new(false));
