@@ -1,5 +1,6 @@
 //! How requests end: by answers, deadlines, cancellation, and the end of the connection. All in virtual time.
 
+mod bookkeeping;
 mod bounds_of_queues;
 #[path = "../common/mod.rs"]
 mod common;
