@@ -124,6 +124,26 @@ fn the_failure_of_a_request_whose_claim_is_dropped_later_is_told() {
 }
 
 #[test]
+fn the_failure_of_a_staged_request_is_told_although_its_claim_was_dropped_turns_ago() {
+    within(LIMIT, || {
+        let (mut client, mut peer) = client(roomy());
+        client.send_and_forget(&produce(LARGE)).expect("there is room");
+        let pending = client.send_with_timeout(&MetadataRequest::all(), 5 * SHORT).expect("there is room");
+        let id = pending.id();
+        drop(pending);
+        client.turn();
+        thread::sleep(10 * SHORT);
+        client.turn();
+        let server = thread::spawn(move || read_request(&mut peer).map(|_| answers_everything(peer)));
+        let error = client.flush().expect_err("it was not written in its time");
+        assert_eq!(fates(&error.failed), not_applied([id]));
+        assert!(error.closed.is_none(), "{error}");
+        drop(client);
+        server.join().expect("the peer was content");
+    });
+}
+
+#[test]
 fn an_answered_request_is_told_by_nobody_and_a_given_up_one_by_close() {
     within(LIMIT, || {
         let (mut client, mut peer) = client(ClientConfig::default());
