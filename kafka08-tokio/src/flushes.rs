@@ -97,3 +97,26 @@ impl Flushes {
         self.waiting.remove(&number).and_then(|waiting| waiting.waker)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kafka08_proto::{ClientConfig, ids::ConnectionId};
+
+    use super::*;
+
+    #[test]
+    fn a_flush_whose_future_is_dropped_leaves_nothing_behind() {
+        let point = ClientConnection::new(ClientConfig::default(), ConnectionId(0)).staged_to();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let mut flushes = Flushes::default();
+        let waiting = flushes.push(point, Some(deadline));
+        flushes.abandon(waiting);
+        assert_eq!(flushes.next_deadline(), None);
+        let expired = flushes.push(point, Some(deadline));
+        flushes.expire(deadline, &mut Vec::new());
+        flushes.abandon(expired);
+        assert!(flushes.waiting.is_empty() && flushes.timed_out.is_empty());
+    }
+}
