@@ -399,6 +399,24 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_given_back_when_nothing_is_staged() {
+        for part in [&b"small"[..], b"LARGE"] {
+            let mut queue = SendQueue::default();
+            assert!(!queue.can_release());
+            push(&mut queue, &[part]);
+            assert!(!queue.can_release());
+            queue.release();
+            assert_eq!(queue.remaining(), 5, "what is staged stays");
+            queue.advance(5);
+            assert!(queue.can_release());
+            let end = queue.end();
+            queue.release();
+            assert!(!queue.can_release());
+            assert_eq!((queue.end(), queue.has_taken(end)), (end, true));
+        }
+    }
+
+    #[test]
     fn the_block_of_small_frames_is_used_again() {
         let mut queue = SendQueue::default();
         push(&mut queue, &[b"abc"]);

@@ -219,7 +219,9 @@ fn each_of_a_row_of_large_frames_is_read_at_once_into_memory_that_is_free() {
     // Small frames are not read there for long, and the memory is still kept for the next large one.
     let small = framed(b"small");
     for _ in 0..2 {
-        assert_eq!(read_at_once(&mut decoder, &small).0, small[4..]);
+        let frame = read_at_once(&mut decoder, &small).0;
+        assert_eq!(frame, small[4..]);
+        assert!(!memory.iter().any(|large| (large.addr()..large.addr() + (1 << 20)).contains(&frame.as_ptr().addr())));
     }
     assert!(decoder.space().len() <= READ);
     let (again, reads) = read_at_once(&mut decoder, &large);
@@ -230,14 +232,83 @@ fn each_of_a_row_of_large_frames_is_read_at_once_into_memory_that_is_free() {
 fn a_large_frame_that_is_shorter_than_the_last_leaves_the_bytes_behind_it_in_place() {
     for (shorter, behind) in [(1 << 19, 70_000), (1 << 19, 100), (900_000, 33_000), (40_000, 100), (1 << 20, 1 << 20)] {
         let mut decoder = FrameDecoder::new(8 << 20);
-        drop(read_frame(&mut decoder, 1 << 20));
+        let memory = read_frame(&mut decoder, 1 << 20).as_ptr();
         let frames = [vec![1; shorter], vec![2; behind], vec![3; 10]];
         decoder.extend(&frames.iter().flat_map(|frame| framed(frame)).collect::<Vec<_>>());
-        for frame in frames {
-            assert_eq!(decoder.next_frame().expect("sound").expect("whole"), frame, "{shorter} {behind}");
+        for (n, frame) in frames.into_iter().enumerate() {
+            let found = decoder.next_frame().expect("sound").expect("whole");
+            assert_eq!(found, frame, "{shorter} {behind}");
+            // Half as long as the memory at least: otherwise it is copied, so as not to keep so much.
+            assert!(n > 0 || (found.as_ptr() == memory) == (shorter > 1 << 19), "{shorter}");
         }
         assert_eq!(decoder.pending(), 0);
     }
+}
+
+#[test]
+fn what_follows_a_large_frame_is_read_where_it_fits() {
+    // A large frame of 800,000 bytes where one of 1 MiB was expected, and the first bytes of the next one.
+    let beginning = |next: &[u8]| {
+        let mut decoder = FrameDecoder::new(8 << 20);
+        drop(read_frame(&mut decoder, 1 << 20));
+        decoder.extend(&framed(&vec![1; 800_000])[..10]);
+        assert_eq!(decoder.space().len(), 800_004 - 10, "nothing is read beyond the frame once its length is known");
+        let mut decoder = FrameDecoder::new(8 << 20);
+        drop(read_frame(&mut decoder, 1 << 20));
+        decoder.extend(&[&framed(&vec![1; 800_000]), next].concat());
+        assert_eq!(decoder.next_frame().expect("sound").map(|frame| frame.len()), Some(800_000));
+        assert_eq!(decoder.pending(), next.len());
+        decoder
+    };
+    let large = framed(&vec![2; 900_000]);
+    assert_eq!(beginning(&large[..100]).space().len(), large.len() - 100, "it has memory of its own");
+    let small = framed(b"a small frame");
+    let room = beginning(&small[..6]).space().len();
+    assert!(room > small.len() && room <= READ, "{room}");
+    assert!((READ_AFTER_REST - 3..=READ).contains(&beginning(&large[..3]).space().len()));
+}
+
+#[test]
+fn what_is_pending_and_arriving_is_counted_to_the_byte() {
+    let (small, large) = (framed(b"small"), framed(&vec![1; 40_000]));
+    let mut decoder = FrameDecoder::new(8 << 20);
+    decoder.extend(&[&small[..], &small, &small[..7]].concat());
+    assert_eq!((decoder.pending(), decoder.arriving()), (25, None), "the first one is complete");
+    decoder.next_frame().expect("sound").expect("whole");
+    assert_eq!((decoder.pending(), decoder.arriving()), (16, Some((3, 5))));
+    decoder.next_frame().expect("sound").expect("whole");
+    assert_eq!((decoder.pending(), decoder.arriving()), (7, Some((3, 5))));
+    assert_eq!(decoder.next_frame(), Ok(None));
+    decoder.extend(&small[7..]);
+    assert_eq!(decoder.arriving(), None);
+    decoder.next_frame().expect("sound").expect("whole");
+
+    // Two large ones that nobody has asked for, and the head of a third.
+    decoder.extend(&[&large[..], &large, &large[..2]].concat());
+    assert_eq!((decoder.pending(), decoder.arriving()), (40_000 + 40_000 + 2, None));
+    decoder.extend(&large[2..10]);
+    assert_eq!((decoder.pending(), decoder.arriving()), (40_000 + 40_000 + 10, Some((6, 40_000))));
+}
+
+#[test]
+fn a_read_buffer_is_given_back_when_nothing_is_in_it() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    decoder.extend(&framed(&[1; 1000]));
+    decoder.extend(&framed(b"small")[..6]);
+    decoder.next_frame().expect("sound").expect("whole");
+    assert!(!decoder.can_release(), "a frame has begun");
+    decoder.extend(&framed(b"small")[6..]);
+    decoder.next_frame().expect("sound").expect("whole");
+    assert!(decoder.can_release());
+    decoder.release();
+    assert!(!decoder.can_release());
+}
+
+#[test]
+fn the_smallest_frame_is_too_large_where_not_even_that_is_allowed() {
+    let mut decoder = FrameDecoder::new(3);
+    decoder.extend(&[0, 0, 0, 4]);
+    assert_eq!(decoder.next_frame(), Err(FrameError::TooLarge { len: 4, max: 3, looks_like: None }));
 }
 
 proptest::proptest! {
