@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::hex;
 use kafka08_proto::{
-    api::{Reply, RequestTraits},
-    ids::{Api, ApiKey, ApiVersion},
+    api::{Body as _, FetchRequest, Reply, Request as _, RequestTraits},
+    ids::{Api, ApiKey, ApiVersion, Millis, ReplicaId},
 };
 
 fn of(key: i16, version: i16, body: &str) -> RequestTraits {
@@ -49,6 +49,18 @@ fn a_fetch_waits_as_long_as_it_says() {
 fn a_fetch_under_the_id_of_a_replica_changes_the_in_sync_set() {
     assert_eq!(of(1, 0, "00000000 00000064"), answered(true, 100));
     assert_eq!(of(1, 0, "fffffffd 00000064"), answered(true, 100), "0.8.0 takes -3 for a follower");
+}
+
+#[test]
+fn a_fetch_says_the_same_of_itself_as_its_bytes_do() {
+    for (replica, changes_state) in [(-1, false), (-2, false), (0, true), (-3, true)] {
+        let request = FetchRequest { replica: ReplicaId(replica), ..FetchRequest::new(Millis(100), 1) };
+        assert_eq!(request.changes_state(), changes_state, "{replica}");
+        assert_eq!(
+            RequestTraits::of(FetchRequest::API, &request.to_bytes().expect("it fits")).changes_state,
+            changes_state
+        );
+    }
 }
 
 #[test]
