@@ -151,6 +151,7 @@ fn produce(set: Bytes) -> ProduceRequest {
 }
 
 /// A set of two messages, as bytes.
+#[cfg(feature = "gzip")]
 fn two() -> Vec<u8> {
     let mut builder = MessageSet::builder();
     builder.push(Some(b"k"), Some(b"one")).expect("small");

@@ -244,9 +244,8 @@ impl State {
         self.line.push(kind, request, called_at, called_at.checked_add(timeout))
     }
 
-    /// Stages what waits, as far as there is room. Returns whether anything was.
-    pub(crate) fn serve(&mut self, now: Instant) -> bool {
-        let mut has_staged = false;
+    /// Stages what waits, as far as there is room.
+    pub(crate) fn serve(&mut self, now: Instant) {
         while self.phase != Phase::Closing
             && let Some((kind, number, request)) = self.line.first(self.may_claim())
         {
@@ -257,10 +256,8 @@ impl State {
             if let (Ok(id), Kind::Claimed) = (&sent, kind) {
                 self.claims.insert(*id, Claim::Waiting(None));
             }
-            has_staged |= sent.is_ok();
             self.wakes.extend(self.line.decide(number, sent));
         }
-        has_staged
     }
 
     /// The future of a request that waited for room is dropped. What comes back is to be dropped when nothing is locked.
