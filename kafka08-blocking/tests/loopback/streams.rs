@@ -22,7 +22,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 struct Buffering {
     socket: UnixStream,
     kept: Vec<u8>,
-    blocked_flushes: usize,
+    /// What the first flushes say.
+    failing: Box<dyn Iterator<Item = ErrorKind> + Send>,
 }
 
 impl Read for Buffering {
@@ -38,9 +39,8 @@ impl Write for Buffering {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if let Some(left) = self.blocked_flushes.checked_sub(1) {
-            self.blocked_flushes = left;
-            return Err(ErrorKind::WouldBlock.into());
+        if let Some(kind) = self.failing.next() {
+            return Err(kind.into());
         }
         while !self.kept.is_empty() {
             let n = self.socket.write(&self.kept)?;
@@ -58,10 +58,18 @@ impl AsFd for Buffering {
 
 /// A client on a stream whose first flushes would block, and the peer's end of it.
 fn buffering(blocked_flushes: usize, timeout: Duration) -> (Client<Buffering>, UnixStream) {
+    failing_to_flush(std::iter::repeat_n(ErrorKind::WouldBlock, blocked_flushes), timeout)
+}
+
+/// A client on a stream whose first flushes fail so, and the peer's end of it.
+fn failing_to_flush(
+    failing: impl Iterator<Item = ErrorKind> + Send + 'static,
+    timeout: Duration,
+) -> (Client<Buffering>, UnixStream) {
     let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
     socket.set_nonblocking(true).expect("a setting");
     let config = ClientConfig::default().with_request_timeout(timeout);
-    (Client::new(Buffering { socket, kept: Vec::new(), blocked_flushes }, config), peer)
+    (Client::new(Buffering { socket, kept: Vec::new(), failing: Box::new(failing) }, config), peer)
 }
 
 /// The length of a Metadata request for all topics, with the client id "kafka08".
@@ -85,6 +93,27 @@ fn a_stream_whose_flush_would_block_is_told_again_until_it_lets_go() {
         });
         client.call(&MetadataRequest::all()).expect("it left, and is answered");
         drop(server.join().expect("the peer was content"));
+    });
+}
+
+#[test]
+fn a_flush_that_is_interrupted_is_tried_again_and_one_that_fails_is_told() {
+    within(LIMIT, || {
+        let (mut client, mut peer) = failing_to_flush([ErrorKind::Interrupted; 3].into_iter(), LIMIT);
+        client.send_and_forget(&MetadataRequest::all()).expect("it is sent");
+        let mut request = [0; REQUEST];
+        peer.read_exact(&mut request).expect("it left at once, with nobody to tell the stream again");
+
+        let (mut client, peer) = failing_to_flush([ErrorKind::ConnectionReset].into_iter(), LIMIT);
+        let pending = client.send(&MetadataRequest::all()).expect("there is room");
+        client.send(&MetadataRequest::all()).expect_err("nothing is sent any more");
+        // Until then an answer might come.
+        drop(peer);
+        let error = client.wait(pending).expect_err("flushing has failed");
+        assert!(
+            matches!(&error, CallError::Failed { io: Some(io), .. } if io.kind() == ErrorKind::ConnectionReset),
+            "{error:?}"
+        );
     });
 }
 
