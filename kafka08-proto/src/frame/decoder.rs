@@ -283,11 +283,7 @@ impl FrameDecoder {
     fn cut_large(&mut self, len: usize) -> Bytes {
         self.start = len;
         let pending = self.end - len;
-        let memory = match self.front() {
-            Front::Frame(next) if next > READ.max(pending) => self.use_memory_for(next, pending),
-            _ => self.use_read_buffer(pending),
-        };
-        let memory = memory.freeze();
+        let memory = self.change_buffer(self.large_in_front(pending), pending).freeze();
         let frame = memory.slice(LENGTH_PREFIX..len);
         self.spares.keep(memory);
         self.last_large = Some(len);
@@ -338,29 +334,37 @@ impl FrameDecoder {
     /// Makes the limit lie beyond the end.
     fn make_room(&mut self) {
         let pending = self.end - self.start;
+        let large = self.large_in_front(pending);
+        // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is pending
+        // only if a caller feeds without taking frames, and then moving must free as much as it moves.
+        if large.is_none() && self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, pending);
+            return;
+        }
+        let role = self.role;
+        let before = self.change_buffer(large, pending);
+        match role {
+            Role::Reads if large.is_some() => self.park(before),
+            Role::Expects(_) | Role::Mixed => self.spares.give_back(before.freeze()),
+            Role::Reads | Role::Large(_) => {}
+        }
+    }
+
+    /// The length of the frame at the front if it is to have memory of its own: it is too long for a read buffer, and not
+    /// here in full.
+    fn large_in_front(&self, pending: usize) -> Option<usize> {
         match self.front() {
-            Front::Frame(len) if len > READ.max(pending) => {
-                let role = self.role;
-                let before = self.use_memory_for(len, pending);
-                match role {
-                    Role::Reads => self.park(before),
-                    Role::Expects(_) | Role::Mixed => self.spares.give_back(before.freeze()),
-                    Role::Large(_) => {}
-                }
-            }
-            // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is
-            // pending only if a caller feeds without taking frames, and then moving must free as much as it moves.
-            _ if self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) => {
-                self.buffer.copy_within(self.start..self.end, 0);
-                (self.start, self.end) = (0, pending);
-            }
-            _ => {
-                let is_spare = self.role != Role::Reads;
-                let before = self.use_read_buffer(pending);
-                if is_spare {
-                    self.spares.give_back(before.freeze());
-                }
-            }
+            Front::Frame(len) if len > READ.max(pending) => Some(len),
+            _ => None,
+        }
+    }
+
+    /// Goes on in memory for the `large` frame at the front, or in a read buffer. Returns the buffer before.
+    fn change_buffer(&mut self, large: Option<usize>, pending: usize) -> BytesMut {
+        match large {
+            Some(len) => self.use_memory_for(len, pending),
+            None => self.use_read_buffer(pending),
         }
     }
 
