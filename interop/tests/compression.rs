@@ -1,19 +1,19 @@
 //! Compressed sets, judged by Kafka's own producers and consumers, on every release.
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+mod leaders;
+
+use std::{ops::ControlFlow, time::Duration};
 
 use interop::{Cluster, Release};
 use kafka08_blocking::Client;
 use kafka08_proto::{
     ClientConfig,
-    api::{FetchRequest, FetchedPartition, MetadataRequest, ProduceRequest},
+    api::{FetchRequest, FetchedPartition, ProduceRequest},
     error_code::ErrorCode,
-    ids::{Acks, Millis, Offset, PartitionId},
+    ids::{Acks, Millis, Offset},
     message::{Budget, Codec, Deflater, Entry, Inflater, MessageSet},
 };
+use leaders::await_leaders;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -28,15 +28,7 @@ fn codecs(release: Release) -> &'static [Codec] {
 }
 
 fn create(client: &mut Client, topic: &str) {
-    let started = Instant::now();
-    let mut has_leaders = || {
-        let metadata = client.call(&MetadataRequest::of([topic])).expect("an answer");
-        (0..2).all(|partition| metadata.leader(topic, PartitionId(partition)).is_ok())
-    };
-    while !has_leaders() {
-        assert!(started.elapsed() < LIMIT, "no leader for {topic}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    await_leaders(client, topic, 2, LIMIT);
 }
 
 fn compressed(codec: Codec, values: &[String]) -> MessageSet {

@@ -1,5 +1,6 @@
 //! Offsets, coordinators, the requests that 0.8.2 only half knows, and the probe, on every release as far as it goes.
 
+mod leaders;
 mod probing;
 
 use std::{
@@ -16,10 +17,11 @@ use kafka08_proto::{
         OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1,
     },
     error_code::ErrorCode,
-    ids::{ConnectionId, Generation, Millis, NodeId, Offset, PartitionId, Text},
+    ids::{ConnectionId, Generation, Millis, NodeId, Offset, Text},
     probe::Release as Found,
     profile::Profile,
 };
+use leaders::await_leaders;
 use probing::ask;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,11 +38,7 @@ fn start(release: Release) -> (Cluster, Client) {
     let cluster = Cluster::start(release).unwrap_or_else(|error| panic!("{release}: {error}"));
     let config = ClientConfig::default().with_profile(profile(release));
     let mut client = Client::connect(&cluster.broker(), config).expect("the broker listens");
-    let started = Instant::now();
-    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader("t", PartitionId(1)).is_err() {
-        assert!(started.elapsed() < LIMIT, "no leader");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    await_leaders(&mut client, "t", 2, LIMIT);
     (cluster, client)
 }
 

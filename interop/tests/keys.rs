@@ -1,19 +1,19 @@
 //! The partition of a key, judged by Kafka's own Java producer.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+mod leaders;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use interop::{Cluster, Release};
 use kafka08_blocking::Client;
 use kafka08_proto::{
     ClientConfig,
-    api::{FetchRequest, MetadataRequest},
+    api::FetchRequest,
     ids::{Millis, Offset, PartitionId},
     message::Entry,
     partitioner::KeyHash,
 };
+use leaders::await_leaders;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const PARTITIONS: u16 = 7;
@@ -24,15 +24,7 @@ fn the_java_producer_puts_each_key_where_murmur2_says() {
     cluster.create_topic("keyed", PARTITIONS, 1, &[]).expect("the tool makes it");
     let mut client = Client::connect(&cluster.broker(), ClientConfig::default()).expect("the broker listens");
     let partitions = || (0..).map(PartitionId).take(PARTITIONS.into());
-    let started = Instant::now();
-    let mut has_leaders = || {
-        let metadata = client.call(&MetadataRequest::of(["keyed"])).expect("an answer");
-        partitions().all(|partition| metadata.leader("keyed", partition).is_ok())
-    };
-    while !has_leaders() {
-        assert!(started.elapsed() < LIMIT, "not every partition has a leader");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    await_leaders(&mut client, "keyed", PARTITIONS, LIMIT);
 
     // Of all lengths modulo four, because a hash takes words and what is left; some beyond ASCII.
     let keys: Vec<String> = (0..60).map(|n: usize| format!("{}{n}", "k\u{e9}y-".repeat(n % 5))).collect();

@@ -1,8 +1,9 @@
 //! Brokers of later releases: what they answer to the requests of 0.8.
 
+mod leaders;
 mod probing;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use interop::{NewerBroker, NewerRelease};
 use kafka08_blocking::{CallError, Client};
@@ -12,10 +13,11 @@ use kafka08_proto::{
         FetchRequest, FetchedPartition, MetadataRequest, OffsetCommitRequestV0, OffsetFetchRequestV0, ProduceRequest,
     },
     error_code::ErrorCode,
-    ids::{Acks, Millis, Offset, PartitionId},
+    ids::{Acks, Millis, Offset},
     message::{Entry, MessageProblem, MessageSet, Tail},
     probe::Release as Found,
 };
+use leaders::await_leaders;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -29,11 +31,7 @@ fn connect(broker: &NewerBroker) -> Client {
 
 /// Asks for a topic, which creates it, until it has a leader.
 fn create(client: &mut Client, topic: &str) {
-    let started = Instant::now();
-    while client.call(&MetadataRequest::of([topic])).expect("an answer").leader(topic, PartitionId(0)).is_err() {
-        assert!(started.elapsed() < LIMIT, "no leader");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    await_leaders(client, topic, 1, LIMIT);
 }
 
 fn fetch(client: &mut Client, topic: &str, offset: Offset) -> FetchedPartition {
