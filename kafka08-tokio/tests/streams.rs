@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use common::{answer, produce, read_id, seconds, serve_one, settle};
+use common::{Endless, answer, produce, read_id, seconds, serve_one, settle};
 use kafka08_tokio::{
     CallError, Client,
     proto::{
@@ -364,39 +364,14 @@ async fn a_stream_that_keeps_what_it_took_fails_a_flush_at_its_time_and_not_the_
     pending.await.expect("it is answered");
 }
 
-/// A stream from which bytes of one endless frame come without pause, one at a time.
-struct Flood {
-    /// The length and the correlation id of the frame, then nothing but zeros.
-    head: std::vec::IntoIter<u8>,
-}
-
-impl AsyncRead for Flood {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        space.put_slice(&[self.head.next().unwrap_or(0)]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Flood {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// The clock is not paused: it stands still for as long as there is something to do.
 #[tokio::test]
 async fn a_peer_that_sends_without_pause_cannot_put_deadlines_off() {
-    let head = 60_000_000_u32.to_be_bytes().to_vec().into_iter();
+    // The bytes of one endless frame come one at a time: its length, then nothing but zeros.
+    let mut head = 60_000_000_u32.to_be_bytes().into_iter();
+    let flood = Endless(move |space: &mut ReadBuf<'_>| space.put_slice(&[head.next().unwrap_or(0)]));
     let config = ClientConfig::default().with_request_timeout(std::time::Duration::from_millis(50));
-    let client = Client::new(Flood { head }, config);
+    let client = Client::new(flood, config);
     let request = MetadataRequest::all();
     let call = timeout(seconds(20), client.call(&request)).await.expect("it ends at its deadline");
     assert!(matches!(call, Err(CallError::Failed { progress: Progress::Arriving { .. }, .. })), "{call:?}");

@@ -1,5 +1,7 @@
 //! What the connection's task does in one turn: other tasks run only between two of them.
 
+mod common;
+
 use std::{
     io,
     pin::Pin,
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use common::Endless;
 use kafka08_tokio::{
     Client,
     proto::{ClientConfig, api::MetadataRequest},
@@ -25,54 +28,26 @@ fn turn(task: &mut Pin<Box<impl Future<Output = ()>>>) {
     assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
-/// A stream from which one endless frame comes, in parts of [`Torrent::PART`] bytes.
-struct Torrent {
-    /// The length of the frame, then nothing.
-    head: Vec<u8>,
-    /// How many bytes have come.
-    read: Arc<AtomicUsize>,
-}
-
-impl Torrent {
-    const PART: usize = 32 << 10;
-}
-
-impl AsyncRead for Torrent {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut part = std::mem::take(&mut self.head);
-        part.resize(space.remaining().min(Self::PART), 0);
-        space.put_slice(&part);
-        self.read.fetch_add(part.len(), Ordering::Relaxed);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Torrent {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_turn_reads_some_hundred_kib_of_a_peer_that_sends_without_pause() {
+    const PART: usize = 32 << 10;
     let read = Arc::new(AtomicUsize::new(0));
-    let head = 60_000_000_u32.to_be_bytes().to_vec();
-    let torrent = Torrent { head, read: Arc::clone(&read) };
+    let came = Arc::clone(&read);
+    // One endless frame: its length, then nothing but zeros.
+    let mut head = 60_000_000_u32.to_be_bytes().to_vec();
+    let torrent = Endless(move |space: &mut ReadBuf<'_>| {
+        let mut part = std::mem::take(&mut head);
+        part.resize(space.remaining().min(PART), 0);
+        space.put_slice(&part);
+        came.fetch_add(part.len(), Ordering::Relaxed);
+    });
     let (client, task) = Client::with_task(torrent, ClientConfig::default());
     let mut task = Box::pin(task);
     let _pending = client.send(&MetadataRequest::all()).await.expect("there is room");
     for _ in 0..20 {
         turn(&mut task);
         let read = read.swap(0, Ordering::Relaxed);
-        assert!(read > 0 && read < (256 << 10) + Torrent::PART, "{read}");
+        assert!(read > 0 && read < (256 << 10) + PART, "{read}");
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::peers::within;
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client, Pending};
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -59,8 +60,7 @@ impl AsFd for Stream {
 type Ends = (Client<Stream>, UnixStream);
 
 fn client(config: ClientConfig, writes_left: usize) -> Ends {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     (Client::of_socket(Stream { socket, writes_left }, config.with_request_timeout(OWN)), peer)
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::peers::{respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client, Pending};
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -252,8 +253,7 @@ impl Run {
 }
 
 fn run(seed: u64, seals: bool) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     peer.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     let random = |salt: u64| Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt);
     let stream = Moody { socket, random: random(1), seals, unreported: Vec::new(), emitted: 0 };

@@ -10,6 +10,7 @@ mod pipelining;
 mod prepared;
 mod reading;
 mod sealing;
+mod sockets;
 mod staging;
 mod streams;
 mod telling;

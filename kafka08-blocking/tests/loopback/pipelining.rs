@@ -3,6 +3,7 @@
 use std::{io::Write as _, os::unix::net::UnixStream, sync::mpsc, time::Duration};
 
 use crate::peers::{NO_METADATA, answers_at_length, answers_everything, peer, read_request, respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client};
 use kafka08_proto::{
     ClientConfig,
@@ -46,8 +47,7 @@ fn a_peer_that_writes_4_mb_for_each_2_mb_before_it_reads_on_cannot_stall_the_cli
 fn the_client_reads_while_a_peer_that_does_not_read_keeps_it_from_writing() {
     // Loopback TCP would not show it: its buffers hold a whole request, and nobody ever waits to write.
     within(LIMIT, || {
-        let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, peer) = pair();
         std::thread::spawn(|| answers_at_length(peer, 4 * MEGABYTE));
         let mut client = Client::new(socket, ClientConfig::default());
         let request = large_request();
@@ -185,8 +185,7 @@ fn a_claim_that_was_dropped_is_forgotten_without_anything_being_sent() {
 #[test]
 fn dropping_a_claim_does_not_outrun_a_late_answer_that_is_in_the_socket() {
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::new(socket, ClientConfig::default());
         let hasty =
             client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(50)).expect("there is room");
@@ -210,8 +209,7 @@ fn write_large_answer(peer: &mut UnixStream, id: i32) {
 #[test]
 fn answers_that_are_here_beat_their_deadlines_although_they_take_several_reads() {
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::of_socket(socket, ClientConfig::default());
         let timeout = Duration::from_millis(30);
         let pending =
@@ -231,8 +229,7 @@ fn answers_that_are_here_beat_their_deadlines_although_they_take_several_reads()
 #[test]
 fn many_answers_that_are_here_beat_their_deadlines() {
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::of_socket(socket, ClientConfig::default());
         let timeout = Duration::from_millis(30);
         let pending =
@@ -251,8 +248,7 @@ fn many_answers_that_are_here_beat_their_deadlines() {
 #[test]
 fn dropping_a_claim_does_not_outrun_several_late_answers_that_are_in_the_socket() {
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::of_socket(socket, ClientConfig::default());
         let timeout = Duration::from_millis(30);
         let hasty =

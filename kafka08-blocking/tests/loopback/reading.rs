@@ -19,6 +19,7 @@ use std::{
 };
 
 use crate::peers::{NO_METADATA, answers_everything, read_request, respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::{Client, Driver};
 use kafka08_proto::{ClientConfig, ServerConfig, ServerConnection, api::MetadataRequest, ids::ConnectionId};
 
@@ -54,8 +55,7 @@ impl<F> AsFd for Layered<F> {
 
 /// A layered socket that does not block, and the peer's end of it.
 fn layered<F>(read: F) -> (Layered<F>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     (Layered { socket, read }, peer)
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::peers::{NO_METADATA, read_request, respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::Client;
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -93,8 +94,7 @@ impl AsFd for Sealing {
 
 /// A client on such a stream, which is blocked, the switch that unblocks it, and the peer's end.
 fn blocked() -> (Client<Sealing>, Arc<AtomicBool>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     let is_blocked = Arc::new(AtomicBool::new(true));
     let stream = Sealing { socket, is_blocked: is_blocked.clone(), unreported: Vec::new(), sealed: Vec::new() };
     (Client::new(stream, ClientConfig::default().with_request_timeout(TIMEOUT)), is_blocked, peer)

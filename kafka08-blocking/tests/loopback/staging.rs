@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::peers::{NO_METADATA, answers_everything, peer, read_request, respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client};
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -66,16 +67,14 @@ impl AsFd for Counting {
 
 /// A socket that counts, its count, and the peer's end of it.
 fn counting() -> (Counting, Arc<AtomicUsize>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     let writes = Arc::new(AtomicUsize::new(0));
     (Counting { socket, writes: writes.clone() }, writes, peer)
 }
 
 /// A client on a Unix socket, and the peer's end of it, which does not block.
 fn client() -> (Client<UnixStream>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     peer.set_nonblocking(true).expect("a setting");
     (Client::of_socket(socket, ClientConfig::default()), peer)
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::peers::{NO_METADATA, within};
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client};
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -66,8 +67,7 @@ fn failing_to_flush(
     failing: impl Iterator<Item = ErrorKind> + Send + 'static,
     timeout: Duration,
 ) -> (Client<Buffering>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     let config = ClientConfig::default().with_request_timeout(timeout);
     (Client::new(Buffering { socket, kept: Vec::new(), failing: Box::new(failing) }, config), peer)
 }
@@ -175,8 +175,7 @@ impl AsFd for Scripted {
 
 /// A client on a scripted stream, and the peer's end of it.
 fn scripted(writes: Vec<Result<usize, ErrorKind>>, reads: Vec<ErrorKind>) -> (Client<Scripted>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     (Client::new(Scripted { socket, writes, reads }, ClientConfig::default()), peer)
 }
 
@@ -286,8 +285,7 @@ fn a_peer_that_never_reads_does_not_hold_up_flush_or_close_beyond_the_timeout() 
         let config = ClientConfig::default().with_request_timeout(Duration::from_millis(200));
         let large = unanswered(200);
         let stalled = || {
-            let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-            socket.set_nonblocking(true).expect("a setting");
+            let (socket, peer) = pair();
             (Client::of_socket(socket, config.clone()), peer)
         };
         let (mut client, _peer) = stalled();
@@ -353,8 +351,7 @@ impl AsFd for Stingy {
 fn two_hundred_chunks_leave_whole_and_in_order_in_short_vectored_writes() {
     const PARTITIONS: u8 = 200;
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::of_socket(Stingy(socket), ClientConfig::default());
         let server = std::thread::spawn(move || {
             let mut received = Vec::new();

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::peers::{NO_METADATA, answers_everything, read_request, respond, within};
+use crate::sockets::pair;
 use kafka08_blocking::{CallError, Client, MAX_UNTOLD};
 use kafka08_proto::{
     ClientConfig, Fate,
@@ -25,8 +26,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 /// A client on a Unix socket, and the peer's end of it.
 fn client(config: ClientConfig) -> (Client<UnixStream>, UnixStream) {
-    let (socket, peer) = UnixStream::pair().expect("a pair of sockets");
-    socket.set_nonblocking(true).expect("a setting");
+    let (socket, peer) = pair();
     (Client::of_socket(socket, config), peer)
 }
 
@@ -221,8 +221,7 @@ impl AsFd for FailsLater {
 #[test]
 fn after_a_failed_write_what_is_unsent_fails_at_once_and_answers_are_still_read() {
     within(LIMIT, || {
-        let (socket, mut peer) = UnixStream::pair().expect("a pair of sockets");
-        socket.set_nonblocking(true).expect("a setting");
+        let (socket, mut peer) = pair();
         let mut client = Client::of_socket(FailsLater { socket, writes: 0 }, ClientConfig::default());
         let first = client.send(&MetadataRequest::all()).expect("there is room");
         let started = Instant::now();

@@ -142,3 +142,27 @@ impl AsyncWrite for HalfDead {
         Pin::new(&mut self.writes).poll_shutdown(cx)
     }
 }
+
+/// A stream that takes all that is written, and whose reads are the closure's: it fills the space, and is always ready.
+pub(crate) struct Endless<F>(pub(crate) F);
+
+impl<F: FnMut(&mut ReadBuf<'_>) + Unpin> AsyncRead for Endless<F> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        (self.0)(space);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<F: Unpin> AsyncWrite for Endless<F> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
