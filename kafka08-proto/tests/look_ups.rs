@@ -395,4 +395,7 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
     for partition in [1, 2] {
         assert_eq!(committed.partition("t", partition).expect("no error").committed(), Ok(None));
     }
+    let (partition, offset, error) = (PartitionId(3), Offset(0), code(0));
+    committed.topics.push("t", CommittedOffset { partition, offset, metadata: None, error });
+    assert_eq!(committed.partition("t", 3).expect("no error").committed(), Ok(Some(Offset(0))));
 }

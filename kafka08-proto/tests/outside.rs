@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use common::{drain, hex, response, start, written};
 use kafka08_proto::{
@@ -218,4 +220,47 @@ fn a_body_from_outside_is_refused_in_the_same_words_as_those_of_this_crate() {
         error.to_string(),
         "malformed Metadata v1 response: the last field at byte 54 is followed by 1 byte too many"
     );
+}
+
+/// A request that is never answered and may take the broker a minute.
+#[derive(Debug)]
+struct Slow;
+
+impl Body for Slow {
+    const NAME: &'static str = "slow request";
+
+    fn encode(&self, _: &mut Encoder) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn read(_: &Bytes) -> Result<(Self, usize), DecodeError> {
+        Ok((Self, 0))
+    }
+}
+
+impl Request for Slow {
+    type Response = MetadataResponseV1;
+    const API: Api = Api { key: ApiKey(99), version: ApiVersion(0) };
+
+    fn expects_response(&self) -> bool {
+        false
+    }
+
+    fn server_wait(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[test]
+fn one_without_an_answer_gives_those_behind_it_time_until_it_is_written() {
+    let (start, timeout, slow) = (start(), Duration::from_secs(5), Duration::from_secs(60));
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    connection.send(start, &Prepared::new(&Slow).expect("it fits the wire")).expect("there is room");
+    let behind = Prepared::new(&MetadataRequestV1 { topics: None }).expect("it fits the wire").with_timeout(timeout);
+    connection.send(start, &behind).expect("there is room");
+    assert_eq!(connection.poll_timeout(), Some(start + timeout + slow));
+    written(&mut connection);
+    assert!(matches!(drain(&mut connection, start)[..], [ClientEvent::Written { .. }]));
+    connection.send(start, &behind).expect("there is room");
+    assert_eq!(connection.poll_timeout(), Some(start + timeout));
 }

@@ -70,6 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rest_that_is_noticed_late_is_over_too() {
+        let start = start();
+        let mut rest = Rest::default();
+        rest.note_moved();
+        rest.note_time(start, true);
+        assert!(rest.is_over(start + REST + SECOND));
+    }
+
+    #[test]
     fn what_moves_meanwhile_puts_the_end_off_and_the_timer_only_once() {
         let start = start();
         let mut rest = Rest::default();

@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_frame_of_which_nothing_was_taken_can_be_withdrawn_wherever_it_lies() {
-        const FRAMES: [&[&[u8]]; 4] = [&[b"abc"], &[b"de", b"FG", b"hi"], &[b"JKL"], &[b"mn"]];
+        const FRAMES: [&[&[u8]]; 5] = [&[b"abc"], &[b"de", b"FG", b"hi"], &[b"JKL"], &[b"mn"], &[b"pq", b"RS", b"tu"]];
         let whole = |skip: Option<usize>| -> Vec<u8> {
             let kept = FRAMES.iter().enumerate().filter(|(i, _)| Some(*i) != skip);
             kept.flat_map(|(_, parts)| parts.concat()).collect()

@@ -194,7 +194,7 @@ impl Look<'_> {
             Err(error) => return Err(SetProblem::Corrupt(error)),
         };
         let mut entries = set.entries();
-        let mut messages = 0;
+        let mut is_empty = true;
         for entry in entries.by_ref() {
             match entry {
                 Ok(Entry::Plain(_)) => {}
@@ -203,10 +203,10 @@ impl Look<'_> {
                 Err(MessageError { problem: MessageProblem::Magic(_), .. }) => {}
                 Err(error) => return Err(SetProblem::Corrupt(error)),
             }
-            messages += 1;
+            is_empty = false;
         }
         match entries.tail() {
-            Some(Tail::Clean) if messages == 0 => Err(SetProblem::EmptyInside { at }),
+            Some(Tail::Clean) if is_empty => Err(SetProblem::EmptyInside { at }),
             Some(Tail::Clean) => Ok(()),
             _ => Err(SetProblem::CutInside { at }),
         }

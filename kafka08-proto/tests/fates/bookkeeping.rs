@@ -137,15 +137,21 @@ fn one_without_an_answer_is_told_as_written_although_many_around_it_were_taken_b
     let before: Vec<_> = (0..40).map(|_| pair.sent(&metadata())).collect();
     let silent = pair.sent(&produce(Acks::NONE, 0));
     let behind: Vec<_> = (0..40).map(|_| pair.sent(&metadata())).collect();
+    let without_last = staged(&mut pair);
     let last = pair.sent(&metadata());
+    let last_frame = staged(&mut pair) - without_last;
     for id in before.into_iter().chain(behind) {
         assert_eq!(pair.client.cancel(id), Cancelled::Withdrawn);
     }
     assert_eq!(pair.client.in_flight(), 2);
-    take_all(&mut pair);
+    // Two frames are left, and the first one of them has no answer.
+    let all = staged(&mut pair);
+    take(&mut pair, all - last_frame);
     assert!(!pair.client.wants_read(), "there is something to tell first");
     assert_eq!(pair.ends(), [End::Written(silent)]);
     assert!(pair.client.wants_read());
+    take_all(&mut pair);
+    assert_eq!(pair.ends(), []);
     assert_eq!((pair.client.in_flight(), pair.client.awaiting()), (1, 1));
     pair.advance(TIMEOUT);
     assert_eq!(pair.ends()[0], End::TimedOut(last, Fate::NotApplied));
@@ -178,4 +184,59 @@ fn an_event_can_be_taken_back_that_came_after_others_were() {
     assert_eq!(pair.ends(), [End::Written(silent[2])]);
     pair.client.handle_disconnect(Disconnect::Eof);
     pair.closed();
+}
+
+#[test]
+fn an_event_can_be_taken_back_that_came_after_one_was_looked_for() {
+    let mut pair = pair_with(config().with_max_in_flight(1000));
+    let silent: Vec<_> = (0..4).map(|_| pair.sent(&produce(Acks::NONE, 0))).collect();
+    let one = staged(&mut pair) / 4;
+    take(&mut pair, 3 * one);
+    pair.client.forget(CorrelationId(silent[3].0 + 1));
+    assert!(pair.client_event().is_some());
+    take(&mut pair, one);
+    pair.client.forget(silent[3]);
+    assert_eq!(pair.ends(), [End::Written(silent[1]), End::Written(silent[2])]);
+}
+
+#[test]
+fn an_id_of_another_api_is_not_that_of_the_request_with_the_same_serial() {
+    let mut pair = pair();
+    let id = pair.sent(&metadata());
+    let other = CorrelationId(id.0 ^ 1 << 27);
+    assert_eq!(pair.client.cancel(other), Cancelled::NotOutstanding);
+    pair.client.forget(other);
+    pair.answer_all();
+    assert_eq!(pair.ends(), [End::Answered(id)]);
+}
+
+#[test]
+fn one_taken_back_behind_the_last_that_is_written_keeps_no_connection_alive() {
+    let mut pair = pair();
+    let written = pair.sent(&metadata());
+    take_all(&mut pair);
+    let unsent = pair.sent(&metadata());
+    assert_eq!(pair.client.cancel(unsent), Cancelled::Withdrawn);
+    pair.advance(TIMEOUT);
+    let ends = pair.ends();
+    assert_eq!(ends[0], End::TimedOut(written, Fate::NotApplied));
+    assert!(matches!(ends[1], End::Closed(_)) && ends.len() == 2, "{ends:?}");
+}
+
+#[test]
+fn what_was_taken_back_takes_no_memory_however_many_wait_in_front_of_it() {
+    let mut pair = pair_with(config().with_max_in_flight(1000));
+    for _ in 0..100 {
+        pair.sent(&metadata());
+    }
+    // The last one always stays, so that each of the others lies between two that are there.
+    let mut last = pair.sent(&metadata());
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..10_000 {
+            let before = std::mem::replace(&mut last, pair.sent(&metadata()));
+            assert_eq!(pair.client.cancel(before), Cancelled::Withdrawn);
+        }
+    });
+    assert_eq!(pair.client.in_flight(), 101);
+    assert!(counted.bytes_max < 64 << 10, "{counted:?}");
 }

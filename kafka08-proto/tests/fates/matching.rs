@@ -1,13 +1,14 @@
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
-    ClientConnection, ClientEvent, Connection as _, Fate,
+    ClientConnection, ClientEvent, Connection as _, Fate, ServerEvent,
     api::{ConsumerMetadataRequest, MetadataRequest, ProduceRequest},
     connection::{CloseReason, MatchError, Prepared, RedeemError, Reply, SendError},
-    ids::{Acks, Api, ApiKey, ConnectionId, CorrelationId},
+    ids::{Acks, Api, ApiKey, ConnectionId, CorrelationId, Millis},
     limits::Limits,
+    message::MessageSet,
 };
 
-use crate::rig::{End, Rig, config, fetch, metadata, origin, pair, pair_with, produce};
+use crate::rig::{End, Rig, config, fetch, metadata, origin, pair, pair_with, produce, staged};
 
 /// Gives the client a response with this id and body, whoever sent it.
 fn inject(client: &mut ClientConnection, id: i32, body: &[u8]) {
@@ -131,7 +132,7 @@ fn as_many_bytes_as_may_be_staged_refuse_the_next_request_and_one_less_does_not(
     let mut pair = pair();
     let request = Prepared::new(&metadata()).expect("it fits");
     pair.client.send(pair.now, &request).expect("there is room");
-    let len = crate::rig::staged(&mut pair);
+    let len = staged(&mut pair);
     for (limit, expected) in [(len, true), (len + 1, false)] {
         let mut pair = pair_with(config().with_max_staged(limit));
         pair.client.send(pair.now, &request).expect("nothing was staged");
@@ -237,4 +238,18 @@ fn payloads_never_appear_in_debug_output_and_control_characters_are_escaped() {
     assert!(!event.contains("secret") && event.contains("11 bytes"), "{event}");
     let request = MetadataRequest::of(["a\x1b[31m"]);
     assert!(!format!("{request:?}").contains('\x1b'));
+}
+
+#[test]
+fn an_exchange_carries_everything_that_either_end_has_to_write() {
+    let mut pair = pair();
+    let large = vec![7; 200_000];
+    let request = ProduceRequest::new(Acks::LEADER, Millis(0)).with("t", 0, MessageSet::of_value(&large));
+    let id = pair.sent(&request);
+    pair.exchange();
+    assert_eq!(staged(&mut pair), 0);
+    let Some(ServerEvent::Request(call)) = pair.server_event() else { panic!("the request has arrived") };
+    pair.server.respond_raw(call.call, large.into()).expect("the call is open");
+    pair.exchange();
+    assert_eq!(pair.ends(), [End::Answered(id)]);
 }

@@ -186,6 +186,38 @@ fn memory_stays_within_twice_what_was_received_and_64_kib() {
     assert_eq!(decoder.next_frame().expect("sound").map(|frame| frame.len()), Some(8 << 20));
 }
 
+#[test]
+fn the_beginning_of_a_frame_at_the_end_of_the_read_buffer_is_moved_to_its_start() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    // The first full read makes the buffer grow to its size.
+    read_frame(&mut decoder, 1000);
+    let frame = framed(&vec![1; 10_000]);
+    let buffer = decoder.space().as_ptr();
+    for _ in 0..4 {
+        let mut rest = &frame.repeat(4)[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(decoder.space().len()));
+            decoder.extend(now);
+            while decoder.next_frame().expect("sound").is_some() {}
+            rest = later;
+        }
+        assert_eq!((decoder.pending(), decoder.buffer.as_ptr()), (0, buffer));
+    }
+}
+
+#[test]
+fn memory_that_was_not_needed_for_the_frame_expected_next_is_there_for_a_later_one() {
+    let mut decoder = FrameDecoder::new(8 << 20);
+    let memory = read_frame(&mut decoder, 1 << 20).as_ptr();
+    for _ in 0..3 {
+        read_frame(&mut decoder, 100);
+    }
+    // Not for one that would keep ten times what it needs.
+    assert_ne!(read_frame(&mut decoder, 100_000).as_ptr(), memory);
+    read_frame(&mut decoder, 100);
+    assert_eq!(read_frame(&mut decoder, 1 << 20).as_ptr(), memory);
+}
+
 /// Reads a frame as a fast socket gives it: each read is full. Returns the frame and how many reads it took.
 fn read_at_once(decoder: &mut FrameDecoder, framed: &[u8]) -> (Bytes, usize) {
     let (mut reads, mut rest) = (0, framed);

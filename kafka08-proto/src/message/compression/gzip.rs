@@ -126,3 +126,16 @@ impl Deflate {
         Some(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_has_the_magic_and_the_method_of_gzip() {
+        // Magic, method, flags, four bytes of time, extra flags, system.
+        assert_eq!(skip_header(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03behind"), Some(&b"behind"[..]));
+        assert_eq!(skip_header(b"\x1f\x8c\x08\x00\x00\x00\x00\x00\x00\x03behind"), None, "another magic");
+        assert_eq!(skip_header(b"\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\x03behind"), None, "another method");
+    }
+}
