@@ -94,10 +94,10 @@ fn gather<C: Connection>(mut connection: C, pieces: &[&[u8]], show: impl Fn(C::E
     let now = Instant::now();
     let mut events = Vec::new();
     for piece in pieces {
-        connection.receive(piece);
-        events.extend(std::iter::from_fn(|| connection.poll_event(now)).map(&show));
+        connection.handle_bytes(now, piece);
+        events.extend(std::iter::from_fn(|| connection.poll_event()).map(&show));
     }
     connection.handle_disconnect(Disconnect::Eof);
-    events.extend(std::iter::from_fn(|| connection.poll_event(now)).map(&show));
+    events.extend(std::iter::from_fn(|| connection.poll_event()).map(&show));
     events
 }

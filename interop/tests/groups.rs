@@ -117,10 +117,10 @@ fn an_answer_with_correlation_id_zero_is_taken_for_the_consumer_metadata_it_answ
     let prepared = kafka08_proto::connection::Prepared::new(&ConsumerMetadataRequest { group: None }).expect("it fits");
     let id = connection.send(Instant::now(), &prepared).expect("there is room");
     let answered = loop {
-        if !driver.pump(&mut connection) {
+        if !driver.pump(Instant::now(), &mut connection) {
             driver.wait(&connection, connection.poll_timeout());
         }
-        match connection.poll_event(Instant::now()) {
+        match connection.poll_event() {
             Some(kafka08_proto::ClientEvent::Response(frame)) => break frame,
             Some(other) => panic!("{other:?}"),
             None => connection.handle_timeout(Instant::now()),

@@ -292,10 +292,10 @@ fn an_unknown_key_closes_the_connection(cluster: &Cluster) {
     connection.send(Instant::now(), &unknown).expect("it is staged");
     let mut reason = None;
     while !connection.is_over() {
-        if !driver.pump(&mut connection) {
+        if !driver.pump(Instant::now(), &mut connection) {
             driver.wait(&connection, connection.poll_timeout());
         }
-        while let Some(event) = connection.poll_event(Instant::now()) {
+        while let Some(event) = connection.poll_event() {
             if let ClientEvent::Closed(closed) = event {
                 reason = Some(closed.reason);
             }

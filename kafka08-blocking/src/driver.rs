@@ -103,15 +103,15 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// Reads, then writes, what moves without waiting. Take events afterwards, and pump again if it returned true.
     ///
     /// Timers are the caller's. One that must not write what has expired reads and writes in two steps.
-    pub fn pump<C: Connection>(&mut self, connection: &mut C) -> bool {
-        let has_read = self.read(connection);
+    pub fn pump<C: Connection>(&mut self, now: Instant, connection: &mut C) -> bool {
+        let has_read = self.read(now, connection);
         self.write(connection) || has_read
     }
 
     /// Reads until the stream would block or has ended, until a whole frame is here, or until a mebibyte has come. Returns
     /// whether anything came of it: then take events, and read again before you poll, because a TLS layer may hold bytes that
     /// no poll knows of.
-    pub fn read<C: Connection>(&mut self, connection: &mut C) -> bool {
+    pub fn read<C: Connection>(&mut self, now: Instant, connection: &mut C) -> bool {
         if let Some(kind) = self.lost.take() {
             connection.handle_disconnect(Disconnect::Error(kind));
             return true;
@@ -126,7 +126,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
                 Ok(0) => connection.handle_disconnect(Disconnect::Eof),
                 Ok(n) => {
                     self.is_drained = n < room && self.keeps == Keeps::Nothing;
-                    connection.received(n);
+                    connection.handle_read(now, n);
                     sum += n;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

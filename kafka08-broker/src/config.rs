@@ -46,14 +46,15 @@ impl Default for BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The broker's id. Default 1.
+    /// The broker's id. Default: 1.
     #[must_use]
     pub fn with_node(mut self, node: NodeId) -> Self {
         self.node = node;
         self
     }
 
-    /// Where the server listens. Default 127.0.0.1 and a free port. There is no authentication: think before you open it.
+    /// Where the server listens. Default: 127.0.0.1 and a free port. There is no authentication, so whoever reaches another
+    /// address can read and write everything.
     #[must_use]
     pub fn with_listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
@@ -67,83 +68,171 @@ impl BrokerConfig {
         self
     }
 
-    /// Topics are made by [`Broker::create_topic`](crate::Broker::create_topic) only: Metadata does not create what it is
-    /// asked for, as with `auto.create.topics.enable=false`. The default is to create, as Kafka's is.
+    /// Lets only [`Broker::create_topic`](crate::Broker::create_topic) create topics: Metadata does not create what it is
+    /// asked for, as with `auto.create.topics.enable=false`. By default it does, as Kafka does.
     #[must_use]
     pub fn without_auto_create(mut self) -> Self {
         self.auto_create = false;
         self
     }
 
-    /// How many partitions a topic gets that Metadata creates. Default 2, ours; Kafka's `num.partitions` is 1.
+    /// How many partitions a topic gets that Metadata creates. Default: 2. Chosen here; Kafka's
+    /// `num.partitions` is 1.
     #[must_use]
     pub fn with_partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions.max(1);
         self
     }
 
-    /// How many Metadata answers call a new topic leaderless, the one that creates it included. Default 1, as a real broker
-    /// does at least.
+    /// How many Metadata answers call a new topic leaderless, the one that creates it included. Default: 1,
+    /// which is the least that a real broker does.
     #[must_use]
     pub fn with_leaderless_answers(mut self, answers: u32) -> Self {
         self.leaderless_answers = answers;
         self
     }
 
-    /// The largest entry of a produced set, in bytes. Default 1 000 012, Kafka's `message.max.bytes`.
+    /// The largest entry of a produced set, in bytes. Default: 1,000,012, as Kafka's `message.max.bytes`.
     #[must_use]
     pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
     }
 
-    /// The largest request, in bytes. Default 8 MiB, ours; Kafka's `socket.request.max.bytes` is 100 MiB.
+    /// The largest request, in bytes. Default: 8 MiB. Chosen here; Kafka's `socket.request.max.bytes` is
+    /// 100 MiB.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
         self
     }
 
-    /// Bytes of messages in all topics together. When more are produced, the oldest of the largest partition go, as by
-    /// retention. Default 256 MiB.
+    /// The most bytes of messages in all topics together. When more are produced, the oldest of the largest partition are
+    /// removed, as by retention. Default: 256 MiB. Chosen here.
     #[must_use]
     pub fn with_max_log_bytes(mut self, bytes: usize) -> Self {
         self.max_log_bytes = bytes;
         self
     }
 
-    /// Topics that can be created; one more is answered with -1. Default 10 000.
+    /// The most topics that can be created; one more is answered with error code -1. Default: 10,000. Chosen here.
     #[must_use]
     pub fn with_max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self
     }
 
-    /// Partitions that one request may name; more close the connection. Default 4096.
+    /// The most partitions that one request may name; a request with more closes the connection. Default: 4,096. Chosen here.
     #[must_use]
     pub fn with_max_partitions_per_request(mut self, partitions: usize) -> Self {
         self.max_partitions_per_request = partitions;
         self
     }
 
-    /// Requests that may wait for data, replicas or time; one more is answered at once. Default 10 000.
+    /// The most requests that may wait for data, replicas or time; one more is answered at once. Default: 10,000. Chosen
+    /// here.
     #[must_use]
     pub fn with_max_waiting(mut self, requests: usize) -> Self {
         self.max_waiting = requests;
         self
     }
 
-    /// Connections; one more is closed as soon as it is made. Default 256.
+    /// The most connections; one more is closed as soon as it is made. Default: 256. Chosen here.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// How long a request may take to arrive, from its first byte; then the connection closes. Default 30 s.
+    /// How long a request may take to arrive, from its first byte on; then the connection is closed. Default: 30 s. Chosen
+    /// here; a broker waits for ever.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;
         self
+    }
+
+    /// The broker's id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// What Metadata says of where the broker listens; `None`: where it does.
+    #[must_use]
+    pub fn advertised(&self) -> Option<&HostPort> {
+        self.advertised.as_ref()
+    }
+
+    /// Whether Metadata creates topics that it is asked for.
+    #[must_use]
+    pub fn auto_create(&self) -> bool {
+        self.auto_create
+    }
+
+    /// How many partitions a topic gets that Metadata creates.
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    /// How many Metadata answers call a new topic leaderless.
+    #[must_use]
+    pub fn leaderless_answers(&self) -> u32 {
+        self.leaderless_answers
+    }
+
+    /// The largest entry of a produced set, in bytes.
+    #[must_use]
+    pub fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    /// The largest request, in bytes.
+    #[must_use]
+    pub fn max_frame(&self) -> usize {
+        self.max_frame
+    }
+
+    /// The most bytes of messages in all topics together.
+    #[must_use]
+    pub fn max_log_bytes(&self) -> usize {
+        self.max_log_bytes
+    }
+
+    /// The most topics that can be created.
+    #[must_use]
+    pub fn max_topics(&self) -> usize {
+        self.max_topics
+    }
+
+    /// The most partitions that one request may name.
+    #[must_use]
+    pub fn max_partitions_per_request(&self) -> usize {
+        self.max_partitions_per_request
+    }
+
+    /// The most requests that may wait for data, replicas or time.
+    #[must_use]
+    pub fn max_waiting(&self) -> usize {
+        self.max_waiting
+    }
+
+    /// The most connections.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
+    }
+
+    /// How long a request may take to arrive.
+    #[must_use]
+    pub fn frame_timeout(&self) -> Duration {
+        self.frame_timeout
     }
 }

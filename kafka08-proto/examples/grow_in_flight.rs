@@ -94,7 +94,7 @@ impl Rig {
     }
 
     fn look(&mut self) {
-        while self.connection.poll_event(self.now).is_some() {
+        while self.connection.poll_event().is_some() {
             self.ended += 1;
         }
         std::hint::black_box((
@@ -118,7 +118,7 @@ impl Rig {
     fn answer_all(&mut self) {
         for id in std::mem::take(&mut self.ids) {
             let frame = [&8_u32.to_be_bytes()[..], &id.0.to_be_bytes(), &[0; 4]].concat();
-            self.connection.receive(&frame);
+            self.connection.handle_bytes(self.now, &frame);
             self.look();
         }
     }

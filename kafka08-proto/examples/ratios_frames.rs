@@ -232,7 +232,7 @@ fn exchange<R: Request + 'static>(in_flight: usize, request: R, answer: &[u8]) -
     let mut tickets = VecDeque::new();
     for _ in BATCH..in_flight {
         tickets.push_back(connection.request(now, &request)?);
-        write(&mut connection, now);
+        write(&mut connection);
     }
     let frame = framed(&[&[0; 4], answer].concat());
     let mut answers = frame.repeat(BATCH);
@@ -240,14 +240,14 @@ fn exchange<R: Request + 'static>(in_flight: usize, request: R, answer: &[u8]) -
         for _ in 0..BATCH {
             tickets.push_back(connection.request(now, &request).expect("there is room"));
         }
-        write(&mut connection, now);
+        write(&mut connection);
         for (place, ticket) in answers.chunks_exact_mut(frame.len()).zip(&tickets) {
             if let Some(id) = place.get_mut(4..8) {
                 id.copy_from_slice(&ticket.id().0.to_be_bytes());
             }
         }
-        connection.receive(&answers);
-        take_answers(&mut connection, &mut tickets, now);
+        connection.handle_bytes(now, &answers);
+        take_answers(&mut connection, &mut tickets);
         black_box(connection.poll_timeout());
     })
 }
@@ -257,15 +257,15 @@ fn connection(in_flight: usize) -> ClientConnection {
 }
 
 /// Lets everything that is staged leave.
-fn write(connection: &mut ClientConnection, now: Instant) {
+fn write(connection: &mut ClientConnection) {
     let (_, queue) = connection.buffers();
     queue.advance(queue.remaining());
-    assert!(connection.poll_event(now).is_none(), "nothing has come yet");
+    assert!(connection.poll_event().is_none(), "nothing has come yet");
 }
 
-fn take_answers<R: Request>(connection: &mut ClientConnection, tickets: &mut VecDeque<Ticket<R>>, now: Instant) {
+fn take_answers<R: Request>(connection: &mut ClientConnection, tickets: &mut VecDeque<Ticket<R>>) {
     let mut answers = 0;
-    while let Some(event) = connection.poll_event(now) {
+    while let Some(event) = connection.poll_event() {
         let ClientEvent::Response(frame) = event else { panic!("{event:?}") };
         let ticket = tickets.pop_front().expect("an answer to something");
         black_box(ticket.redeem(frame).expect("a sound answer"));

@@ -41,7 +41,7 @@
 //! let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(1));             // 1
 //! let ticket = connection.request(Instant::now(), &MetadataRequest::of(["access-log"]))?;           // 2
 //! loop {
-//!     while let Some(event) = connection.poll_event(Instant::now()) {                               // 3
+//!     while let Some(event) = connection.poll_event() {                                                // 3
 //!         match event {
 //!             ClientEvent::Response(frame) => {
 //!                 println!("{:?}", ticket.redeem(frame)?);
@@ -72,7 +72,7 @@
 //!         let (space, _) = connection.buffers();
 //!         match socket.read(space) {
 //!             Ok(0) => connection.handle_disconnect(Disconnect::Eof),
-//!             Ok(n) => connection.received(n),
+//!             Ok(n) => connection.handle_read(Instant::now(), n),
 //!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
 //!             // The wait is over, and nothing has come.
 //!             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

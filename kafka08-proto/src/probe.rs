@@ -186,7 +186,7 @@ impl Asking {
     fn poll_outcome(&mut self, now: Instant) -> Option<Outcome> {
         // Asked before any event is taken: at the end of the connection what was not written is dropped.
         let is_written = !self.connection.buffers().1.has_remaining();
-        while let Some(event) = self.connection.poll_event(now) {
+        while let Some(event) = self.connection.poll_event() {
             let outcome = match event {
                 ClientEvent::Response(frame) => self.handle_response(now, frame),
                 ClientEvent::Failed { error, .. } => Some(self.handle_failure(error, is_written)),

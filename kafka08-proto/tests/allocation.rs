@@ -24,8 +24,9 @@ const KIB: u64 = 1 << 10;
 
 /// What a connection costs that receives `bytes` and waits for more.
 fn cost(mut connection: impl Connection, bytes: &[u8]) -> AllocationInfo {
+    let now = common::start();
     measure(|| {
-        connection.receive(bytes);
+        connection.handle_bytes(now, bytes);
         // As a driver would, which asks for room before it reads.
         assert!(!connection.buffers().0.is_empty());
     })
@@ -48,12 +49,12 @@ fn four_bytes_that_claim_anything_cost_no_more_than_64_kib() {
 #[test]
 fn a_frame_that_is_coming_costs_twice_what_has_come_and_64_kib() {
     let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
-    let piece = vec![0; 10_000];
+    let (now, piece) = (common::start(), vec![0; 10_000]);
     let mut received = 4;
-    connection.receive(&(8u32 << 20).to_be_bytes());
+    connection.handle_bytes(now, &(8u32 << 20).to_be_bytes());
     let mut held = 0;
     for _ in 0..800 {
-        let step = measure(|| connection.receive(&piece));
+        let step = measure(|| connection.handle_bytes(now, &piece));
         received += 10_000;
         held += step.bytes_current;
         assert!(held <= 2 * received + 64 * 1024, "{held} held of {received} received");
@@ -139,12 +140,12 @@ fn exchange<R: Request>(connection: &mut ClientConnection, request: &R, answer: 
         answers.extend(common::response(ticket.id(), answer));
     }
     let answered = measure(|| {
-        connection.receive(&answers);
+        connection.handle_bytes(now, &answers);
         for ticket in &tickets {
-            let Some(ClientEvent::Response(frame)) = connection.poll_event(now) else { panic!("no answer") };
+            let Some(ClientEvent::Response(frame)) = connection.poll_event() else { panic!("no answer") };
             ticket.redeem(frame).expect("a sound answer");
         }
-        assert!(connection.poll_event(now).is_none());
+        assert!(connection.poll_event().is_none());
     });
     (sent.count_total + answered.count_total).div_ceil(IN_FLIGHT as u64)
 }

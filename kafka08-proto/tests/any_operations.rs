@@ -75,14 +75,14 @@ impl Book {
         assert_eq!(self.ends.insert(id, how), None, "{id:?} ends a second time, by {how}");
     }
 
-    fn poll(&mut self, connection: &mut ClientConnection, now: Instant) {
-        while self.poll_once(connection, now) {}
+    fn poll(&mut self, connection: &mut ClientConnection) {
+        while self.poll_once(connection) {}
     }
 
     /// Takes one event, and checks that reading had stopped exactly if there was one, or a frame that is swallowed.
-    fn poll_once(&mut self, connection: &mut ClientConnection, now: Instant) -> bool {
+    fn poll_once(&mut self, connection: &mut ClientConnection) -> bool {
         let (wanted, swallowed) = (connection.wants_read(), connection.stats().swallowed);
-        let event = connection.poll_event(now);
+        let event = connection.poll_event();
         let something_waited = event.is_some() || connection.stats().swallowed > swallowed;
         // Only here it is found that nothing can be answered any more.
         let is_given_up = matches!(&event, Some(ClientEvent::Closed(closed)) if matches!(closed.reason, CloseReason::NoAnswer { .. }));
@@ -143,7 +143,7 @@ fn run(operations: Vec<Operation>) {
                     }
                     Cancelled::Abandoned => book.end(id, "abandoned"),
                     Cancelled::NotOutstanding => {
-                        book.poll(&mut connection, now);
+                        book.poll(&mut connection);
                         assert!(book.ends.contains_key(&id), "{id:?} is outstanding");
                     }
                 }
@@ -155,24 +155,24 @@ fn run(operations: Vec<Operation>) {
             }
             Operation::Answer => {
                 if let Some(id) = book.due.pop_front() {
-                    connection.receive(&response(id));
+                    connection.handle_bytes(now, &response(id));
                 }
             }
             Operation::AnswerAny(index) if !book.sent.is_empty() => {
-                connection.receive(&response(*index.get(&book.sent)))
+                connection.handle_bytes(now, &response(*index.get(&book.sent)))
             }
             Operation::AnswerAny(_) => {}
-            Operation::Receive(bytes) => connection.receive(&bytes),
+            Operation::Receive(bytes) => connection.handle_bytes(now, &bytes),
             Operation::Pass(millis) => {
                 now += Duration::from_millis(millis);
                 connection.handle_timeout(now);
                 assert!(connection.poll_timeout().is_none_or(|deadline| deadline > now), "a deadline is left behind");
             }
             Operation::PollOnce => {
-                book.poll_once(&mut connection, now);
+                book.poll_once(&mut connection);
             }
             Operation::Poll => {
-                book.poll(&mut connection, now);
+                book.poll(&mut connection);
                 assert_eq!(connection.wants_read(), !book.closed && !connection.is_over());
             }
             Operation::Disconnect(how) => connection.handle_disconnect(how),
@@ -180,7 +180,7 @@ fn run(operations: Vec<Operation>) {
         }
     }
     connection.close();
-    book.poll(&mut connection, now);
+    book.poll(&mut connection);
     assert!(book.closed && connection.is_over() && !connection.wants_read() && !connection.wants_write());
     for id in &book.sent {
         assert!(book.ends.contains_key(id), "{id:?} has no end");
@@ -213,14 +213,14 @@ fn gather<C: Connection<Event: std::fmt::Debug>>(
             let (space, _) = connection.buffers();
             let (taken, later) = rest.split_at(rest.len().min(space.len()));
             space.split_at_mut(taken.len()).0.copy_from_slice(taken);
-            connection.received(taken.len());
+            connection.handle_read(now, taken.len());
             rest = later;
         }
-        connection.receive(rest);
-        events.extend(std::iter::from_fn(|| connection.poll_event(now)).map(|event| format!("{event:?}")));
+        connection.handle_bytes(now, rest);
+        events.extend(std::iter::from_fn(|| connection.poll_event()).map(|event| format!("{event:?}")));
     }
     connection.handle_disconnect(Disconnect::Eof);
-    events.extend(std::iter::from_fn(|| connection.poll_event(now)).map(|event| format!("{event:?}")));
+    events.extend(std::iter::from_fn(|| connection.poll_event()).map(|event| format!("{event:?}")));
     events
 }
 

@@ -30,8 +30,8 @@ use kafka08_proto::{
 /// How a connection ends that receives these bytes.
 fn end_of(bytes: &[u8]) -> CloseReason {
     let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
-    connection.receive(bytes);
-    match connection.poll_event(origin()) {
+    connection.handle_bytes(origin(), bytes);
+    match connection.poll_event() {
         Some(ClientEvent::Closed(closed)) => closed.reason,
         other => panic!("the end was expected: {other:?}"),
     }
@@ -59,8 +59,8 @@ fn a_length_that_no_frame_has_ends_the_connection() {
 #[test]
 fn a_frame_of_exactly_the_limit_is_waited_for() {
     let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
-    connection.receive(&[0x04, 0, 0, 0]);
-    assert!(connection.poll_event(origin()).is_none());
+    connection.handle_bytes(origin(), &[0x04, 0, 0, 0]);
+    assert!(connection.poll_event().is_none());
     assert!(connection.wants_read());
 }
 
@@ -307,9 +307,9 @@ fn a_fetch_whose_answer_could_exceed_the_frame_limit_is_refused() {
         full.topics.push("t", FetchedPartition { partition, error, high_watermark, messages: messages(len) });
     }
     let body = full.to_bytes().expect("it fits");
-    connection.receive(&u32::try_from(max).expect("short").to_be_bytes());
-    connection.receive(&[&ticket.id().0.to_be_bytes()[..], &body].concat());
-    match connection.poll_event(origin()) {
+    connection.handle_bytes(origin(), &u32::try_from(max).expect("short").to_be_bytes());
+    connection.handle_bytes(origin(), &[&ticket.id().0.to_be_bytes()[..], &body].concat());
+    match connection.poll_event() {
         Some(ClientEvent::Response(frame)) => assert_eq!(ticket.redeem(frame).expect("sound"), full),
         other => panic!("the fullest answer ends the connection: {other:?}"),
     }

@@ -5,7 +5,6 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 mod common;
 
 use bytes::Bytes;
-use common::start;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate,
     api::{
@@ -58,7 +57,7 @@ fn lost() -> Closed {
     let peer = HostPort::new("broker1", 9092);
     let mut connection = ClientConnection::new(ClientConfig::default().with_peer(peer), ConnectionId(0));
     connection.handle_disconnect(Disconnect::Error(io::ErrorKind::ConnectionReset));
-    match connection.poll_event(start()) {
+    match connection.poll_event() {
         Some(ClientEvent::Closed(closed)) => closed,
         other => panic!("the end was expected: {other:?}"),
     }

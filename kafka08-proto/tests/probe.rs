@@ -2,11 +2,7 @@
 
 mod common;
 
-use std::{
-    collections::VecDeque,
-    io,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, io, time::Duration};
 
 use bytes::{Buf as _, Bytes};
 use common::start as origin;
@@ -69,9 +65,9 @@ fn probe_with(config: ClientConfig, reachable: usize, acts: &[Act]) -> (Release,
             }
             ProbeStep::Pump(client) => {
                 let (_, queue) = client.buffers();
-                server.receive(&queue.copy_to_bytes(queue.remaining()));
-                let (down, end) = peer.turn(&mut server, now);
-                client.receive(&down);
+                server.handle_bytes(now, &queue.copy_to_bytes(queue.remaining()));
+                let (down, end) = peer.turn(&mut server);
+                client.handle_bytes(now, &down);
                 if let Some(how) = end {
                     client.handle_disconnect(how);
                 }
@@ -86,8 +82,8 @@ fn probe_with(config: ClientConfig, reachable: usize, acts: &[Act]) -> (Release,
 
 impl Peer {
     /// Acts on the next request: what it sends, and whether and how it ends the stream.
-    fn turn(&mut self, server: &mut ServerConnection, now: Instant) -> (Bytes, Option<Disconnect>) {
-        let Some(ServerEvent::Request(request)) = server.poll_event(now) else { return (Bytes::new(), None) };
+    fn turn(&mut self, server: &mut ServerConnection) -> (Bytes, Option<Disconnect>) {
+        let Some(ServerEvent::Request(request)) = server.poll_event() else { return (Bytes::new(), None) };
         let key = request.header.api.key;
         self.asked.push(key);
         let act = self.acts.pop_front().expect("a request that the script foresees");
@@ -181,9 +177,9 @@ fn a_close_before_the_question_is_written_says_nothing() {
     let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
     let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("there is something to ask") };
     let (_, queue) = client.buffers();
-    server.receive(&queue.copy_to_bytes(queue.remaining()));
+    server.handle_bytes(now, &queue.copy_to_bytes(queue.remaining()));
     let mut peer = Peer { acts: VecDeque::from([META]), asked: Vec::new(), connections: 1, reachable: 1 };
-    client.receive(&peer.turn(&mut server, now).0);
+    client.handle_bytes(now, &peer.turn(&mut server).0);
     let ProbeStep::Pump(client) = probe.poll_step(now) else { panic!("the question is staged") };
     client.handle_disconnect(Disconnect::Eof);
     let ProbeStep::Done(release) = probe.poll_step(now) else { panic!("the probe ends") };

@@ -73,8 +73,8 @@ fn acks0_reply_an_answer_to_it_ends_the_connection_also_when_another_is_due() {
     let due = client.request(origin(), &MetadataRequest::all()).expect("there is room").id();
     let (_, queue) = client.buffers();
     queue.advance(queue.remaining());
-    client.receive(&[&[0, 0, 0, 8][..], &silent.0.to_be_bytes(), &[0; 4]].concat());
-    let reason = std::iter::from_fn(|| client.poll_event(origin())).find_map(|event| match event {
+    client.handle_bytes(origin(), &[&[0, 0, 0, 8][..], &silent.0.to_be_bytes(), &[0; 4]].concat());
+    let reason = std::iter::from_fn(|| client.poll_event()).find_map(|event| match event {
         ClientEvent::Closed(closed) => Some(closed.reason),
         _ => None,
     });

@@ -34,14 +34,26 @@ fn each_setting_of_a_client_is_read_as_it_was_set() {
         .with_request_timeout(Duration::from_secs(1))
         .with_connect_timeout(Duration::from_secs(2))
         .with_max_in_flight(3)
-        .with_max_staged(4);
+        .with_max_staged(4)
+        .with_first_sequence(5);
     let peer = config.peer().map(Arc::as_ref);
     assert_eq!(peer.map(|peer| (peer.host(), peer.port())), Some(("broker1", 9092)));
     assert_eq!(config.client_id(), None);
     assert_eq!(config.profile(), Profile::V0_8_0);
     assert_eq!(config.limits().max_frame, 7);
     assert_eq!((config.request_timeout(), config.connect_timeout()), (Duration::from_secs(1), Duration::from_secs(2)));
-    assert_eq!((config.max_in_flight(), config.max_staged()), (3, 4));
+    assert_eq!((config.max_in_flight(), config.max_staged(), config.first_sequence()), (3, 4, 5));
+}
+
+#[test]
+fn each_setting_of_a_server_is_read_as_it_was_set() {
+    let config = ServerConfig::default();
+    assert_eq!((config.max_frame(), config.max_open_calls(), config.max_staged()), (104_857_600, 1, 256 << 10));
+    assert_eq!(config.frame_timeout(), Duration::from_secs(30));
+    let second = Duration::from_secs(1);
+    let config = config.with_max_frame(2).with_max_open_calls(3).with_max_staged(4).with_frame_timeout(second);
+    assert_eq!((config.max_frame(), config.max_open_calls(), config.max_staged()), (2, 3, 4));
+    assert_eq!(config.frame_timeout(), second);
 }
 
 #[test]

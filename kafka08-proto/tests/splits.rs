@@ -87,7 +87,7 @@ fn events<C: Connection>(connection: &mut C) -> Vec<Seen>
 where
     Seen: From<C::Event>,
 {
-    drain(connection, start()).into_iter().map(Seen::from).collect()
+    drain(connection).into_iter().map(Seen::from).collect()
 }
 
 /// Feeds pieces, taking the events after each of them.
@@ -97,7 +97,7 @@ where
 {
     let mut seen = Vec::new();
     for piece in pieces {
-        path.feed(&mut connection, piece);
+        path.feed(&mut connection, start(), piece);
         seen.extend(events(&mut connection));
     }
     (connection, seen)
@@ -189,7 +189,7 @@ fn half_of_a_next_response_behind_whole_ones_changes_nothing() {
             let (mut connection, seen) = fed(client(&requests).0, path, &[head, tail]);
             assert_eq!((seen, connection.in_flight()), (expected.clone(), 1), "{cut}");
             assert!(connection.wants_read());
-            path.feed(&mut connection, rest);
+            path.feed(&mut connection, start(), rest);
             assert_eq!(events(&mut connection).len(), 1);
         }
     }
@@ -205,8 +205,8 @@ fn events_may_be_taken_late() {
         for cut in 1..transcript.len() {
             let (head, tail) = transcript.split_at(cut);
             let mut connection = client(&requests).0;
-            path.feed(&mut connection, head);
-            path.feed(&mut connection, tail);
+            path.feed(&mut connection, start(), head);
+            path.feed(&mut connection, start(), tail);
             assert!(!connection.wants_read());
             assert_eq!(events(&mut connection), expected, "{cut}");
             assert!(connection.wants_read());

@@ -71,8 +71,8 @@ impl Transcript {
         queue.advance(queue.remaining());
         let mut events = Vec::new();
         for piece in pieces {
-            client.receive(piece);
-            while let Some(event) = client.poll_event(now) {
+            client.handle_bytes(now, piece);
+            while let Some(event) = client.poll_event() {
                 events.push(match event {
                     ClientEvent::Response(frame) => {
                         format!("{frame:?} {:?}", AnyResponse::decode(frame.api, &frame.body))
@@ -82,7 +82,7 @@ impl Transcript {
             }
         }
         client.handle_disconnect(Disconnect::Eof);
-        events.extend(std::iter::from_fn(|| client.poll_event(now)).map(|event| format!("{event:?}")));
+        events.extend(std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")));
         events
     }
 }

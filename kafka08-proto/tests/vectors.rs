@@ -60,15 +60,15 @@ where
     let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
     let ticket = client.request(start(), request).expect("a sound request");
     written(&mut client);
-    client.receive(&[&size, &ticket.id().0.to_be_bytes()[..], &body].concat());
-    match drain(&mut client, start()).pop() {
+    client.handle_bytes(start(), &[&size, &ticket.id().0.to_be_bytes()[..], &body].concat());
+    match drain(&mut client).pop() {
         Some(ClientEvent::Response(frame)) => assert_eq!(&ticket.redeem(frame).expect("its answer"), expected),
         other => panic!("{other:?}"),
     }
 
     let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
-    server.receive(&hex("0000000a 0003 0000 00000001 ffff")); // correlation id 1, null client id
-    let Some(ServerEvent::Request(call)) = server.poll_event(start()) else { panic!("a request is due") };
+    server.handle_bytes(start(), &hex("0000000a 0003 0000 00000001 ffff")); // correlation id 1, null client id
+    let Some(ServerEvent::Request(call)) = server.poll_event() else { panic!("a request is due") };
     server.respond(call.call, expected).expect("it fits");
     assert_eq!(written(&mut server), frame);
 }

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Buf as _;
@@ -75,7 +76,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Reads once. Ready with the number of bytes that came, which is 0 if it was interrupted or the stream has ended.
-    pub(crate) fn read<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<usize> {
+    pub(crate) fn read<C: Connection>(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        connection: &mut C,
+    ) -> Poll<usize> {
         let (space, _) = connection.buffers();
         let mut space = ReadBuf::new(space);
         let read = match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
@@ -85,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let n = space.filled().len();
         match read {
             Ok(()) if n == 0 => connection.handle_disconnect(Disconnect::Eof),
-            Ok(()) => connection.received(n),
+            Ok(()) => connection.handle_read(now, n),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 connection.handle_disconnect(Disconnect::Error(error.kind()));

@@ -157,7 +157,7 @@ impl Shared {
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.connection.abandon();
-        state.take_events(now());
+        state.take_events();
         state.finish();
         let (wakes, task) = (mem::take(&mut state.wakes), state.task.take());
         drop(state);
@@ -323,8 +323,8 @@ impl State {
     }
 
     /// Takes what the connection has to tell.
-    pub(crate) fn take_events(&mut self, now: Instant) {
-        while let Some(event) = self.connection.poll_event(now) {
+    pub(crate) fn take_events(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
             match event {
                 ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
                 ClientEvent::Written { .. } => {}

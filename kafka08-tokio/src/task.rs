@@ -112,19 +112,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     /// Moves what moves, and ends what is due.
     fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> Next {
         let now = now();
-        state.take_events(now);
+        state.take_events();
         // First what has come: an answer that is here beats its deadline, and a late one saves the connection before the
         // last claim behind it is given up.
         let has_read_all = self.read(cx, state, now);
         state.cancel_dropped();
-        state.take_events(now);
+        state.take_events();
         // Before writing: what has expired is not sent.
         if state.connection.poll_timeout().is_none_or(|deadline| deadline > now) {
             self.overdue = 0;
         } else if has_read_all || self.overdue >= LAST_TURNS {
             self.overdue = 0;
             state.connection.handle_timeout(now);
-            state.take_events(now);
+            state.take_events();
         } else {
             self.overdue += 1;
         }
@@ -152,13 +152,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             if !state.connection.wants_read() {
                 return true;
             }
-            match self.driver.read(cx, &mut state.connection) {
+            match self.driver.read(cx, now, &mut state.connection) {
                 // A stream whose budget is used up is not asked, and says that it has nothing.
                 Poll::Pending => return has_budget_remaining(),
                 Poll::Ready(n) => bytes += n,
             }
             self.note_failure(state);
-            state.take_events(now);
+            state.take_events();
         }
         false
     }
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if state.close_by.is_some_and(|deadline| deadline <= now) && !self.is_flushed(state) {
             // What is not written fails; what the stream keeps to itself has no deadline of its own.
             state.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
-            state.take_events(now);
+            state.take_events();
         }
     }
 
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 return true;
             }
             self.note_failure(state);
-            state.take_events(now);
+            state.take_events();
             state.serve(now);
         }
         false
@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     }
 
     fn close_if_done(&mut self, state: &mut State, now: Instant) {
-        state.take_events(now);
+        state.take_events();
         let may_end = match state.phase {
             Phase::Open => false,
             Phase::Abandoned => state.connection.in_flight() == 0 && state.dropped.is_empty(),
@@ -236,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         if self.is_flushed(state) {
             state.connection.close();
-            state.take_events(now);
+            state.take_events();
         } else if state.close_by.is_none() {
             // Nothing in flight has a deadline any more; the stream's own buffer gets the time of one request.
             state.close_by = now.checked_add(state.connection.config().request_timeout());

@@ -32,7 +32,7 @@ fn serve(mut stream: DuplexStream, requests: Arc<AtomicUsize>) -> JoinHandle<Ser
     tokio::spawn(async move {
         let mut server = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
         loop {
-            while let Some(event) = server.poll_event(tokio::time::Instant::now().into_std()) {
+            while let Some(event) = server.poll_event() {
                 match event {
                     ServerEvent::Closed(reason) => return reason,
                     ServerEvent::Request(request) => {
@@ -55,7 +55,7 @@ fn serve(mut stream: DuplexStream, requests: Arc<AtomicUsize>) -> JoinHandle<Ser
             }
             match stream.read(space).await {
                 Ok(0) => server.handle_disconnect(Disconnect::Eof),
-                Ok(n) => server.received(n),
+                Ok(n) => server.handle_read(tokio::time::Instant::now().into_std(), n),
                 Err(error) => server.handle_disconnect(Disconnect::Error(error.kind())),
             }
         }

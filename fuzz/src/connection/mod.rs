@@ -149,7 +149,7 @@ impl Run {
         let (id, body) =
             if request.key == 10 && argument % 2 == 1 { (0, [0, 15, 0, 0]) } else { (request.id.0, [0; 4]) };
         self.model.unpolled += 1;
-        self.connection.receive(&[&[0, 0, 0, 8][..], &id.to_be_bytes(), &body].concat());
+        self.connection.handle_bytes(self.now, &[&[0, 0, 0, 8][..], &id.to_be_bytes(), &body].concat());
     }
 
     /// Answers the request second in line: the stream has lost its meaning.
@@ -162,7 +162,7 @@ impl Run {
             request.expects_answer && request.is_written() && !request.is_answered && !request.is_withdrawn
         });
         let Some(second) = due.nth(1) else { return };
-        self.connection.receive(&[&[0, 0, 0, 8][..], &second.id.0.to_be_bytes(), &[0; 4]].concat());
+        self.connection.handle_bytes(self.now, &[&[0, 0, 0, 8][..], &second.id.0.to_be_bytes(), &[0; 4]].concat());
         self.model.is_lost = true;
         self.poll();
         assert!(self.model.is_closed, "an answer out of order was taken");
@@ -170,7 +170,7 @@ impl Run {
 
     fn receive_garbage(&mut self, bytes: &[u8]) {
         self.model.is_lost |= !bytes.is_empty() && !self.model.is_disconnected && !self.model.is_closed;
-        self.connection.receive(bytes);
+        self.connection.handle_bytes(self.now, bytes);
     }
 
     fn wait(&mut self, time: Duration) {
@@ -224,7 +224,7 @@ impl Run {
         self.poll();
         self.connection.close();
         self.poll();
-        assert!(self.model.is_closed && self.connection.is_over() && self.connection.poll_event(self.now).is_none());
+        assert!(self.model.is_closed && self.connection.is_over() && self.connection.poll_event().is_none());
         assert!(self.model.requests.iter().all(|request| request.has_ended), "{:?}", self.model);
     }
 
@@ -239,7 +239,7 @@ impl Run {
     fn take_events(&mut self) {
         self.model.unpolled = 0;
         let mut answered = None;
-        while let Some(event) = self.connection.poll_event(self.now) {
+        while let Some(event) = self.connection.poll_event() {
             match event {
                 ClientEvent::Response(frame) => {
                     let is_lost = self.model.is_lost;

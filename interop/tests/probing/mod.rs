@@ -28,7 +28,7 @@ pub(crate) fn ask(broker: &str) -> Release {
             },
             ProbeStep::Pump(connection) => {
                 let driver = driver.as_mut().expect("it was connected");
-                if !driver.pump(connection) {
+                if !driver.pump(Instant::now(), connection) {
                     let until = connection.poll_timeout();
                     driver.wait(connection, until);
                     connection.handle_timeout(Instant::now());

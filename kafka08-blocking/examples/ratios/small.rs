@@ -97,8 +97,8 @@ fn turn(
     driver: &mut Driver<TcpStream>,
     tickets: &mut VecDeque<Ticket<ListOffsetsRequest>>,
 ) -> Result<()> {
-    let moved = driver.pump(connection);
-    while let Some(event) = connection.poll_event(Instant::now()) {
+    let moved = driver.pump(Instant::now(), connection);
+    while let Some(event) = connection.poll_event() {
         match event {
             ClientEvent::Response(frame) => {
                 let ticket = tickets.pop_front().ok_or("an answer that nobody awaits")?;

@@ -218,7 +218,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     fn let_leave(&mut self, staged: &Staged) {
         if staged.was_idle {
             // What had arrived was read just now, and nothing else is staged that could have expired.
-            self.write_staged(Instant::now());
+            self.write_staged();
         } else {
             self.step();
         }

@@ -40,7 +40,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// expired is not written.
     pub fn write(&mut self) -> bool {
         let now = Instant::now();
-        if self.is_due(now) { self.step() } else { self.write_staged(now) }
+        if self.is_due(now) { self.step() } else { self.write_staged() }
     }
 
     /// Waits until everything staged has left, also from the stream's own buffer. That says nothing about the broker.
@@ -70,7 +70,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         // Nobody can wait any more. Outcomes that were not taken come first, as those requests failed first.
         self.untold.extend(self.claims.give_up_all());
         self.connection.close();
-        self.take_events(Instant::now());
+        self.take_events();
         let closed = self.closed.take().expect("a connection that was closed has said so");
         CloseReport::new(closed, mem::take(&mut self.untold))
     }
@@ -88,12 +88,12 @@ impl<S: Read + Write + AsFd> Client<S> {
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
                 self.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
-                return self.take_events(now);
+                return self.take_events();
             }
             self.turn_until(until);
         }
         self.adopt_dropped();
-        self.forget_orphans(Instant::now());
+        self.forget_orphans();
     }
 
     /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
@@ -125,10 +125,10 @@ impl<S: Read + Write + AsFd> Client<S> {
         let was_due = self.is_due(now);
         if was_due {
             self.connection.handle_timeout(now);
-            self.take_events(now);
+            self.take_events();
         }
-        let has_written = self.write_staged(now);
-        self.forget_orphans(now);
+        let has_written = self.write_staged();
+        self.forget_orphans();
         has_read || has_written || was_due
     }
 
@@ -143,23 +143,23 @@ impl<S: Read + Write + AsFd> Client<S> {
         let reads = if to_the_last { LAST_READS + self.connection.in_flight() } else { 1 };
         let mut moved = false;
         for _ in 0..reads {
-            if !self.driver.read(&mut self.connection) {
+            if !self.driver.read(now, &mut self.connection) {
                 break;
             }
             moved = true;
-            self.take_events(now);
+            self.take_events();
         }
         moved
     }
 
-    pub(super) fn write_staged(&mut self, now: Instant) -> bool {
+    pub(super) fn write_staged(&mut self) -> bool {
         let moved = self.driver.write(&mut self.connection);
-        self.take_events(now);
+        self.take_events();
         moved
     }
 
-    fn take_events(&mut self, now: Instant) {
-        while let Some(event) = self.connection.poll_event(now) {
+    fn take_events(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
             match event {
                 ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
                 ClientEvent::Written { .. } => {}
@@ -197,12 +197,12 @@ impl<S: Read + Write + AsFd> Client<S> {
     }
 
     /// Gives up the answers to requests whose claim was dropped, if all of them are written.
-    fn forget_orphans(&mut self, now: Instant) {
+    fn forget_orphans(&mut self) {
         if !self.orphans.is_empty() && !self.connection.wants_write() {
             for id in mem::take(&mut self.orphans) {
                 self.connection.forget(id);
             }
-            self.take_events(now);
+            self.take_events();
         }
     }
 }

@@ -29,18 +29,18 @@ fn a_pump_says_whether_anything_moved_in_either_direction() {
         far.set_nonblocking(true).expect("a setting");
         let (mut client, mut server) = ends();
         let (mut near, mut far) = (Driver::new(near), Driver::of_socket(far));
-        assert!(!near.pump(&mut client) && !far.pump(&mut server), "nothing is here");
         let now = Instant::now();
+        assert!(!near.pump(now, &mut client) && !far.pump(now, &mut server), "nothing is here");
         let ticket = client.request(now, &MetadataRequest::all()).expect("there is room");
         assert!(!near.is_flushed(&client) && near.wants_write(&client));
-        assert!(near.pump(&mut client), "it writes");
+        assert!(near.pump(now, &mut client), "it writes");
         assert!(near.is_flushed(&client) && !near.wants_write(&client));
-        assert!(!near.pump(&mut client), "nothing is left");
-        assert!(far.pump(&mut server), "it reads");
-        let Some(ServerEvent::Request(request)) = server.poll_event(now) else { panic!("a request is here") };
+        assert!(!near.pump(now, &mut client), "nothing is left");
+        assert!(far.pump(now, &mut server), "it reads");
+        let Some(ServerEvent::Request(request)) = server.poll_event() else { panic!("a request is here") };
         server.respond(request.call, &MetadataResponse::default()).expect("it is open");
-        assert!(far.pump(&mut server) && near.pump(&mut client));
-        let Some(ClientEvent::Response(frame)) = client.poll_event(now) else { panic!("an answer is here") };
+        assert!(far.pump(now, &mut server) && near.pump(now, &mut client));
+        let Some(ClientEvent::Response(frame)) = client.poll_event() else { panic!("an answer is here") };
         ticket.redeem(frame).expect("it is the answer");
     });
 }
@@ -64,6 +64,6 @@ fn a_wait_ends_when_the_peer_writes_when_it_reads_or_when_it_is_time() {
         near.wait(&client, None);
         assert!(near.write(&mut client), "the socket takes it at once");
         far.wait(&server, None);
-        assert!(far.read(&mut server), "it was waited for");
+        assert!(far.read(started, &mut server), "it was waited for");
     });
 }

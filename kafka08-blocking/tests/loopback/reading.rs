@@ -131,7 +131,7 @@ fn a_read_returns_after_a_mebibyte_although_more_is_here() {
         let mut connection = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
         let mut driver = Driver::new(stream);
         for _ in 0..3 {
-            assert!(driver.read(&mut connection), "something came");
+            assert!(driver.read(Instant::now(), &mut connection), "something came");
             assert!((MEBIBYTE..MEBIBYTE + PART).contains(&sum.take()), "a mebibyte, and less than a part more");
         }
     });
@@ -151,7 +151,7 @@ fn a_bare_socket_that_fills_the_room_it_is_given_is_read_on() {
             Ok(space.len())
         });
         let mut connection = ServerConnection::new(ServerConfig::default(), ConnectionId(0));
-        assert!(Driver::of_socket(stream).read(&mut connection), "something came");
+        assert!(Driver::of_socket(stream).read(Instant::now(), &mut connection), "something came");
         assert!(sum.get() >= 1 << 20, "{} bytes are no mebibyte", sum.get());
     });
 }

@@ -91,8 +91,8 @@ impl Serving {
             let now = now();
             let mut closed = Vec::new();
             for (&id, peer) in &mut self.connections {
-                moved |= peer.driver.pump(&mut peer.connection);
-                while let Some(event) = peer.connection.poll_event(now.instant) {
+                moved |= peer.driver.pump(now.instant, &mut peer.connection);
+                while let Some(event) = peer.connection.poll_event() {
                     moved = true;
                     match event {
                         ServerEvent::Request(request) => self.broker.handle_request(now, id, &request),

@@ -86,9 +86,8 @@ impl Rig {
 
     /// The client's events so far.
     pub(crate) fn events(&mut self, client: u64) -> Vec<ClientEvent> {
-        let now = self.now;
         let joined = self.joined(client);
-        std::iter::from_fn(|| joined.client.poll_event(now)).collect()
+        std::iter::from_fn(|| joined.client.poll_event()).collect()
     }
 
     /// The answer, if it has come; any other event is a failure.
@@ -137,8 +136,8 @@ impl Rig {
             for (&number, Joined { client, server }) in &mut self.clients {
                 let up = take(client.buffers().1);
                 moved |= !up.is_empty();
-                server.receive(&up);
-                while let Some(event) = server.poll_event(now.instant) {
+                server.handle_bytes(now.instant, &up);
+                while let Some(event) = server.poll_event() {
                     moved = true;
                     match event {
                         ServerEvent::Request(request) => {
@@ -149,7 +148,7 @@ impl Rig {
                 }
                 let down = take(server.buffers().1);
                 moved |= !down.is_empty();
-                client.receive(&down);
+                client.handle_bytes(now.instant, &down);
                 if server.is_over() {
                     client.handle_disconnect(Disconnect::Eof);
                 }

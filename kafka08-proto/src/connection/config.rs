@@ -45,14 +45,14 @@ impl ClientConfig {
     }
 
     /// What the broker calls this client in its logs and metrics; `None` sends null. Official clients use
-    /// `a-z A-Z 0-9 . _ -` only. Default "kafka08", ours.
+    /// `a-z A-Z 0-9 . _ -` only. Default: "kafka08". Chosen here; Kafka's clients have an empty one.
     #[must_use]
     pub fn with_client_id(mut self, id: Option<Text>) -> Self {
         self.client_id = id;
         self
     }
 
-    /// Which release the broker is of. Default 0.8.2.
+    /// Which release the broker is of. Default: 0.8.2.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
@@ -67,38 +67,39 @@ impl ClientConfig {
     }
 
     /// How long a request may take, from the call that sends it, not counting what the broker may rightly wait (a fetch's
-    /// `max_wait`, a produce's `timeout`). Default 30 s, as `socket.timeout.ms` of the 0.8 consumer.
+    /// `max_wait`, a produce's `timeout`). Default: 30 s, as `socket.timeout.ms` of the 0.8 consumer.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// How long a driver may take to connect: looking the name up, and trying every address. Default 10 s, ours.
+    /// How long a driver may take to connect: to look the name up, and to try every address. Default: 10 s. Chosen here; no
+    /// Kafka setting corresponds to it.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// The most requests that may be unanswered or unsent at once; above it, sending is refused as busy. Default 64, ours:
-    /// a broker works on one at a time, so that more only wait elsewhere. At least 1.
+    /// The most requests that may be unanswered or unsent at once; above it, sending is refused as busy. Default: 64. Chosen
+    /// here: a broker processes one request of a connection at a time, so a larger value only lengthens its queue. At least 1.
     #[must_use]
     pub fn with_max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = requests.max(1);
         self
     }
 
-    /// Staged bytes from which on sending is refused as busy, so that one request may be larger than this. Default
-    /// 256 KiB, ours. At least 1.
+    /// The number of staged bytes at which sending is refused as busy. One request may be larger than this. Default: 256 KiB.
+    /// Chosen here; no Kafka setting corresponds to it. At least 1.
     #[must_use]
     pub fn with_max_staged(mut self, bytes: usize) -> Self {
         self.max_staged = bytes.max(1);
         self
     }
 
-    /// Where the 27-bit sequence of the correlation ids begins. Default 0. For tests of the wrap, and for captures in which
-    /// connections should be told apart.
+    /// Where the 27-bit sequence of the correlation ids begins. Default: 0. Other values are for tests of the wrap, and for
+    /// captures in which connections should be told apart.
     #[must_use]
     pub fn with_first_sequence(mut self, sequence: u32) -> Self {
         self.first_sequence = sequence;
@@ -117,10 +118,16 @@ impl ClientConfig {
         self.client_id.as_ref()
     }
 
-    /// Staged bytes from which on sending is refused as busy.
+    /// The number of staged bytes at which sending is refused as busy.
     #[must_use]
     pub fn max_staged(&self) -> usize {
         self.max_staged
+    }
+
+    /// Where the sequence of the correlation ids begins.
+    #[must_use]
+    pub fn first_sequence(&self) -> u32 {
+        self.first_sequence
     }
 
     /// How long a request may take, unless it says otherwise.
@@ -176,7 +183,8 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Largest request accepted, in bytes after the length. Default 104 857 600, as the brokers' `socket.request.max.bytes`.
+    /// The largest request accepted, in bytes, not counting its length. Default: 104,857,600, as the brokers'
+    /// `socket.request.max.bytes`.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
@@ -191,8 +199,8 @@ impl ServerConfig {
         self
     }
 
-    /// Bytes of answers that the transport has not taken, from which on no more requests are read. Answers that wait behind
-    /// an open call count too. Default: 256 KiB; no Kafka setting corresponds to it. At least 1.
+    /// The number of bytes of answers, not yet taken by the transport, at which no more requests are read. Answers that wait
+    /// behind an open call count too. Default: 256 KiB; no Kafka setting corresponds to it. At least 1.
     ///
     /// Calls that are open when the limit is reached can still be answered, so a connection holds at most this much and
     /// [`ServerConfig::with_max_open_calls`] answers more.
@@ -202,10 +210,35 @@ impl ServerConfig {
         self
     }
 
-    /// How long a request may take to arrive, from its first byte. Default 30 s, ours: a broker waits for ever.
+    /// How long a request may take to arrive, from its first byte on; time in which the server does not read is not counted.
+    /// Default: 30 s. Chosen here; a broker waits for ever.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;
         self
+    }
+
+    /// The largest request accepted, in bytes, not counting its length.
+    #[must_use]
+    pub fn max_frame(&self) -> usize {
+        self.max_frame
+    }
+
+    /// How many calls may be open before no more is read.
+    #[must_use]
+    pub fn max_open_calls(&self) -> usize {
+        self.max_open_calls
+    }
+
+    /// The number of bytes of answers, not yet taken by the transport, at which no more requests are read.
+    #[must_use]
+    pub fn max_staged(&self) -> usize {
+        self.max_staged
+    }
+
+    /// How long a request may take to arrive, from its first byte on.
+    #[must_use]
+    pub fn frame_timeout(&self) -> Duration {
+        self.frame_timeout
     }
 }

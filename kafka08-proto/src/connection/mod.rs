@@ -54,10 +54,10 @@ pub trait Connection {
     ///
     /// # Panics
     /// If the slice was shorter than that.
-    fn received(&mut self, n: usize);
+    fn handle_read(&mut self, now: Instant, n: usize);
 
-    /// Takes bytes from a transport with buffers of its own. Copies.
-    fn receive(&mut self, bytes: &[u8]);
+    /// Bytes have come by a transport that has buffers of its own. They are copied.
+    fn handle_bytes(&mut self, now: Instant, bytes: &[u8]);
 
     /// Whether to read on. False exactly while a whole frame or an event waits to be taken, and when the connection is
     /// over: not reading is the backpressure. Call it again after [`Connection::poll_event`] and after a write; no event
@@ -76,7 +76,7 @@ pub trait Connection {
     fn handle_disconnect(&mut self, how: Disconnect);
 
     /// The next piece of news. Frames are cut here.
-    fn poll_event(&mut self, now: Instant) -> Option<Self::Event>;
+    fn poll_event(&mut self) -> Option<Self::Event>;
 
     /// When to call [`Connection::handle_timeout`], at the latest. A driver that has it come before it writes also keeps
     /// what has expired off the wire: read what is here, tell the time, then write.

@@ -47,12 +47,12 @@ impl Pair {
 
     /// Moves at most `max` bytes from the client to the server, which need not want them. Returns how many.
     pub fn to_server(&mut self, max: usize) -> usize {
-        carry(&mut self.client, &mut self.server, max)
+        carry(&mut self.client, &mut self.server, self.now, max)
     }
 
     /// Moves at most `max` bytes from the server to the client, which need not want them. Returns how many.
     pub fn to_client(&mut self, max: usize) -> usize {
-        carry(&mut self.server, &mut self.client, max)
+        carry(&mut self.server, &mut self.client, self.now, max)
     }
 
     /// Moves bytes both ways for as long as either end wants to write and the other wants to read.
@@ -69,12 +69,12 @@ impl Pair {
 
     /// The client's next event.
     pub fn client_event(&mut self) -> Option<ClientEvent> {
-        self.client.poll_event(self.now)
+        self.client.poll_event()
     }
 
     /// The server's next event.
     pub fn server_event(&mut self) -> Option<ServerEvent> {
-        self.server.poll_event(self.now)
+        self.server.poll_event()
     }
 
     /// Lets time pass. Deadlines that lie in it fire at their own time, and in their order.
@@ -101,14 +101,14 @@ impl Pair {
     }
 }
 
-fn carry(from: &mut impl Connection, to: &mut impl Connection, max: usize) -> usize {
+fn carry(from: &mut impl Connection, to: &mut impl Connection, now: Instant, max: usize) -> usize {
     let (_, queue) = from.buffers();
     let mut moved = 0;
     while moved < max && queue.has_remaining() {
         let chunk = queue.chunk();
         let piece = chunk.get(..max - moved).unwrap_or(chunk);
         let n = piece.len();
-        to.receive(piece);
+        to.handle_bytes(now, piece);
         queue.advance(n);
         moved += n;
     }

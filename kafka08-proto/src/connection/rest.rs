@@ -8,7 +8,7 @@ const REST: Duration = Duration::from_secs(10);
 /// The time since something last moved on a connection that keeps memory it does not use.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Something has moved since the last [`Rest::note_time`].
+    /// Something has moved since `last_moved`, at a time that was not told.
     has_moved: bool,
     last_moved: Option<Instant>,
     /// When to look. Not moved ahead with each byte, so that a driver's timer need not be either.
@@ -16,15 +16,19 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// Something moves now.
+    pub(super) fn note_moved_at(&mut self, now: Instant) {
+        self.last_moved = Some(now);
+        self.has_moved = false;
+    }
+
+    /// Something moves at a time that is not known.
     pub(super) fn note_moved(&mut self) {
         self.has_moved = true;
     }
 
-    /// Tells the time. `keeps_memory`: whether there is anything to give back.
-    pub(super) fn note_time(&mut self, now: Instant, keeps_memory: bool) {
-        if std::mem::take(&mut self.has_moved) {
-            self.last_moved = Some(now);
-        }
+    /// Sets the timer, or takes it away. `keeps_memory`: whether there is anything to give back.
+    pub(super) fn set(&mut self, keeps_memory: bool) {
         if !keeps_memory {
             self.look_at = None;
         } else if self.look_at.is_none() {
@@ -40,6 +44,10 @@ impl Rest {
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         if self.look_at.is_none_or(|at| at > now) {
             return false;
+        }
+        if self.has_moved {
+            // It was before now; counting from now is safe.
+            self.note_moved_at(now);
         }
         self.look_at = self.last_moved.and_then(|at| at.checked_add(REST)).filter(|&at| at > now);
         self.look_at.is_none()
@@ -61,8 +69,8 @@ mod tests {
     fn a_rest_is_over_ten_seconds_after_the_last_move_and_not_before() {
         let start = start();
         let mut rest = Rest::default();
-        rest.note_moved();
-        rest.note_time(start, true);
+        rest.note_moved_at(start);
+        rest.set(true);
         assert_eq!(rest.poll_timeout(), Some(start + REST));
         assert!(!rest.is_over(start + REST - SECOND), "it is too early");
         assert!(rest.is_over(start + REST));
@@ -73,8 +81,8 @@ mod tests {
     fn a_rest_that_is_noticed_late_is_over_too() {
         let start = start();
         let mut rest = Rest::default();
-        rest.note_moved();
-        rest.note_time(start, true);
+        rest.note_moved_at(start);
+        rest.set(true);
         assert!(rest.is_over(start + REST + SECOND));
     }
 
@@ -83,8 +91,8 @@ mod tests {
         let start = start();
         let mut rest = Rest::default();
         for seconds in 0..8 {
-            rest.note_moved();
-            rest.note_time(start + SECOND * seconds, true);
+            rest.note_moved_at(start + SECOND * seconds);
+            rest.set(true);
             assert_eq!(rest.poll_timeout(), Some(start + REST), "the timer stays");
         }
         assert!(!rest.is_over(start + REST));
@@ -96,9 +104,21 @@ mod tests {
     #[test]
     fn with_nothing_to_give_back_there_is_no_timer() {
         let mut rest = Rest::default();
-        rest.note_moved();
-        rest.note_time(start(), false);
+        rest.note_moved_at(start());
+        rest.set(false);
         assert_eq!(rest.poll_timeout(), None);
         assert!(!rest.is_over(start() + REST * 2));
+    }
+
+    #[test]
+    fn what_moves_at_a_time_that_is_not_told_puts_the_end_off_too() {
+        let start = start();
+        let mut rest = Rest::default();
+        rest.note_moved_at(start);
+        rest.set(true);
+        rest.note_moved();
+        assert!(!rest.is_over(start + REST));
+        assert_eq!(rest.poll_timeout(), Some(start + REST + REST));
+        assert!(rest.is_over(start + REST + REST));
     }
 }

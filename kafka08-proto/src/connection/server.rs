@@ -21,6 +21,19 @@ use crate::{
 /// transport has taken its answer, and [`ServerConfig::with_max_open_calls`] and [`ServerConfig::with_max_staged`] bound what
 /// is open: beyond them nothing is read, so a client that does not read its answers is not served further. The rest is the
 /// [`Connection`] trait.
+///
+/// *States.* Nothing moves the connection back:
+///
+/// ```text
+///   open --- the client closes its side ---> half closed     reads nothing; requests that are here in full still come
+///     |                                           |          out, and all answers leave
+///     +---------- the transport fails ------------+--> failed      the same, but answers are dropped
+///     |                                           |      |
+///     | close; bytes that are no requests; too    |      | every request that was here has come out, and while
+///     | slow a request                            |      | half closed each is answered
+///     v                                           v      v
+///   ending --- poll_event gives the end ---> over            answers that were staged before still leave
+/// ```
 pub struct ServerConnection {
     id: ConnectionId,
     config: ServerConfig,
@@ -38,12 +51,29 @@ pub struct ServerConnection {
     unwritten: VecDeque<Span>,
     /// When the frame that has begun to arrive must be complete.
     frame_deadline: Option<Instant>,
+    /// When bytes came last.
+    last_read: Option<Instant>,
+    /// Nothing was read since then because as much was open as may be. The client could not go on with its frame either.
+    has_paused: bool,
     responses: u64,
-    disconnect: Option<Disconnect>,
-    /// Set when nothing more is read; the event is still to be taken.
-    closing: Option<ServerCloseReason>,
-    over: bool,
+    life: Life,
     rest: Rest,
+}
+
+/// The states of a server's connection. It only ever moves on to a later one.
+#[derive(Debug)]
+enum Life {
+    /// Requests are read and answers leave.
+    Open,
+    /// The client has closed its sending side: nothing is read any more, requests that are here in full still come out, and
+    /// answers leave.
+    HalfClosed,
+    /// The transport has failed: requests that are here in full still come out, and answers are dropped.
+    Failed(io::ErrorKind),
+    /// Nothing more comes out but the end itself.
+    Ending(ServerCloseReason),
+    /// The end was told: only answers that were staged before still leave.
+    Over,
 }
 
 struct Call {
@@ -94,10 +124,10 @@ impl ServerConnection {
             held: 0,
             unwritten: VecDeque::new(),
             frame_deadline: None,
+            last_read: None,
+            has_paused: false,
             responses: 0,
-            disconnect: None,
-            closing: None,
-            over: false,
+            life: Life::Open,
             rest: Rest::default(),
             config,
         }
@@ -184,7 +214,7 @@ impl ServerConnection {
             self.held -= call.answer.len();
             // Once the transport has failed nobody can take it, and the connection could never be over.
             if let Answer::Ready(frame) = call.answer
-                && !matches!(self.disconnect, Some(Disconnect::Error(_)))
+                && !matches!(self.life, Life::Failed(_))
             {
                 let start = self.queue.end();
                 self.queue.put(&frame.head);
@@ -203,8 +233,8 @@ impl ServerConnection {
     }
 
     fn end(&mut self, reason: ServerCloseReason) {
-        if self.closing.is_none() && !self.over {
-            self.closing = Some(reason);
+        if self.gives_requests() {
+            self.life = Life::Ending(reason);
             self.calls.clear();
             self.unanswered = 0;
             self.held = 0;
@@ -213,8 +243,29 @@ impl ServerConnection {
         }
     }
 
-    fn has_ended(&self) -> bool {
-        self.over || self.closing.is_some() || self.disconnect.is_some()
+    /// Whether requests that are here in full come out.
+    fn gives_requests(&self) -> bool {
+        matches!(self.life, Life::Open | Life::HalfClosed | Life::Failed(_))
+    }
+
+    /// Whether bytes of the client are taken.
+    fn can_read(&self) -> bool {
+        matches!(self.life, Life::Open)
+    }
+
+    /// Bytes have come. Returns whether they are still of use.
+    fn note_read(&mut self, now: Instant) -> bool {
+        self.rest.note_moved_at(now);
+        self.last_read = Some(now);
+        self.resume(now);
+        self.can_read()
+    }
+
+    /// The time in which nothing was read is not counted against the frame that is arriving.
+    fn resume(&mut self, now: Instant) {
+        if std::mem::take(&mut self.has_paused) && self.frame_deadline.is_some() {
+            self.frame_deadline = now.checked_add(self.config.frame_timeout);
+        }
     }
 
     /// Whether one more request may be given out.
@@ -256,23 +307,21 @@ impl Connection for ServerConnection {
         (self.decoder.space(), &mut self.queue)
     }
 
-    fn received(&mut self, n: usize) {
-        self.rest.note_moved();
-        if !self.has_ended() {
+    fn handle_read(&mut self, now: Instant, n: usize) {
+        if self.note_read(now) {
             self.decoder.filled(n);
         }
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        self.rest.note_moved();
-        if !self.has_ended() {
+    fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        if self.note_read(now) {
             self.decoder.extend(bytes);
         }
     }
 
     /// Also false while as much is open as may be: a broker does not read from a client that it owes an answer.
     fn wants_read(&self) -> bool {
-        !self.has_ended() && self.may_open() && !self.decoder.has_frame()
+        self.can_read() && self.may_open() && !self.decoder.has_frame()
     }
 
     fn wants_write(&self) -> bool {
@@ -287,17 +336,24 @@ impl Connection for ServerConnection {
     /// A client that has only closed its sending side still gets the answers to what it asked.
     fn handle_disconnect(&mut self, how: Disconnect) {
         if how != Disconnect::Eof {
-            // Also behind an end of reading: what is staged can never leave.
-            self.disconnect = Some(how);
+            // In every state: what is staged can never leave.
             self.queue.clear();
             self.unwritten.clear();
         }
-        self.disconnect.get_or_insert(how);
+        match (&self.life, how) {
+            (Life::Open, Disconnect::Eof) => self.life = Life::HalfClosed,
+            (Life::Open | Life::HalfClosed, Disconnect::Error(kind)) => self.life = Life::Failed(kind),
+            _ => {}
+        }
     }
 
-    fn poll_event(&mut self, now: Instant) -> Option<ServerEvent> {
+    fn poll_event(&mut self) -> Option<ServerEvent> {
         self.note_written();
-        while !self.over && self.closing.is_none() && self.may_open() {
+        while self.gives_requests() {
+            if !self.may_open() {
+                self.has_paused = true;
+                break;
+            }
             match self.decoder.next_frame() {
                 Ok(Some(frame)) => {
                     self.frame_deadline = None;
@@ -307,34 +363,44 @@ impl Connection for ServerConnection {
                 }
                 Ok(None) => {
                     if self.decoder.pending() > 0 && self.frame_deadline.is_none() {
-                        self.frame_deadline = now.checked_add(self.config.frame_timeout);
+                        self.frame_deadline = self.last_read.and_then(|at| at.checked_add(self.config.frame_timeout));
                     }
                     break;
                 }
                 Err(error) => self.end(ServerCloseReason::Frame(error)),
             }
         }
-        let owes_nothing = |how: &Disconnect| self.unanswered == 0 || *how != Disconnect::Eof;
-        if let Some(how) = self.disconnect.filter(|how| !self.decoder.has_frame() && owes_nothing(how)) {
-            self.end(self.why_disconnected(how));
+        if !self.decoder.has_frame() {
+            match self.life {
+                Life::HalfClosed if self.unanswered == 0 => self.end(self.why_disconnected(Disconnect::Eof)),
+                Life::Failed(kind) => self.end(self.why_disconnected(Disconnect::Error(kind))),
+                _ => {}
+            }
         }
         let keeps_memory = self.decoder.can_release() || self.queue.can_release();
-        self.rest.note_time(now, keeps_memory);
-        let reason = self.closing.take()?;
-        self.over = true;
-        Some(ServerEvent::Closed(reason))
+        self.rest.set(keeps_memory);
+        if !matches!(self.life, Life::Ending(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.life, Life::Over) {
+            Life::Ending(reason) => Some(ServerEvent::Closed(reason)),
+            _ => None,
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if self.has_ended() || self.decoder.has_frame() {
+        if !self.can_read() || self.decoder.has_frame() {
             return None;
         }
         [self.frame_deadline, self.rest.poll_timeout()].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.has_ended() || self.decoder.has_frame() {
+        if !self.can_read() || self.decoder.has_frame() {
             return;
+        }
+        if self.frame_deadline.is_some() {
+            self.resume(now);
         }
         if self.frame_deadline.is_some_and(|deadline| deadline <= now) {
             self.end(ServerCloseReason::SlowRequest { received: self.decoder.pending() });
@@ -347,7 +413,7 @@ impl Connection for ServerConnection {
     }
 
     fn is_over(&self) -> bool {
-        self.over && !self.queue.has_remaining()
+        matches!(self.life, Life::Over) && !self.queue.has_remaining()
     }
 }
 
@@ -389,8 +455,7 @@ impl fmt::Debug for ServerConnection {
             .field("unwritten", &self.unwritten.len())
             .field("decoder", &self.decoder)
             .field("queue", &self.queue)
-            .field("disconnect", &self.disconnect)
-            .field("over", &self.over)
+            .field("life", &self.life)
             .finish_non_exhaustive()
     }
 }

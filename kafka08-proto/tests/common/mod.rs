@@ -57,23 +57,23 @@ pub(crate) fn written(connection: &mut impl Connection) -> Bytes {
 /// How bytes get into a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Path {
-    /// By `receive`.
+    /// By `handle_bytes`.
     Copied,
-    /// By `buffers` and `received`.
+    /// By `buffers` and `handle_read`.
     InPlace,
 }
 
 impl Path {
-    pub(crate) fn feed(self, connection: &mut impl Connection, mut bytes: &[u8]) {
+    pub(crate) fn feed(self, connection: &mut impl Connection, now: Instant, mut bytes: &[u8]) {
         match self {
-            Self::Copied => connection.receive(bytes),
+            Self::Copied => connection.handle_bytes(now, bytes),
             Self::InPlace => {
                 while !bytes.is_empty() {
                     let (space, _) = connection.buffers();
-                    let (now, later) = bytes.split_at(bytes.len().min(space.len()));
-                    space.split_at_mut(now.len()).0.copy_from_slice(now);
-                    connection.received(now.len());
-                    bytes = later;
+                    let (front, behind) = bytes.split_at(bytes.len().min(space.len()));
+                    space.split_at_mut(front.len()).0.copy_from_slice(front);
+                    connection.handle_read(now, front.len());
+                    bytes = behind;
                 }
             }
         }
@@ -107,6 +107,6 @@ impl From<ServerEvent> for Seen {
 }
 
 /// Takes all events that are there.
-pub(crate) fn drain<C: Connection>(connection: &mut C, now: Instant) -> Vec<C::Event> {
-    std::iter::from_fn(|| connection.poll_event(now)).collect()
+pub(crate) fn drain<C: Connection>(connection: &mut C) -> Vec<C::Event> {
+    std::iter::from_fn(|| connection.poll_event()).collect()
 }

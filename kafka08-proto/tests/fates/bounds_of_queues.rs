@@ -150,7 +150,7 @@ fn what_is_unconfirmed_takes_little_memory_whatever_is_taken_back_between() {
             }
             let whole = staged(&mut pair);
             take(&mut pair, whole);
-            while pair.client.poll_event(pair.now).is_some() {}
+            while pair.client.poll_event().is_some() {}
             written.clear();
         }
     });

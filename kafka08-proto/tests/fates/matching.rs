@@ -13,7 +13,7 @@ use crate::rig::{End, Rig, config, fetch, metadata, origin, pair, pair_with, pro
 /// Gives the client a response with this id and body, whoever sent it.
 fn inject(client: &mut ClientConnection, id: i32, body: &[u8]) {
     let len = u32::try_from(body.len() + 4).expect("short").to_be_bytes();
-    client.receive(&[&len[..], &id.to_be_bytes(), body].concat());
+    client.handle_bytes(origin(), &[&len[..], &id.to_be_bytes(), body].concat());
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn an_echo_of_what_was_sent_matches_nothing() {
         client.send(origin(), &request).expect("there is room");
         let (_, queue) = client.buffers();
         let sent = bytes::Buf::copy_to_bytes(queue, bytes::Buf::remaining(queue));
-        client.receive(&sent);
-        let failed = client.poll_event(origin());
+        client.handle_bytes(origin(), &sent);
+        let failed = client.poll_event();
         assert!(matches!(failed, Some(ClientEvent::Failed { .. })), "{key}: {failed:?}");
     }
 }
@@ -222,7 +222,7 @@ fn a_ticket_does_not_redeem_the_answer_of_another_connection() {
     assert_eq!(mine.id(), other.id());
     assert_ne!(mine, other);
     inject(&mut second, other.id().0, &[0; 8]);
-    let Some(ClientEvent::Response(frame)) = second.poll_event(origin()) else { panic!("an answer is due") };
+    let Some(ClientEvent::Response(frame)) = second.poll_event() else { panic!("an answer is due") };
     let Err(RedeemError::NotMine(frame)) = mine.redeem(frame) else { panic!("it is another connection's") };
     assert!(other.redeem(frame).is_ok());
     assert_eq!((mine.connection(), other.connection()), (first.id(), second.id()));

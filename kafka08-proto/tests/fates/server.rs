@@ -9,7 +9,7 @@ use kafka08_proto::{
     ids::{Acks, ConnectionId},
 };
 
-use crate::rig::{End, Rig, config, metadata, origin, pair, produce};
+use crate::rig::{End, Rig, config, metadata, origin, pair, produce, staged};
 
 fn answer() -> Bytes {
     Bytes::from_static(&[0; 8])
@@ -149,7 +149,7 @@ fn a_server_that_has_ended_reads_nothing_before_and_after_it_tells_so() {
     let mut closed = pair().server;
     closed.close();
     assert!(!closed.wants_read() && closed.poll_timeout().is_none());
-    assert!(matches!(closed.poll_event(origin()), Some(ServerEvent::Closed(ServerCloseReason::Local))));
+    assert!(matches!(closed.poll_event(), Some(ServerEvent::Closed(ServerCloseReason::Local))));
     assert!(!closed.wants_read() && closed.poll_timeout().is_none());
 
     let mut left = pair().server;
@@ -173,8 +173,8 @@ fn responses_are_counted_as_they_are_staged() {
 /// How a server's connection ends that receives these bytes.
 fn end_of(bytes: &[u8], max_frame: usize) -> ServerCloseReason {
     let mut server = ServerConnection::new(ServerConfig::default().with_max_frame(max_frame), ConnectionId(0));
-    server.receive(bytes);
-    match server.poll_event(origin()) {
+    server.handle_bytes(origin(), bytes);
+    match server.poll_event() {
         Some(ServerEvent::Closed(reason)) => reason,
         other => panic!("the end was expected: {other:?}"),
     }
@@ -197,17 +197,49 @@ fn a_request_must_arrive_in_time_from_its_first_byte_on() {
     let mut server = ServerConnection::new(ServerConfig::default().with_frame_timeout(timeout), ConnectionId(0));
     let start = origin();
     assert_eq!(server.poll_timeout(), None, "an idle client may wait");
-    server.receive(&[0]);
-    assert!(server.poll_event(start).is_none());
+    server.handle_bytes(start, &[0]);
+    assert!(server.poll_event().is_none());
     assert_eq!(server.poll_timeout(), Some(start + timeout));
     // Bytes that trickle in do not stretch it.
-    server.receive(&[0]);
-    assert!(server.poll_event(start + timeout / 2).is_none());
+    server.handle_bytes(start, &[0]);
+    assert!(server.poll_event().is_none());
     server.handle_timeout(start + timeout);
-    assert!(matches!(
-        server.poll_event(start + timeout),
-        Some(ServerEvent::Closed(ServerCloseReason::SlowRequest { .. }))
-    ));
+    assert!(matches!(server.poll_event(), Some(ServerEvent::Closed(ServerCloseReason::SlowRequest { .. }))));
+}
+
+#[test]
+fn time_in_which_a_server_reads_nothing_is_not_counted_against_a_request() {
+    let timeout = ServerConfig::default().frame_timeout();
+    // The rest of the request comes before the server is told the time, after it, or never.
+    for comes in [Some(true), Some(false), None] {
+        let patient = config().with_request_timeout(timeout * 10);
+        let mut pair = Pair::new(origin(), patient, ServerConfig::default());
+        let ids = [0; 2].map(|_| pair.sent(&metadata()));
+        let one = staged(&mut pair) / 2;
+        pair.to_server(one + 5);
+        let Some(ServerEvent::Request(first)) = pair.server_event() else { panic!("a request is due") };
+        assert!(pair.server_event().is_none() && !pair.server.wants_read());
+        pair.advance(timeout * 2);
+        pair.server.respond_raw(first.call, answer()).expect("the call is open");
+        pair.to_client(usize::MAX);
+        assert_eq!(pair.ends(), [End::Answered(ids[0])]);
+        assert!(pair.server_event().is_none() && pair.server.wants_read());
+        if comes == Some(true) {
+            pair.to_server(1);
+        }
+        pair.server.handle_timeout(pair.now);
+        assert!(pair.server_event().is_none());
+        pair.server.handle_timeout(pair.now + timeout - Duration::from_secs(1));
+        assert!(pair.server_event().is_none());
+        if comes.is_some() {
+            pair.to_server(usize::MAX);
+            assert!(matches!(pair.server_event(), Some(ServerEvent::Request(_))));
+        } else {
+            pair.server.handle_timeout(pair.now + timeout);
+            let closed = pair.server_event();
+            assert!(matches!(closed, Some(ServerEvent::Closed(ServerCloseReason::SlowRequest { received: 5 }))));
+        }
+    }
 }
 
 #[test]
@@ -220,7 +252,7 @@ fn a_request_that_has_arrived_and_is_not_looked_at_yet_is_not_slow() {
     pair.to_server(usize::MAX);
     assert_eq!(pair.server.poll_timeout(), None);
     pair.server.handle_timeout(deadline);
-    assert!(matches!(pair.server.poll_event(deadline), Some(ServerEvent::Request(_))));
+    assert!(matches!(pair.server.poll_event(), Some(ServerEvent::Request(_))));
 }
 
 #[test]

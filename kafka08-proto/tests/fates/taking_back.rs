@@ -164,6 +164,6 @@ fn closing_fails_what_is_open_and_drops_what_is_staged() {
     use kafka08_proto::Fate::{MaybeApplied, NotApplied};
     assert_eq!(before, [End::Lost(written, MaybeApplied), End::Lost(unsent, NotApplied)]);
     assert_eq!(staged(&mut pair), 0);
-    pair.client.receive(b"more");
+    pair.client.handle_bytes(pair.now, b"more");
     assert_eq!((pair.ends(), pair.client.stats().ignored_bytes), (vec![], 4));
 }

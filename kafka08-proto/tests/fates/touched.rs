@@ -67,7 +67,7 @@ fn an_answer_may_come_before_the_stream_reports_that_the_request_has_left() {
     let (_, queue) = pair.client.buffers();
     let bytes = queue.chunk().to_vec();
     assert_eq!(bytes.len(), queue.remaining(), "small frames are one chunk");
-    pair.server.receive(&bytes);
+    pair.server.handle_bytes(pair.now, &bytes);
     while let Some(kafka08_proto::ServerEvent::Request(request)) = pair.server_event() {
         if request.traits().reply == kafka08_proto::api::Reply::None {
             pair.server.finish(request.call);
@@ -149,7 +149,7 @@ fn an_answer_to_nothing_that_was_offered_ends_the_connection_and_moves_nothing_o
     let silent = pair.sent(&produce(Acks::NONE, 0));
     pair.sent(&metadata());
     offer_all(&mut pair);
-    pair.client.receive(&[&[0, 0, 0, 8][..], &1_i32.to_be_bytes(), &[0; 4]].concat());
+    pair.client.handle_bytes(pair.now, &[&[0, 0, 0, 8][..], &1_i32.to_be_bytes(), &[0; 4]].concat());
     let ends = pair.ends();
     assert_eq!(ends[0], End::Lost(silent, Fate::MaybeApplied), "whether it left is not known");
     let Some(End::Closed(closed)) = ends.last() else { panic!("{ends:?}") };

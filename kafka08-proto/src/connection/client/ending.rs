@@ -1,6 +1,6 @@
 //! How a connection and its requests end.
 
-use super::{ClientConnection, entry::Entry};
+use super::{ClientConnection, entry::Entry, life::Life};
 use crate::{
     connection::{ClientEvent, CloseReason, Closed, Disconnect, Fate, Heard, Progress, RequestError},
     frame::{FrameDecoder, Taken},
@@ -34,7 +34,7 @@ impl ClientConnection {
     }
 
     pub(super) fn end(&mut self, reason: CloseReason) {
-        if self.closed.is_some() {
+        if self.life.is_closed() {
             return;
         }
         self.note_written();
@@ -52,16 +52,19 @@ impl ClientConnection {
         self.decoder = FrameDecoder::new(self.config.limits.max_frame);
         let unconfirmed = self.ledger.take_unconfirmed();
         let closed = Closed { connection: self.id, peer: self.config.peer.clone(), reason, unconfirmed };
-        self.closed = Some(Box::new(closed.clone()));
+        self.life = Life::Closed(Box::new(closed.clone()));
         self.events.push(ClientEvent::Closed(closed));
     }
 
     /// How the connection has ended, or will have ended when the events that are here are taken.
     pub(in crate::connection) fn how_closed(&self) -> Closed {
-        if let Some(closed) = &self.closed {
-            return (**closed).clone();
-        }
-        let how = self.disconnect.or_else(|| self.write_failed.map(Disconnect::Error)).unwrap_or(Disconnect::Eof);
+        let how = match &self.life {
+            Life::Closed(closed) => return (**closed).clone(),
+            Life::Disconnected(how) => *how,
+            Life::WriteFailed(kind) => Disconnect::Error(*kind),
+            // Nobody asks yet.
+            Life::Open => Disconnect::Eof,
+        };
         Closed {
             connection: self.id,
             peer: self.config.peer.clone(),

@@ -5,20 +5,21 @@ mod ending;
 mod entry;
 mod events;
 mod ledger;
+mod life;
 mod send_error;
 mod stream;
 
-use std::{fmt, io, time::Instant};
+use std::{fmt, time::Instant};
 
 use bytes::{Buf as _, Bytes};
 use entry::{Entry, State};
 use events::Events;
 use ledger::Ledger;
+use life::Life;
 pub use send_error::SendError;
 
 use super::{
-    ClientConfig, ClientEvent, CloseReason, Closed, Disconnect, Fate, MatchError, PrepareError, Prepared, Reply,
-    ResponseFrame, Ticket,
+    ClientConfig, ClientEvent, CloseReason, Fate, MatchError, PrepareError, Prepared, Reply, ResponseFrame, Ticket,
     prepared::{self, ClientId, Terms},
     rest::Rest,
 };
@@ -36,10 +37,27 @@ use crate::{
 /// the [`Connection`](super::Connection) trait: bytes in and out, then [`poll_event`](super::Connection::poll_event) until it
 /// returns `None`.
 ///
+/// *States of the connection.* Each failure moves it to the right, and nothing moves it back:
+///
+/// ```text
+///   open ----------------------> write failed ---------------> disconnected -------------> closed
+///   sends and reads              sends nothing, reads          reads nothing; frames       only events are
+///      |                         the answers still owed        that are here come out      left to be taken
+///      |                              |                             |                           ^
+///      | close, abandon; bytes that are no frames; an answer out of turn; a torn frame;         |
+///      | no answer, and nobody waits for another one                |                           |
+///      +------------------------------+-----------------------------+---------------------------+
+///
+///   open -> write failed:   handle_write_failed
+///   .. -> disconnected:     handle_disconnect
+///   write failed -> closed: no answer is owed any more
+///   disconnected -> closed: poll_event has given out every frame that was here
+/// ```
+///
 /// Requests leave in the order they were sent, and answers come in that order: a 0.8 broker works on one request of a
 /// connection at a time. An answer that is out of turn ends the connection.
 ///
-/// *Time.* A request's deadline is the time of its call, plus its timeout, plus what the broker may rightly wait for it and
+/// *Time and states of a request.* A request's deadline is the time of its call, plus its timeout, plus what the broker may rightly wait for it and
 /// for all in front of it. When it passes and nothing of the request was written or offered, it is withdrawn and the
 /// connection lives. If part of it was, the connection ends, because nothing may follow a torn frame. If all of it was
 /// written, the request fails and leaves a tombstone that swallows a late answer; while such a tombstone is first in line
@@ -75,13 +93,8 @@ pub struct ClientConnection {
     events: Events,
     /// What is encoded before it is staged; empty between calls.
     scratch: Encoder,
-    /// Set when writing has failed: nothing is sent any more, and answers are still read.
-    write_failed: Option<io::ErrorKind>,
-    /// Set when the transport has ended: frames that are here still come out.
-    disconnect: Option<Disconnect>,
-    /// Set when the connection is over: only events are left.
-    closed: Option<Box<Closed>>,
-    /// When the last response was cut.
+    life: Life,
+    /// When bytes of the peer came last.
     last_heard: Option<Instant>,
     rest: Rest,
     stats: ClientStats,
@@ -131,9 +144,7 @@ impl ClientConnection {
             ledger: Ledger::default(),
             events: Events::default(),
             scratch: Encoder::new(),
-            write_failed: None,
-            disconnect: None,
-            closed: None,
+            life: Life::Open,
             last_heard: None,
             rest: Rest::default(),
             stats: ClientStats::default(),
@@ -175,7 +186,7 @@ impl ClientConnection {
     /// Whether a request would be taken now, and not be refused as busy.
     #[must_use]
     pub fn can_send(&self) -> bool {
-        !self.is_mute()
+        self.life.can_send()
             && !self.ledger.is_stalled()
             && self.ledger.len() + self.events.len() < self.config.max_in_flight
             && self.queue.remaining() < self.config.max_staged
@@ -215,7 +226,7 @@ impl ClientConnection {
 
     /// Finds a request its place in line, if there is one.
     fn admit(&mut self, now: Instant, request: &Terms) -> Result<(Sequence, Entry), SendError> {
-        if self.is_mute() {
+        if !self.life.can_send() {
             return Err(SendError::Closed(Box::new(self.how_closed())));
         }
         if !self.can_send() {
@@ -227,6 +238,7 @@ impl ClientConnection {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
         }
+        self.rest.note_moved_at(now);
         let mut sequence = self.sequence;
         let (id, serial) =
             sequence.next(request.api.key, |id, serial| self.ledger.may_repeat(serial) && self.ledger.knows(id));
@@ -266,7 +278,6 @@ impl ClientConnection {
         entry.frame.end = self.queue.end();
         self.sequence = sequence;
         self.stats.sent += 1;
-        self.rest.note_moved();
         let id = entry.id;
         self.ledger.push(entry);
         Ok(id)
@@ -314,16 +325,6 @@ impl ClientConnection {
         self.queue.has_taken(point.0)
     }
 
-    /// Whether nothing is read any more.
-    fn is_deaf(&self) -> bool {
-        self.closed.is_some() || self.disconnect.is_some()
-    }
-
-    /// Whether nothing is sent any more.
-    fn is_mute(&self) -> bool {
-        self.is_deaf() || self.write_failed.is_some()
-    }
-
     /// Moves requests whose last byte was taken on to where answers are waited for.
     fn note_written(&mut self) {
         let Self { id: connection, ledger, queue, events, .. } = self;
@@ -360,9 +361,7 @@ impl fmt::Debug for ClientConnection {
             .field("in_flight", &self.ledger.len())
             .field("decoder", &self.decoder)
             .field("queue", &self.queue)
-            .field("write_failed", &self.write_failed)
-            .field("disconnect", &self.disconnect)
-            .field("closed", &self.closed)
+            .field("life", &self.life)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }

@@ -1,10 +1,10 @@
 //! The stream's side of a connection: bytes and time go in, events come out.
 
-use std::{io, time::Instant};
+use std::{io, mem, time::Instant};
 
 use bytes::Buf as _;
 
-use super::{ClientConnection, ending::failed};
+use super::{ClientConnection, ending::failed, life::Life};
 use crate::{
     connection::{ClientEvent, CloseReason, Connection, Disconnect, RequestError},
     frame::SendQueue,
@@ -18,43 +18,37 @@ impl Connection for ClientConnection {
         (self.decoder.space(), &mut self.queue)
     }
 
-    fn received(&mut self, n: usize) {
-        self.rest.note_moved();
-        if self.is_deaf() {
-            self.stats.ignored_bytes += n as u64;
-        } else {
+    fn handle_read(&mut self, now: Instant, n: usize) {
+        if self.note_heard(now, n) {
             self.decoder.filled(n);
         }
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        self.rest.note_moved();
-        if self.is_deaf() {
-            self.stats.ignored_bytes += bytes.len() as u64;
-        } else {
+    fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        if self.note_heard(now, bytes.len()) {
             self.decoder.extend(bytes);
         }
     }
 
     fn wants_read(&self) -> bool {
-        !self.is_deaf()
+        self.life.can_read()
             && self.events.is_empty()
             && !self.decoder.has_frame()
             && !self.ledger.has_written_news(&self.queue)
     }
 
     fn wants_write(&self) -> bool {
-        !self.is_mute() && self.queue.has_remaining()
+        self.life.can_send() && self.queue.has_remaining()
     }
 
     fn handle_write_failed(&mut self, kind: io::ErrorKind) {
-        if self.is_mute() {
+        if !self.life.can_send() {
             return;
         }
         self.note_written();
         let reason = self.why_disconnected(Disconnect::Error(kind));
         let line = self.line();
-        self.write_failed = Some(kind);
+        self.life = Life::WriteFailed(kind);
         let Self { id, ledger, queue, events, .. } = self;
         ledger.drain_unsent(queue, |entry, taken, fate| {
             let error = RequestError::Closed(reason.clone());
@@ -64,32 +58,29 @@ impl Connection for ClientConnection {
     }
 
     fn handle_disconnect(&mut self, how: Disconnect) {
-        // After a failed write, that failure is why the transport has ended.
-        let how = self.write_failed.map_or(how, Disconnect::Error);
-        self.disconnect.get_or_insert(how);
+        self.life = mem::replace(&mut self.life, Life::Open).disconnected(how);
     }
 
-    fn poll_event(&mut self, now: Instant) -> Option<ClientEvent> {
+    fn poll_event(&mut self) -> Option<ClientEvent> {
         self.note_written();
-        while self.events.is_empty() && self.closed.is_none() {
+        while self.events.is_empty() && !self.life.is_closed() {
             match self.decoder.next_frame() {
-                Ok(Some(frame)) => {
-                    self.last_heard = Some(now);
-                    match self.handle_frame(frame) {
-                        Ok(Some(response)) => {
-                            self.end_if_hopeless();
-                            return Some(ClientEvent::Response(response));
-                        }
-                        Ok(None) => {}
-                        Err(error) => self.end(CloseReason::Match(error)),
+                Ok(Some(frame)) => match self.handle_frame(frame) {
+                    Ok(Some(response)) => {
+                        self.end_if_hopeless();
+                        return Some(ClientEvent::Response(response));
                     }
-                }
+                    Ok(None) => {}
+                    Err(error) => self.end(CloseReason::Match(error)),
+                },
                 Ok(None) => {
-                    // Once writing has failed, there is something to read for only as long as answers are owed.
-                    let mute = self.write_failed.filter(|_| self.ledger.awaiting() == 0).map(Disconnect::Error);
-                    match self.disconnect.or(mute) {
-                        Some(how) => self.end(self.why_disconnected(how)),
-                        None => self.end_if_hopeless(),
+                    match self.life {
+                        Life::Disconnected(how) => self.end(self.why_disconnected(how)),
+                        // There was something to read for only as long as answers were owed.
+                        Life::WriteFailed(kind) if self.ledger.awaiting() == 0 => {
+                            self.end(self.why_disconnected(Disconnect::Error(kind)));
+                        }
+                        Life::Open | Life::WriteFailed(_) | Life::Closed(_) => self.end_if_hopeless(),
                     }
                     break;
                 }
@@ -99,20 +90,20 @@ impl Connection for ClientConnection {
         let event = self.events.pop();
         if event.is_none() {
             let keeps_memory = self.decoder.can_release() || self.queue.can_release();
-            self.rest.note_time(now, keeps_memory);
+            self.rest.set(keeps_memory);
         }
         event
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if self.is_deaf() || self.decoder.has_frame() {
+        if !self.life.can_read() || self.decoder.has_frame() {
             return None;
         }
         [self.ledger.next_deadline(), self.rest.poll_timeout()].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.is_deaf() || self.decoder.has_frame() {
+        if !self.life.can_read() || self.decoder.has_frame() {
             return;
         }
         self.note_written();
@@ -135,11 +126,24 @@ impl Connection for ClientConnection {
     }
 
     fn is_over(&self) -> bool {
-        self.closed.is_some() && self.events.is_empty()
+        self.life.is_closed() && self.events.is_empty()
     }
 }
 
 impl ClientConnection {
+    /// `n` bytes have come. Returns whether they are still of use.
+    fn note_heard(&mut self, now: Instant, n: usize) -> bool {
+        self.rest.note_moved_at(now);
+        if self.life.can_read() {
+            if n > 0 {
+                self.last_heard = Some(now);
+            }
+            return true;
+        }
+        self.stats.ignored_bytes += n as u64;
+        false
+    }
+
     /// Gives back memory that is not in use: nothing has moved for a while.
     fn release(&mut self) {
         self.decoder.release();

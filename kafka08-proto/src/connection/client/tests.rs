@@ -32,12 +32,12 @@ fn take_all(connection: &mut ClientConnection) {
     let (_, queue) = connection.buffers();
     let n = queue.remaining();
     queue.advance(n);
-    assert!(connection.poll_event(now()).is_none());
+    assert!(connection.poll_event().is_none());
 }
 
 fn answered(connection: &mut ClientConnection, id: CorrelationId) -> Option<CorrelationId> {
-    connection.receive(&[&[0, 0, 0, 8][..], &id.0.to_be_bytes(), &[0; 4]].concat());
-    match connection.poll_event(now()) {
+    connection.handle_bytes(now(), &[&[0, 0, 0, 8][..], &id.0.to_be_bytes(), &[0; 4]].concat());
+    match connection.poll_event() {
         Some(ClientEvent::Response(frame)) => Some(frame.id),
         _ => None,
     }
@@ -76,6 +76,6 @@ fn a_request_that_lies_a_period_behind_can_be_taken_back_and_times_out() {
     assert_eq!(connection.cancel(second), Cancelled::Withdrawn);
     assert_eq!(connection.cancel(second), Cancelled::NotOutstanding);
     connection.handle_timeout(now() + Duration::from_secs(3600));
-    let failed = connection.poll_event(now()).and_then(|event| event.ended());
+    let failed = connection.poll_event().and_then(|event| event.ended());
     assert_eq!(failed, Some(first));
 }
