@@ -75,6 +75,35 @@ impl Book {
         assert_eq!(self.ends.insert(id, how), None, "{id:?} ends a second time, by {how}");
     }
 
+    fn send(&mut self, connection: &mut ClientConnection, now: Instant, request: &Prepared) {
+        let can_send = connection.can_send();
+        match connection.send(now, request) {
+            Ok(id) => {
+                assert!(can_send && !self.sent.contains(&id));
+                self.sent.push(id);
+                if request.reply() == Reply::Expected {
+                    self.due.push_back(id);
+                }
+            }
+            Err(SendError::Busy | SendError::Closed(_)) => assert!(!can_send),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn cancel(&mut self, connection: &mut ClientConnection, id: CorrelationId) {
+        match connection.cancel(id) {
+            Cancelled::Withdrawn => {
+                self.end(id, "withdrawn");
+                self.due.retain(|due| *due != id);
+            }
+            Cancelled::Abandoned => self.end(id, "abandoned"),
+            Cancelled::NotOutstanding => {
+                self.poll(connection);
+                assert!(self.ends.contains_key(&id), "{id:?} is outstanding");
+            }
+        }
+    }
+
     fn poll(&mut self, connection: &mut ClientConnection) {
         while self.poll_once(connection) {}
     }
@@ -116,38 +145,14 @@ fn run(operations: Vec<Operation>) {
         match operation {
             Operation::Send { key, reply, timeout_ms } => {
                 let request = Prepared::raw(Api::v0(ApiKey(key)), Bytes::from_static(b"body"), reply);
-                let can_send = connection.can_send();
-                match connection.send(now, &request.with_timeout(Duration::from_millis(timeout_ms))) {
-                    Ok(id) => {
-                        assert!(can_send && !book.sent.contains(&id));
-                        book.sent.push(id);
-                        if reply == Reply::Expected {
-                            book.due.push_back(id);
-                        }
-                    }
-                    Err(SendError::Busy | SendError::Closed(_)) => assert!(!can_send),
-                    Err(other) => panic!("{other}"),
-                }
+                book.send(&mut connection, now, &request.with_timeout(Duration::from_millis(timeout_ms)));
             }
             Operation::Forget(index) if !book.sent.is_empty() => {
                 let id = *index.get(&book.sent);
                 connection.forget(id);
                 book.ends.entry(id).or_insert("forgotten");
             }
-            Operation::Cancel(index) if !book.sent.is_empty() => {
-                let id = *index.get(&book.sent);
-                match connection.cancel(id) {
-                    Cancelled::Withdrawn => {
-                        book.end(id, "withdrawn");
-                        book.due.retain(|due| *due != id);
-                    }
-                    Cancelled::Abandoned => book.end(id, "abandoned"),
-                    Cancelled::NotOutstanding => {
-                        book.poll(&mut connection);
-                        assert!(book.ends.contains_key(&id), "{id:?} is outstanding");
-                    }
-                }
-            }
+            Operation::Cancel(index) if !book.sent.is_empty() => book.cancel(&mut connection, *index.get(&book.sent)),
             Operation::Forget(_) | Operation::Cancel(_) => {}
             Operation::Take(n) => {
                 let (_, queue) = connection.buffers();

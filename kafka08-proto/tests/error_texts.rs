@@ -160,6 +160,7 @@ fn one_thing_is_counted_in_the_singular() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_reason_to_refuse_a_request_says_what_to_do() {
     let t0 = || TopicPartition::new("t", 0);
     let name = |problem| RequestProblem::TopicName { topic: Text::from("x"), problem };

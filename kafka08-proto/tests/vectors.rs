@@ -264,6 +264,7 @@ fn a_list_offsets_response_is_read_and_written_as_on_the_wire() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_metadata_response_is_read_and_written_as_on_the_wire() {
     check_response(
         "0000006a          # size
