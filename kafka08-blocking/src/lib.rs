@@ -9,7 +9,10 @@ pub use bytes;
 pub use client::{Client, MAX_UNTOLD};
 pub use driver::Driver;
 pub use kafka08_proto as proto;
-pub use kafka08_proto::connection::{CallError, CloseReport, ConnectError, FlushError, HostPort};
+pub use kafka08_proto::{
+    HostPort,
+    connection::{CallError, CloseReport, ConnectError, FlushError},
+};
 pub use pending::{Pending, Undecoded};
 
 /// The example of the workspace's README, compiled.

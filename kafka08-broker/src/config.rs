@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use kafka08_proto::{connection::HostPort, ids::NodeId};
+use kafka08_proto::{HostPort, ids::NodeId};
 
 /// Settings of a broker. Each bound keeps a hostile or forgotten client from filling this process's memory.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use kafka08_broker::BrokerConfig;
-use kafka08_proto::{connection::HostPort, ids::NodeId};
+use kafka08_proto::{HostPort, ids::NodeId};
 
 #[test]
 fn each_setting_of_a_broker_is_read_as_it_was_set() {

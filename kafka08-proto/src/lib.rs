@@ -124,3 +124,4 @@ pub use connection::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, Fate, ServerConfig, ServerConnection,
     ServerEvent,
 };
+pub use ids::HostPort;

@@ -6,13 +6,13 @@ mod common;
 
 use bytes::Bytes;
 use kafka08_proto::{
-    ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate,
+    ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate, HostPort,
     api::{
         AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, MetadataRequest, NameProblem,
         OffsetCommitResponse, OffsetFetchResponse, RequestProblem,
     },
     connection::{
-        CallError, CloseReason, Closed, ConnectError, Disconnect, FlushError, Heard, HostPort, PrepareError, Progress,
+        CallError, CloseReason, Closed, ConnectError, Disconnect, FlushError, Heard, PrepareError, Progress,
         RequestError, SendError,
     },
     error_code::ErrorCode,

@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafka08_proto::{
-    ClientConfig, ClientConnection, Connection as _, Fate, ServerConfig, ServerConnection,
-    api::MetadataRequest,
-    connection::HostPort,
+    ClientConfig, ClientConnection, Connection as _, Fate, HostPort, ServerConfig, ServerConnection,
+    api::{Broker, MetadataRequest},
     error_code::ErrorCode,
     frame::FrameDecoder,
-    ids::{Api, ApiKey, ConnectionId, CorrelationId, Millis, Offset, Text},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId, Millis, NodeId, Offset, Text},
     limits::Limits,
     message::{Cursor, MessageSet},
     profile::Profile,
@@ -121,4 +120,14 @@ fn states_print_what_one_looks_for_in_a_log() {
     let set = MessageSet::of_value(b"v");
     assert!(format!("{:?}", set.entries()).contains("at: 0"), "{:?}", set.entries());
     assert!(format!("{:?}", Cursor::new(Offset(7))).contains("position: 7"), "{:?}", Cursor::new(Offset(7)));
+}
+
+#[test]
+fn a_broker_says_where_it_listens_if_that_is_a_place() {
+    let broker = |host, raw_port| Broker { node: NodeId(1), host: Text::from(host), raw_port }.host_port();
+    assert_eq!(broker("h1", 9092), Some(HostPort::new("h1", 9092)));
+    assert_eq!(broker("::1", 65_535).map(|at| at.to_string()).as_deref(), Some("[::1]:65535"));
+    for (host, port) in [("h1", 0), ("h1", 65_536), ("h1", -1), ("", 9092)] {
+        assert_eq!(broker(host, port), None);
+    }
 }

@@ -3,9 +3,9 @@
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use kafka08_proto::{
-    ClientConfig,
+    ClientConfig, HostPort,
     api::Request,
-    connection::{CallError, CloseReport, Closed, ConnectError, FlushError, HostPort, Prepared, Reply, SendError},
+    connection::{CallError, CloseReport, Closed, ConnectError, FlushError, Prepared, Reply, SendError},
     ids::CorrelationId,
 };
 use tokio::{

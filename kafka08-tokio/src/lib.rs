@@ -12,6 +12,9 @@ mod task;
 pub use bytes;
 pub use client::Client;
 pub use kafka08_proto as proto;
-pub use kafka08_proto::connection::{CallError, CloseReport, ConnectError, FlushError, HostPort};
+pub use kafka08_proto::{
+    HostPort,
+    connection::{CallError, CloseReport, ConnectError, FlushError},
+};
 pub use pending::{Pending, Undecoded};
 pub use shared::MAX_UNTOLD;

@@ -16,8 +16,8 @@ use std::{
 
 use claims::Claims;
 use kafka08_proto::{
-    ClientConfig, ClientConnection, Connection as _,
-    connection::{CallError, ClientStats, Closed, ConnectError, HostPort},
+    ClientConfig, ClientConnection, Connection as _, HostPort,
+    connection::{CallError, ClientStats, Closed, ConnectError},
     ids::{ConnectionId, CorrelationId},
 };
 

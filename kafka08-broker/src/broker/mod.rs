@@ -15,8 +15,9 @@ use std::{
 
 use fetch::WaitingFetch;
 use kafka08_proto::{
+    HostPort,
     api::{AnyRequest, AnyResponse},
-    connection::{CallId, HostPort, RequestFrame},
+    connection::{CallId, RequestFrame},
     ids::{ConnectionId, Timestamp},
     message::{Deflater, Inflater},
 };

@@ -13,7 +13,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use kafka08_proto::connection::HostPort;
+use kafka08_proto::HostPort;
 use serve::Serving;
 
 use crate::{Broker, BrokerConfig};

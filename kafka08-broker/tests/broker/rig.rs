@@ -8,10 +8,10 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use kafka08_broker::{Action, Broker, BrokerConfig, ConnectionId, Now};
 use kafka08_proto::{
-    ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect, ServerConfig, ServerConnection,
+    ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect, HostPort, ServerConfig, ServerConnection,
     ServerEvent,
     api::{FetchRequest, FetchResponse, FetchedPartition, MetadataRequest, ProduceRequest, ProducedPartition, Request},
-    connection::{Closed, HostPort, Prepared, Ticket},
+    connection::{Closed, Prepared, Ticket},
     ids::{Acks, CorrelationId, Millis, Offset, Timestamp},
     message::{Entry, MessageSet},
 };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId, PartitionId, Text, TopicPartition},
+    ids::{Api, ApiKey, HostPort, NodeId, PartitionId, Text, TopicPartition},
     limits::Limits,
     profile::Profile,
     wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, array, int16, int32, parse, text},
@@ -286,6 +286,13 @@ impl Broker {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         u16::try_from(self.raw_port).ok().filter(|&port| port != 0)
+    }
+
+    /// Where it listens; `None` if its port is none, or its host is empty.
+    #[must_use]
+    pub fn host_port(&self) -> Option<HostPort> {
+        let port = self.port().filter(|_| !self.host.is_empty())?;
+        Some(HostPort::new(self.host.as_str(), port))
     }
 
     pub(super) fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {

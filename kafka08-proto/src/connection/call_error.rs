@@ -2,9 +2,9 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{ClientEvent, Closed, Fate, HostPort, Progress, RedeemError, RequestError, SendError};
+use super::{ClientEvent, Closed, Fate, Progress, RedeemError, RequestError, SendError};
 use crate::{
-    ids::{Api, CorrelationId},
+    ids::{Api, CorrelationId, HostPort},
     wire::DecodeError,
 };
 

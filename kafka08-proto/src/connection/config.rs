@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::HostPort;
-use crate::{ids::Text, limits::Limits, profile::Profile};
+use crate::{
+    ids::{HostPort, Text},
+    limits::Limits,
+    profile::Profile,
+};
 
 /// Settings of a [`ClientConnection`](super::ClientConnection).
 #[derive(Clone, Debug)]

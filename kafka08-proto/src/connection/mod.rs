@@ -6,7 +6,7 @@
 mod call_error;
 mod client;
 mod config;
-mod endpoint;
+mod connect_error;
 mod event;
 mod pair;
 mod prepared;
@@ -21,7 +21,7 @@ use std::{io, time::Instant};
 pub use call_error::{CallError, CloseReport, FlushError};
 pub use client::{Cancelled, ClientConnection, ClientStats, SendError, StagedTo};
 pub use config::{ClientConfig, ServerConfig};
-pub use endpoint::{BadHostPort, ConnectError, HostPort};
+pub use connect_error::ConnectError;
 pub use event::{CallId, ClientEvent, Progress, RequestError, RequestFrame, ResponseFrame, ServerEvent, Unconfirmed};
 pub use pair::Pair;
 pub use prepared::{PrepareError, Prepared};

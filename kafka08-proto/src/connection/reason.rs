@@ -2,10 +2,10 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{Disconnect, HostPort, Progress, Unconfirmed};
+use super::{Disconnect, Progress, Unconfirmed};
 use crate::{
     frame::FrameError,
-    ids::{Api, ApiKey, ConnectionId, CorrelationId},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId, HostPort},
 };
 
 /// The end of a client's connection.

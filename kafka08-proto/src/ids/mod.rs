@@ -6,6 +6,7 @@
 mod api;
 mod connection;
 mod correlation;
+mod host_port;
 mod numbers;
 mod text;
 
@@ -13,6 +14,7 @@ pub use api::{Api, ApiKey, ApiVersion};
 pub use connection::ConnectionId;
 pub use correlation::CorrelationId;
 pub(crate) use correlation::{Sequence, Serial};
+pub use host_port::{BadHostPort, HostPort};
 pub use numbers::{
     Acks, DurationTooLong, Epoch, Generation, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Timestamp,
     TopicPartition,

@@ -1,9 +1,9 @@
 use std::{io::ErrorKind, time::Duration};
 
 use kafka08_proto::{
-    ClientEvent, Connection as _, Disconnect, Fate,
+    ClientEvent, Connection as _, Disconnect, Fate, HostPort,
     api::HeartbeatRequest,
-    connection::{CloseReason, Heard, HostPort, Progress},
+    connection::{CloseReason, Heard, Progress},
     ids::{Acks, Api, ApiKey, Generation},
 };
 

@@ -1,0 +1,98 @@
+//! Why no connection came about, in words that both adapters share. Connecting itself is their business.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use crate::ids::{BadHostPort, HostPort};
+
+/// Why no connection came about. Nothing was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// What was given is no host and port.
+    Target(BadHostPort),
+    /// The name could not be looked up.
+    Resolve {
+        /// What was asked for.
+        target: HostPort,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The name has no address.
+    NoAddress(HostPort),
+    /// Every address was tried, and refused or unreachable.
+    Refused {
+        /// What was asked for.
+        target: HostPort,
+        /// Each address with what the system said of it, in the order of trying; at least one.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The time was over before an address answered.
+    TimedOut {
+        /// What was asked for.
+        target: HostPort,
+        /// The time that was given.
+        after: Duration,
+        /// Addresses that had failed before that.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The connection was made, and the socket could not be set up.
+    Setup(io::Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(error) => write!(f, "{error}"),
+            Self::Resolve { target, error } => {
+                write!(f, "cannot look up {:?}, to connect to {target}: {error}: check the name", target.host())
+            }
+            Self::NoAddress(target) => write!(f, "{:?} has no address: check the name", target.host()),
+            Self::Refused { target, attempts } => {
+                write!(f, "cannot connect to {target}")?;
+                list(f, attempts)?;
+                f.write_str(
+                    ": check that a broker listens there (0.8 listens on 9092 by default, early releases on 6667)",
+                )
+            }
+            Self::TimedOut { target, after, attempts } => {
+                write!(f, "no connection to {target} within {after:?}")?;
+                list(f, attempts)?;
+                f.write_str(": the host is down, or a firewall drops packets")
+            }
+            Self::Setup(error) => write!(f, "connected, but the socket could not be set up: {error}"),
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, io::Error)]) -> fmt::Result {
+    for (i, (address, error)) in attempts.iter().enumerate() {
+        write!(f, "{}{address}: {error}", if i == 0 { " (" } else { "; " })?;
+    }
+    if attempts.is_empty() { Ok(()) } else { f.write_str(")") }
+}
+
+/// The text is complete; what the system said of each address is in the fields.
+impl std::error::Error for ConnectError {}
+
+impl From<BadHostPort> for ConnectError {
+    fn from(error: BadHostPort) -> Self {
+        Self::Target(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_names_every_address_and_what_to_do() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let attempts = ["[::1]:9", "127.0.0.1:9"].map(|a| (a.parse().expect("an address"), refused())).into();
+        let error = ConnectError::Refused { target: HostPort::new("localhost", 9), attempts };
+        assert_eq!(
+            error.to_string(),
+            "cannot connect to localhost:9 ([::1]:9: connection refused; 127.0.0.1:9: connection refused): check that a broker \
+             listens there (0.8 listens on 9092 by default, early releases on 6667)"
+        );
+    }
+}
