@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka08_proto::{HostPort, connection::ConnectError};
+use kafka08_proto::{HostPort, adapter::ConnectError};
 
 /// The addresses of a host. Looking the name up is the system's business, and its time is the system's too.
 pub(crate) fn look_up(target: &HostPort) -> io::Result<Vec<SocketAddr>> {

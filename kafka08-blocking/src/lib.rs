@@ -11,7 +11,7 @@ pub use driver::Driver;
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{
     HostPort,
-    connection::{CallError, CloseReport, ConnectError, FlushError},
+    adapter::{CallError, CloseReport, ConnectError, FlushError},
 };
 pub use pending::{Pending, Undecoded};
 

@@ -106,7 +106,9 @@
 //! | [`frame`] | cuts the stream into frames |
 //! | [`connection`] | one byte stream, either end of it |
 //! | [`probe`] | which release is at the other end |
+//! | [`adapter`] | the errors that adapters share |
 
+pub mod adapter;
 pub mod api;
 pub mod connection;
 pub mod error_code;

@@ -7,14 +7,12 @@ mod common;
 use bytes::Bytes;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate, HostPort,
+    adapter::{CallError, ConnectError, FlushError},
     api::{
         AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, MetadataRequest, NameProblem,
         OffsetCommitResponse, OffsetFetchResponse, RequestProblem,
     },
-    connection::{
-        CallError, CloseReason, Closed, ConnectError, Disconnect, FlushError, Heard, PrepareError, Progress,
-        RequestError, SendError,
-    },
+    connection::{CloseReason, Closed, Disconnect, Heard, PrepareError, Progress, RequestError, SendError},
     error_code::ErrorCode,
     ids::{
         Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, Millis, NotUtf8, ReplicaId, Text,

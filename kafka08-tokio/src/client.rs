@@ -4,8 +4,9 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use kafka08_proto::{
     ClientConfig, HostPort,
+    adapter::{CallError, CloseReport, ConnectError, FlushError},
     api::Request,
-    connection::{CallError, CloseReport, Closed, ConnectError, FlushError, Prepared, Reply, SendError},
+    connection::{Closed, Prepared, Reply, SendError},
     ids::CorrelationId,
 };
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use kafka08_proto::{HostPort, connection::ConnectError};
+use kafka08_proto::{HostPort, adapter::ConnectError};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant, timeout},

@@ -14,7 +14,7 @@ pub use client::Client;
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{
     HostPort,
-    connection::{CallError, CloseReport, ConnectError, FlushError},
+    adapter::{CallError, CloseReport, ConnectError, FlushError},
 };
 pub use pending::{Pending, Undecoded};
 pub use shared::MAX_UNTOLD;

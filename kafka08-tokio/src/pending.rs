@@ -9,8 +9,9 @@ use std::{
 };
 
 use kafka08_proto::{
+    adapter::{CallError, FlushError},
     api::Request,
-    connection::{CallError, FlushError, ResponseFrame, SendError},
+    connection::{ResponseFrame, SendError},
     ids::{Api, CorrelationId},
 };
 

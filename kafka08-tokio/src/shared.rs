@@ -17,8 +17,9 @@ use std::{
 
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
+    adapter::CallError,
     api::Request,
-    connection::{CallError, Closed, Prepared, ResponseFrame, SendError, Ticket},
+    connection::{Closed, Prepared, ResponseFrame, SendError, Ticket},
     ids::{ConnectionId, CorrelationId},
 };
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use std::{
 
 use kafka08_tokio::{
     Client,
-    proto::{ClientConfig, api::MetadataRequest, connection::CallError},
+    proto::{ClientConfig, adapter::CallError, api::MetadataRequest},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 use kafka08_proto::{
     Disconnect, Fate,
-    connection::{CallError, CloseReason, CloseReport, Closed, FlushError, RequestError},
+    adapter::{CallError, CloseReport, FlushError},
+    connection::{CloseReason, Closed, RequestError},
     ids::{ApiKey, CorrelationId},
 };
 

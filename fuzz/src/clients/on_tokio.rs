@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use kafka08_proto::connection::{CallError, CloseReport};
+use kafka08_proto::adapter::{CallError, CloseReport};
 use kafka08_tokio::{Client, Pending};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},

@@ -8,8 +8,8 @@ use std::{
 
 use kafka08_proto::{
     Fate,
+    adapter::{CallError, CloseReport, FlushError},
     api::{ProduceRequest, ProduceResponse},
-    connection::{CallError, CloseReport, FlushError},
     ids::CorrelationId,
 };
 

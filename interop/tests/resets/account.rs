@@ -8,8 +8,8 @@ use std::{
 use interop::Seed;
 use kafka08_proto::{
     Fate,
+    adapter::CallError,
     api::{ProduceRequest, ProduceResponse},
-    connection::CallError,
     ids::{Acks, CorrelationId, Millis, Offset},
     message::MessageSet,
 };

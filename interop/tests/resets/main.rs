@@ -14,7 +14,7 @@ use std::{env, net::TcpStream, thread, time::Duration};
 
 use account::{Account, Session};
 use interop::{ByteLimits, Cluster, Proxy, Release, Seed};
-use kafka08_proto::{ClientConfig, connection::ConnectError, ids::Acks};
+use kafka08_proto::{ClientConfig, adapter::ConnectError, ids::Acks};
 use link::{Blocking, Link, Tokio};
 
 /// Most requests with acks = 1 or -1 that wait for an answer at once; those with acks = 0 come on top.

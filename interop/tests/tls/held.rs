@@ -7,8 +7,8 @@ use std::{
 
 use kafka08_proto::{
     Fate,
+    adapter::CallError,
     api::ProduceRequest,
-    connection::CallError,
     ids::{Acks, CorrelationId, Millis},
     message::MessageSet,
 };

@@ -5,10 +5,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use kafka08_proto::{
-    api::Request,
-    connection::{CallError, ResponseFrame},
-};
+use kafka08_proto::{adapter::CallError, api::Request, connection::ResponseFrame};
 
 use super::{Client, claims::Outcome};
 use crate::pending::{Pending, Undecoded};

@@ -5,10 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use kafka08_proto::{
-    connection::{CallError, ResponseFrame},
-    ids::CorrelationId,
-};
+use kafka08_proto::{adapter::CallError, connection::ResponseFrame, ids::CorrelationId};
 
 /// How a request ended. The error is boxed because it is rare and large, and outcomes are moved often.
 pub(super) type Outcome = Result<ResponseFrame, Box<CallError>>;

@@ -17,7 +17,8 @@ use std::{
 use claims::Claims;
 use kafka08_proto::{
     ClientConfig, ClientConnection, Connection as _, HostPort,
-    connection::{CallError, ClientStats, Closed, ConnectError},
+    adapter::{CallError, ConnectError},
+    connection::{ClientStats, Closed},
     ids::{ConnectionId, CorrelationId},
 };
 

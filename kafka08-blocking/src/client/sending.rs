@@ -9,8 +9,9 @@ use std::{
 use bytes::Buf as _;
 use kafka08_proto::{
     Connection as _,
+    adapter::CallError,
     api::Request,
-    connection::{CallError, PrepareError, Prepared, Reply, SendError},
+    connection::{PrepareError, Prepared, Reply, SendError},
     ids::{Api, CorrelationId},
 };
 

@@ -9,7 +9,7 @@ use std::{
 
 use kafka08_proto::{
     ClientEvent, Connection as _, Disconnect,
-    connection::{CallError, CloseReport, FlushError},
+    adapter::{CallError, CloseReport, FlushError},
     ids::CorrelationId,
 };
 

@@ -1,13 +1,10 @@
 //! A request encoded once, to be sent as often as it takes.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{ClientConfig, RequestFrame};
+use super::{ClientConfig, PrepareError, RequestFrame};
 use crate::{
     api::{Reply, Request, RequestProblem, RequestTraits},
     ids::{Api, Text},
@@ -57,27 +54,6 @@ pub(crate) enum ClientId {
     /// Who sent it first: it is forwarded.
     Original(Option<Text>),
 }
-
-/// Why a request was not prepared. Nothing was sent; mend the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PrepareError {
-    /// It is legal on the wire, and would lose data or hang.
-    Problem(RequestProblem),
-    /// It does not fit the wire.
-    Encode(EncodeError),
-}
-
-impl fmt::Display for PrepareError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Problem(problem) => write!(f, "the request was refused before it was sent: {problem}"),
-            Self::Encode(error) => write!(f, "the request cannot be encoded: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for PrepareError {}
 
 impl Prepared {
     /// Encodes a request as it is: nothing but what the wire cannot hold is refused.

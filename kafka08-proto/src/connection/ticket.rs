@@ -2,11 +2,10 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Fate, ResponseFrame};
+use super::{RedeemError, ResponseFrame};
 use crate::{
     api::{Body as _, Request},
     ids::{ConnectionId, CorrelationId},
-    wire::DecodeError,
 };
 
 /// The claim to the answer of one request. It belongs to the connection that gave it: the answer to a request of another
@@ -15,21 +14,6 @@ pub struct Ticket<R> {
     connection: ConnectionId,
     id: CorrelationId,
     request: PhantomData<fn() -> R>,
-}
-
-/// Why a response could not be redeemed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RedeemError {
-    /// It answers another request; here it is back.
-    NotMine(ResponseFrame),
-    /// It is the answer, and its body is malformed. The connection is still usable.
-    Malformed {
-        /// What is wrong with it.
-        error: DecodeError,
-        /// Whether the broker may have acted on the request. It has at least answered.
-        fate: Fate,
-    },
 }
 
 impl<R: Request> Ticket<R> {
@@ -83,20 +67,3 @@ impl<R> fmt::Debug for Ticket<R> {
         write!(f, "Ticket({:?})", self.id)
     }
 }
-
-impl fmt::Display for RedeemError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotMine(frame) => {
-                write!(
-                    f,
-                    "the response answers request {:?} of connection {}, not this one",
-                    frame.id, frame.connection
-                )
-            }
-            Self::Malformed { error, fate } => write!(f, "{error} ({fate})"),
-        }
-    }
-}
-
-impl std::error::Error for RedeemError {}

@@ -3,8 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Fate,
+    adapter::CallError,
     api::{Body, MetadataResponse, Request},
-    connection::{CallError, CloseReason, Prepared, Progress, SendError},
+    connection::{CloseReason, Prepared, Progress, SendError},
     ids::{Acks, Api, ApiKey},
     wire::{DecodeError, EncodeError, Encoder},
 };

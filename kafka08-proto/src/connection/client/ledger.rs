@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    Cancelled, Fate, MatchError,
+    Cancelled,
     deadlines::{DeadlineOf, Deadlines},
     entry::{Entry, State},
 };
 use crate::{
-    connection::{Unconfirmed, event::MAX_SPANS},
+    connection::{MatchError, Unconfirmed, errors::MAX_SPANS},
     error_code::ErrorCode,
+    fate::Fate,
     frame::{SendQueue, Taken},
     ids::{Api, ApiKey, CorrelationId, Serial},
 };

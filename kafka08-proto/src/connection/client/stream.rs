@@ -2,12 +2,13 @@
 
 use std::{io, mem, time::Instant};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 
-use super::{ClientConnection, ending::failed, life::Life};
+use super::{ClientConnection, ending::failed, entry::State, life::Life};
 use crate::{
-    connection::{ClientEvent, CloseReason, Connection, Disconnect, RequestError},
+    connection::{ClientEvent, CloseReason, Connection, Disconnect, MatchError, RequestError, ResponseFrame},
     frame::SendQueue,
+    ids::CorrelationId,
     wire::Encoder,
 };
 
@@ -142,6 +143,26 @@ impl ClientConnection {
         }
         self.stats.ignored_bytes += n as u64;
         false
+    }
+
+    /// Takes a response; `None` if nobody waits for it any more.
+    fn handle_frame(&mut self, mut frame: Bytes) -> Result<Option<ResponseFrame>, MatchError> {
+        let got = CorrelationId(frame.try_get_i32().expect("the smallest frame has four bytes"));
+        if self.ledger.awaiting() == 0 {
+            let Self { id: connection, ledger, queue, events, .. } = self;
+            let connection = *connection;
+            ledger.promote_offered(got, &frame, queue, |id| events.push(ClientEvent::Written { connection, id }));
+        }
+        let answered = self.ledger.answer(got, &frame)?;
+        self.stats.responses += 1;
+        self.stats.quirk_id_zero += u64::from(answered.id != got);
+        if answered.state != State::Live {
+            self.stats.swallowed += 1;
+            return Ok(None);
+        }
+        let fate_if_malformed = answered.fate_once_written();
+        let (connection, id, api) = (self.id, answered.id, answered.api);
+        Ok(Some(ResponseFrame { connection, id, api, body: frame, fate_if_malformed }))
     }
 
     /// Gives back memory that is not in use: nothing has moved for a while.

@@ -1,12 +1,14 @@
 //! What cannot be reached from outside in reasonable time: 2^27 requests lie between two that share an id.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::*;
-use crate::connection::Connection as _;
-use crate::ids::{Api, ApiKey};
+use crate::{
+    connection::{ClientEvent, Connection as _, Prepared, Reply},
+    ids::{Api, ApiKey, ConnectionId, CorrelationId},
+};
 
 const PERIOD: u64 = 1 << 27;
 

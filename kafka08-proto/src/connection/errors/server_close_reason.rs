@@ -2,8 +2,8 @@
 
 use std::{fmt, io};
 
-use super::{Disconnect, Heard};
-use crate::{frame::FrameError, wire::DecodeError};
+use super::Heard;
+use crate::{connection::Disconnect, frame::FrameError, wire::DecodeError};
 
 /// Why a server's connection with a client has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

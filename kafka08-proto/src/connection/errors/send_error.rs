@@ -2,10 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{
-    connection::{Closed, PrepareError},
-    wire::EncodeError,
-};
+use super::{Closed, PrepareError};
+use crate::wire::EncodeError;
 
 /// Why a request was not taken. Nothing of it will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

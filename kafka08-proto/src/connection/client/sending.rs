@@ -1,0 +1,122 @@
+//! Commands: how requests are staged.
+
+use std::time::Instant;
+
+use bytes::Buf as _;
+
+use super::{
+    ClientConnection,
+    entry::{Entry, State},
+};
+use crate::{
+    api::{Reply, Request, RequestHeader},
+    connection::{
+        PrepareError, Prepared, SendError, Ticket,
+        prepared::{self, ClientId, Terms},
+    },
+    frame::{LENGTH_PREFIX, Span},
+    ids::{CorrelationId, Sequence},
+    wire::Chunks,
+};
+
+impl ClientConnection {
+    /// Whether a request would be taken now, and not be refused as busy.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.life.can_send()
+            && !self.ledger.is_stalled()
+            && self.ledger.len() + self.events.len() < self.config.max_in_flight
+            && self.queue.remaining() < self.config.max_staged
+    }
+
+    /// Checks, encodes and stages a request. Its deadline runs from `now`.
+    ///
+    /// # Errors
+    /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
+    pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
+        let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
+        prepared::check(request, &self.config).map_err(refused)?;
+        let (sequence, entry) = self.admit(now, &Terms::of(request))?;
+        self.encode_header(&entry, &ClientId::OfConnection)?;
+        let unencodable = |error| SendError::Prepare(PrepareError::Encode(error));
+        request.encode(&mut self.scratch).map_err(unencodable)?;
+        Ok(Ticket::new(self.id, self.stage(sequence, entry, &Chunks::default())?))
+    }
+
+    /// Stages a prepared request. Its deadline runs from `now`, or from the time given by [`Prepared::called_at`].
+    ///
+    /// # Errors
+    /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
+    pub fn send(&mut self, now: Instant, prepared: &Prepared) -> Result<CorrelationId, SendError> {
+        let (sequence, entry) = self.admit(now, &prepared.terms)?;
+        self.encode_header(&entry, &prepared.client_id)?;
+        self.stage(sequence, entry, &prepared.body)
+    }
+
+    /// The claim to the answer of a request that [`ClientConnection::send`] gave this id; `None` if the id's range says
+    /// another API. APIs that 0.8 does not know share a range.
+    #[must_use]
+    pub fn ticket<R: Request>(&self, id: CorrelationId) -> Option<Ticket<R>> {
+        let key = Some(R::API.key).filter(|key| key.name().is_some());
+        (id.api_key() == key).then(|| Ticket::new(self.id, id))
+    }
+
+    /// Finds a request its place in line, if there is one.
+    fn admit(&mut self, now: Instant, request: &Terms) -> Result<(Sequence, Entry), SendError> {
+        if !self.life.can_send() {
+            return Err(SendError::Closed(Box::new(self.how_closed())));
+        }
+        if !self.can_send() {
+            return Err(SendError::Busy);
+        }
+        let at = request.called_at.unwrap_or(now);
+        let timeout = request.timeout.unwrap_or(self.config.request_timeout);
+        let deadline = self.ledger.deadline(at, timeout, request.traits.server_wait);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
+        }
+        self.rest.note_moved_at(now);
+        let mut sequence = self.sequence;
+        let (id, serial) =
+            sequence.next(request.api.key, |id, serial| self.ledger.may_repeat(serial) && self.ledger.knows(id));
+        let entry = Entry {
+            id,
+            serial,
+            api: request.api,
+            frame: Span { start: 0, end: 0 },
+            state: State::Live,
+            awaits_response: request.traits.reply == Reply::Expected,
+            changes_state: request.traits.changes_state,
+            server_wait: request.traits.server_wait,
+            at,
+            deadline,
+        };
+        Ok((sequence, entry))
+    }
+
+    /// Begins a frame in `scratch`.
+    fn encode_header(&mut self, entry: &Entry, client_id: &ClientId) -> Result<(), SendError> {
+        let client_id = match client_id {
+            ClientId::OfConnection => self.config.client_id.as_ref(),
+            ClientId::Original(id) => id.as_ref(),
+        };
+        self.scratch.begin_with_length();
+        RequestHeader::encode_parts(entry.api, entry.id, client_id, &mut self.scratch).map_err(SendError::ClientId)
+    }
+
+    /// Stages a frame of what stands in `scratch`, with `body` behind it.
+    fn stage(&mut self, sequence: Sequence, mut entry: Entry, body: &Chunks) -> Result<CorrelationId, SendError> {
+        let len = self.scratch.len() - LENGTH_PREFIX + body.len();
+        let max = self.config.limits.max_request;
+        let size = i32::try_from(len).ok().filter(|_| len <= max).ok_or(SendError::TooLarge { len, max })?;
+        entry.frame.start = self.queue.end();
+        self.queue.put_frame(size, &mut self.scratch);
+        self.queue.put_chunks(body);
+        entry.frame.end = self.queue.end();
+        self.sequence = sequence;
+        self.stats.sent += 1;
+        let id = entry.id;
+        self.ledger.push(entry);
+        Ok(id)
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a response could not be redeemed.
+
+use std::fmt;
+
+use crate::{connection::ResponseFrame, fate::Fate, wire::DecodeError};
+
+/// Why a response could not be redeemed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RedeemError {
+    /// It answers another request; here it is back.
+    NotMine(ResponseFrame),
+    /// It is the answer, and its body is malformed. The connection is still usable.
+    Malformed {
+        /// What is wrong with it.
+        error: DecodeError,
+        /// Whether the broker may have acted on the request. It has at least answered.
+        fate: Fate,
+    },
+}
+
+impl fmt::Display for RedeemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotMine(frame) => {
+                write!(
+                    f,
+                    "the response answers request {:?} of connection {}, not this one",
+                    frame.id, frame.connection
+                )
+            }
+            Self::Malformed { error, fate } => write!(f, "{error} ({fate})"),
+        }
+    }
+}
+
+impl std::error::Error for RedeemError {}

@@ -1,0 +1,78 @@
+//! Requests with acks = 0 of which nothing is known but that they were written.
+
+use std::{collections::VecDeque, fmt};
+
+use crate::{frame::Span, ids::CorrelationId};
+
+/// The most ranges of [`Unconfirmed`]. When there are as many, requests are not withdrawn any more, which is what makes
+/// more of them.
+pub(in crate::connection) const MAX_SPANS: usize = 1024;
+
+/// Requests with acks = 0 that were written, and that nothing proves to have been applied: a broker closes the connection
+/// when one fails, and any later answer proves those before it.
+///
+/// Kept as ranges, so that a client that only ever sends acks = 0 needs no memory for it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Unconfirmed {
+    ranges: VecDeque<Range>,
+}
+
+/// Requests sent directly one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Range {
+    first: CorrelationId,
+    last: CorrelationId,
+    /// Where the last one's frame ended in the stream.
+    end: u64,
+}
+
+impl Unconfirmed {
+    pub(in crate::connection) fn push(&mut self, id: CorrelationId, frame: Span) {
+        match self.ranges.back_mut() {
+            Some(range) if frame.start == range.end && range.last.0.checked_add(1) == Some(id.0) => {
+                range.last = id;
+                range.end = frame.end;
+            }
+            _ => self.ranges.push_back(Range { first: id, last: id, end: frame.end }),
+        }
+    }
+
+    /// An answer to the request of `frame` has come.
+    pub(in crate::connection) fn confirm_before(&mut self, frame: Span) {
+        while self.ranges.pop_front_if(|range| range.end <= frame.start).is_some() {}
+    }
+
+    /// How much memory they take, in ranges.
+    pub(in crate::connection) fn spans(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Their ids, in the order of sending.
+    pub fn iter(&self) -> impl Iterator<Item = CorrelationId> {
+        self.ranges.iter().flat_map(|range| (range.first.0..=range.last.0).map(CorrelationId))
+    }
+
+    /// Whether this request is one of them.
+    #[must_use]
+    pub fn contains(&self, id: CorrelationId) -> bool {
+        self.ranges.iter().any(|range| (range.first..=range.last).contains(&id))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ranges.iter().map(|range| usize::try_from(range.last.0 - range.first.0 + 1).unwrap_or(0)).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+impl fmt::Debug for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ranges.iter().map(|range| range.first..=range.last)).finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! Commands: how calls are answered.
+
+use bytes::Bytes;
+
+use super::{
+    ServerConnection,
+    call::{Answer, Call, Frame},
+    life::Life,
+};
+use crate::{
+    api::{AnyResponse, Body},
+    connection::{CallId, RespondError},
+    frame::Span,
+    wire::{EncodeError, Encoder},
+};
+
+impl ServerConnection {
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// The call is not open, or the answer does not fit the wire.
+    pub fn respond<B: Body>(&mut self, call: CallId, body: &B) -> Result<(), RespondError> {
+        self.respond_with(call, |encoder| body.encode(encoder))
+    }
+
+    fn respond_with(
+        &mut self,
+        call: CallId,
+        encode: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
+    ) -> Result<(), RespondError> {
+        let id = self.open_call(call)?.correlation_id;
+        let mut encoder = Encoder::new();
+        encode(&mut encoder).map_err(RespondError::Encode)?;
+        self.end_call(call, Answer::Ready(Frame::new(id, encoder.finish()).map_err(RespondError::Encode)?))
+    }
+
+    /// Answers a call with the response of any API.
+    ///
+    /// # Errors
+    /// The call is not open, or the answer does not fit the wire.
+    pub fn respond_any(&mut self, call: CallId, response: &AnyResponse) -> Result<(), RespondError> {
+        self.respond_with(call, |encoder| response.encode(encoder))
+    }
+
+    /// Answers a call with a body that is encoded already.
+    ///
+    /// # Errors
+    /// The call is not open, or the answer does not fit the wire.
+    pub fn respond_raw(&mut self, call: CallId, body: Bytes) -> Result<(), RespondError> {
+        let id = self.open_call(call)?.correlation_id;
+        self.end_call(call, Answer::Ready(Frame::new(id, body.into()).map_err(RespondError::Encode)?))
+    }
+
+    /// Ends a call to which nothing is owed: a produce with acks = 0. Does nothing if it is not open.
+    pub fn finish(&mut self, call: CallId) {
+        // A call that is not open owes nothing either.
+        let _ = self.end_call(call, Answer::Nothing);
+    }
+
+    fn index(&self, call: CallId) -> Option<usize> {
+        let number = call.number.checked_sub(self.first).filter(|_| call.connection == self.id)?;
+        usize::try_from(number).ok()
+    }
+
+    fn open_call(&mut self, call: CallId) -> Result<&mut Call, RespondError> {
+        let found = self.index(call).and_then(|index| self.calls.get_mut(index));
+        found.filter(|call| matches!(call.answer, Answer::Open)).ok_or(RespondError::NotOpen)
+    }
+
+    fn end_call(&mut self, call: CallId, answer: Answer) -> Result<(), RespondError> {
+        let len = answer.len();
+        self.open_call(call)?.answer = answer;
+        self.unanswered -= 1;
+        self.held += len;
+        self.rest.note_moved();
+        while let Some(call) = self.calls.pop_front_if(|call| !matches!(call.answer, Answer::Open)) {
+            self.first += 1;
+            self.held -= call.answer.len();
+            // Once the transport has failed nobody can take it, and the connection could never be over.
+            if let Answer::Ready(frame) = call.answer
+                && !matches!(self.life, Life::Failed(_))
+            {
+                let start = self.queue.end();
+                self.queue.put(&frame.head);
+                self.queue.put_chunks(&frame.body);
+                self.unwritten.push_back(Span { start, end: self.queue.end() });
+                self.responses += 1;
+            }
+        }
+        Ok(())
+    }
+}
