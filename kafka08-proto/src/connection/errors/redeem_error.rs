@@ -25,7 +25,7 @@ impl fmt::Display for RedeemError {
             Self::NotMine(frame) => {
                 write!(
                     f,
-                    "the response answers request {:?} of connection {}, not this one",
+                    "the response answers request {:?} of connection {}, not this one: give it to that request's ticket",
                     frame.id, frame.connection
                 )
             }

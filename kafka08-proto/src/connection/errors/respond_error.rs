@@ -17,8 +17,12 @@ pub enum RespondError {
 impl fmt::Display for RespondError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotOpen => f.write_str("the call is not open: it was ended before, or its connection is closed"),
-            Self::Encode(error) => write!(f, "{error}: the call is still open"),
+            Self::NotOpen => {
+                f.write_str("the call is not open: it was ended before, or its connection is closed; drop the answer")
+            }
+            Self::Encode(error) => {
+                write!(f, "{error}: the call is still open, give it a smaller answer or close the connection")
+            }
         }
     }
 }

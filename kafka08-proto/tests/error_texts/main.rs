@@ -1,24 +1,29 @@
-//! Errors of bodies, values and the probe: each says its own sentence, and a chain of causes says no sentence twice.
+//! Every error, as it prints: what happened, to what, and what to do next. A chain of causes says no sentence twice.
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
+#[path = "../common/mod.rs"]
 mod common;
+mod complete;
+mod connections;
+mod messages;
 
 use bytes::Bytes;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, Fate, HostPort,
     adapter::{CallError, ConnectError, FlushError},
     api::{
-        AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, MetadataRequest, NameProblem,
-        OffsetCommitResponse, OffsetFetchResponse, RequestProblem,
+        AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, FetchedPartition, LeaderError, MetadataRequest,
+        MetadataResponse, NameProblem, OffsetCommitResponse, OffsetFetchResponse, PartitionError, PartitionMetadata,
+        RequestProblem, TopicMetadata,
     },
     connection::{CloseReason, Closed, Disconnect, Heard, PrepareError, Progress, RequestError, SendError},
     error_code::ErrorCode,
     ids::{
-        Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, Millis, NotUtf8, ReplicaId, Text,
-        TopicPartition,
+        Api, ApiKey, ApiVersion, ConnectionId, CorrelationId, DurationTooLong, Millis, NodeId, NotUtf8, Offset,
+        PartitionId, ReplicaId, Text, TopicPartition,
     },
-    message::{Codec, CompressError, InflateProblem, MissingFeature, SetFull},
+    message::{Codec, CompressError, InflateProblem, MessageSet, MissingFeature, Origin, SetFull},
     probe::{Release, Undetermined},
     profile::Profile,
     wire::{DecodeError, DecodeProblem, Encoder},
@@ -273,4 +278,48 @@ fn what_does_not_fit_or_cannot_be_opened_says_which_bound_it_met() {
     ] {
         assert_eq!(problem.to_string(), expected);
     }
+}
+
+#[test]
+fn a_partition_without_success_or_leader_says_what_to_do_about_it() {
+    let of = || TopicPartition::new("t", 0);
+    let mut fetch = FetchResponse::default();
+    let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
+    let (partition, error, high_watermark) = (PartitionId(0), ErrorCode(1), Offset(0));
+    fetch.topics.push("t", FetchedPartition { partition, error, high_watermark, messages });
+    let refused: PartitionError = fetch.partition("t", 0).expect_err("code 1");
+    assert_eq!(
+        refused.to_string(),
+        format!("Fetch for t/0 failed with OffsetOutOfRange (1): {}", ErrorCode(1).advice())
+    );
+    says_each_once(&refused);
+
+    let mut metadata = MetadataResponse::new(vec![], vec![]);
+    for (error, leader) in [(0, -1), (5, -1), (0, 7)] {
+        let partition = PartitionMetadata {
+            error: ErrorCode(error),
+            partition: PartitionId(0),
+            leader: NodeId(leader),
+            replicas: vec![],
+            isr: vec![],
+        };
+        let name = Text::from(format!("t{error}{leader}"));
+        let mut topics = metadata.topics().to_vec();
+        topics.push(TopicMetadata { error: ErrorCode(0), name, partitions: vec![partition] });
+        topics.push(TopicMetadata { error: ErrorCode(17), name: Text::from("refused"), partitions: vec![] });
+        metadata = MetadataResponse::new(vec![], topics);
+    }
+    for (topic, partition, expected) in [
+        ("missing", 0, "the metadata does not list the topic; ask for it by its name".to_owned()),
+        ("refused", 0, format!("the topic has InvalidTopic (17); {}", ErrorCode(17).advice())),
+        ("t0-1", 1, "the topic has no such partition".to_owned()),
+        ("t0-1", 0, "the partition has none now; ask for metadata again after a pause".to_owned()),
+        ("t5-1", 0, format!("the partition has LeaderNotAvailable (5); {}", ErrorCode(5).advice())),
+        ("t07", 0, "it is broker 7, which the metadata does not list; ask for metadata again after a pause".to_owned()),
+    ] {
+        let error: LeaderError = metadata.leader(topic, partition).expect_err("no leader");
+        assert_eq!(error.to_string(), format!("no leader is known for {topic}/{partition}: {expected}"));
+        says_each_once(&error);
+    }
+    assert_eq!(refused.of, of());
 }
