@@ -265,7 +265,6 @@ impl State {
     pub(crate) fn abandon_number(&mut self, number: Number) -> Left {
         let left = self.line.abandon(number);
         match &left {
-            Left::Sent(id) if self.claims.contains_key(id) => drop(self.drop_claim(*id)),
             Left::Sent(id) => {
                 self.dropped.push(*id);
                 self.call_task();

@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             next = Next::Turn;
         }
         self.close_if_done(state, now);
-        if state.finish() && state.connection.is_over() { Next::End } else { next }
+        if state.finish() { Next::End } else { next }
     }
 
     /// Reads what is here. Returns whether nothing more is.

@@ -147,3 +147,17 @@ async fn flushes_that_wait_at_the_same_time_all_return() {
         timeout(seconds(1), flush).await.expect("it is woken").expect("no panic").expect("it has left");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_whose_time_is_over_tells_the_end_of_the_connection_if_that_has_come_too() {
+    let (client, far) = client(16, ClientConfig::default().with_request_timeout(seconds(5)));
+    // A long poll's own time is longer than that of the flush, and it does not fit the pipe.
+    client.send_and_forget(&common::long_poll(60)).await.expect("there is room");
+    let mut flush = Box::pin(client.flush());
+    assert!(poll_once(&mut flush).is_pending());
+    tokio::time::sleep(seconds(6)).await;
+    drop(far);
+    settle().await;
+    let Poll::Ready(Err(error)) = poll_once(&mut flush) else { panic!("its time is over") };
+    assert!(error.closed.is_some() && error.timed_out.is_none(), "{error:?}");
+}

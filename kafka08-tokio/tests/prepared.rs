@@ -57,13 +57,15 @@ async fn a_prepared_request_without_an_answer_cannot_be_waited_for() {
 async fn a_prepared_request_waits_for_room_as_others_do() {
     let (client, mut far) = client(4096, ClientConfig::default().with_max_in_flight(1));
     let first = client.send_prepared(&metadata()).await.expect("there is room");
+    // Its answer is here and not taken, so it still has the only place.
+    serve_one(&mut far).await;
+    settle().await;
     let second = tokio::spawn({
         let client = client.clone();
         async move { client.send_prepared(&metadata()).await }
     });
     settle().await;
     assert!(!second.is_finished(), "the place is taken");
-    serve_one(&mut far).await;
     first.await.expect("it is answered");
     let second = timeout(seconds(1), second).await.expect("it is woken").expect("no panic").expect("there is room");
     assert_eq!(serve_one(&mut far).await, second.id().0);

@@ -16,7 +16,7 @@ use std::{
 use common::Endless;
 use kafka08_tokio::{
     Client,
-    proto::{ClientConfig, api::MetadataRequest},
+    proto::{ClientConfig, api::MetadataRequest, ids::Acks},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
@@ -48,6 +48,21 @@ async fn a_turn_reads_some_hundred_kib_of_a_peer_that_sends_without_pause() {
         turn(&mut task);
         let read = read.swap(0, Ordering::Relaxed);
         assert!(read > 0 && read < (256 << 10) + PART, "{read}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_does_not_wait_for_what_other_tasks_may_send() {
+    for (value, is_written) in [(100, false), (20_000, true)] {
+        let (near, mut far) = duplex(1 << 20);
+        let (client, task) = Client::with_task(near, ClientConfig::default());
+        let mut task = Box::pin(task);
+        client.send_and_forget(&common::produce(Acks::NONE, value)).await.expect("there is room");
+        turn(&mut task);
+        let mut first = [0];
+        let mut space = ReadBuf::new(&mut first);
+        let read = Pin::new(&mut far).poll_read(&mut Context::from_waker(Waker::noop()), &mut space);
+        assert_eq!(read.is_ready(), is_written, "{value} bytes");
     }
 }
 
