@@ -75,3 +75,16 @@ fn a_prepared_request_without_an_answer_cannot_be_waited_for() {
         assert_eq!(client.stats().sent, 1);
     });
 }
+
+#[test]
+fn a_claim_that_is_given_to_another_client_frees_its_place_in_its_own() {
+    within(LIMIT, || {
+        let config = ClientConfig::default().with_max_in_flight(1).with_request_timeout(Duration::from_secs(2));
+        let mut client = Client::connect(&peer(answers_everything), config).expect("the peer listens");
+        let mut other = self::client();
+        let pending = client.send(&MetadataRequest::all()).expect("there is room");
+        let error = other.wait(pending).expect_err("it is another client's");
+        assert!(matches!(error, CallError::NotOutstanding(_)), "{error:?}");
+        client.call(&MetadataRequest::all()).expect("the place is free");
+    });
+}
