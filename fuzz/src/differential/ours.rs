@@ -58,6 +58,7 @@ fn results(to: &mut Tokens, results: &[PartitionResult]) {
     });
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm for each API")]
 fn request(to: &mut Tokens, request: AnyRequest) {
     match request {
         AnyRequest::Produce(r) => {

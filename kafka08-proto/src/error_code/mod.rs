@@ -27,6 +27,24 @@ pub enum Retry {
     Yes,
 }
 
+/// What to do next about a code. How often to try is what [`ErrorCode::retry`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NextStep {
+    /// Nothing: there is no error, or it concerns only replicas.
+    GoOn,
+    /// Send the same request to the same broker again.
+    Resend,
+    /// Ask Metadata for the partition's leader, and send the request there.
+    RefreshMetadata,
+    /// Ask ConsumerMetadata for the group's coordinator, and send the request there.
+    FindCoordinator,
+    /// Wait for what the broker needs, such as in-sync replicas, and send it the same request again.
+    Wait,
+    /// Stop: the same request fails again. [`ErrorCode::advice`] says what to change.
+    GiveUp,
+}
+
 impl ErrorCode {
     /// An exception of the broker that has no code. 0.8.0 and 0.8.1 say it of a bad topic name, every release of data it
     /// cannot decode and of a fetch between the high watermark and the log's end; the last passes by itself.
@@ -114,7 +132,7 @@ impl ErrorCode {
     /// `Ok` for no error, else the code as an error.
     ///
     /// # Errors
-    /// The code itself; [`ErrorCode::retry`] and [`ErrorCode::means_stale_metadata`] tell what to do next.
+    /// The code itself; [`ErrorCode::next_step`] tells what to do about it, [`ErrorCode::retry`] how often.
     pub fn ok(self) -> Result<(), Self> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }
@@ -144,11 +162,12 @@ impl ErrorCode {
         self.retry() != Retry::No
     }
 
-    /// Whether the caller's picture of the cluster is out of date: look up leaders (or, for the two codes of coordinators,
-    /// the coordinator) before asking again.
+    /// What to do next. A code that is not among the constants counts as [`ErrorCode::UNKNOWN`].
+    ///
+    /// A produce that is sent again may be appended twice: see [`ErrorCode::produce_fate`].
     #[must_use]
-    pub fn means_stale_metadata(self) -> bool {
-        self.row().is_some_and(|row| row.is_stale)
+    pub fn next_step(self) -> NextStep {
+        self.row().map_or(NextStep::Resend, |row| row.next)
     }
 
     /// Whether the messages of a partition that was answered with this code may be in its log all the same; `None` for no
@@ -223,14 +242,20 @@ mod tests {
         let with = |retry| known.iter().copied().filter(|&code| ErrorCode(code).retry() == retry).collect::<Vec<_>>();
         assert_eq!(with(Retry::Yes), [3, 5, 6, 7, 14, 15, 16, 19, 20, 56]);
         assert_eq!(with(Retry::Limited), [-1, 2, 27, 38]);
-        let stale: Vec<_> = (i16::MIN..=i16::MAX).filter(|&code| ErrorCode(code).means_stale_metadata()).collect();
-        assert_eq!(stale, [3, 5, 6, 15, 16, 56]);
+        let by = |next| known.iter().copied().filter(|&code| ErrorCode(code).next_step() == next).collect::<Vec<_>>();
+        assert_eq!(by(NextStep::GoOn), [0, 9]);
+        assert_eq!(by(NextStep::Resend), [-1, 2, 7, 20]);
+        assert_eq!(by(NextStep::RefreshMetadata), [3, 5, 6, 56]);
+        assert_eq!(by(NextStep::FindCoordinator), [15, 16]);
+        assert_eq!(by(NextStep::Wait), [14, 19, 27, 38]);
+        let given_up = by(NextStep::GiveUp);
+        assert!(given_up.iter().all(|&code| ErrorCode(code).retry() == Retry::No), "{given_up:?}");
     }
 
     #[test]
     fn a_code_without_a_name_is_kept_and_asked_about_again_a_few_times_only() {
         let code = ErrorCode(99);
-        assert_eq!((code.name(), code.retry(), code.means_stale_metadata()), (None, Retry::Limited, false));
+        assert_eq!((code.name(), code.retry(), code.next_step()), (None, Retry::Limited, NextStep::Resend));
         assert_eq!(code.to_string(), "error code 99, which Kafka 0.8 does not know");
     }
 
