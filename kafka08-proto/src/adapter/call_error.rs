@@ -60,6 +60,7 @@ impl CallError {
         match self {
             Self::NotSent(_) | Self::NoResponseExpected => Fate::NotApplied,
             Self::Failed { fate, .. } | Self::Malformed { fate, .. } => *fate,
+            // Nothing is known of the request by now, so the worst is said.
             Self::Closed(_) | Self::NotOutstanding(_) => Fate::MaybeApplied,
         }
     }

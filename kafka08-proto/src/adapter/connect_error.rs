@@ -43,6 +43,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Target(error) => write!(f, "{error}"),
+            // The name alone, and not the port, is what was looked up.
             Self::Resolve { target, error } => {
                 write!(f, "cannot look up {:?}, to connect to {target}: {error}: check the name", target.host())
             }
@@ -59,12 +60,14 @@ impl fmt::Display for ConnectError {
                 list(f, attempts)?;
                 f.write_str(": the host is down, or a firewall drops packets")
             }
+            // The peer is there, so that its address is not what is wrong.
             Self::Setup(error) => write!(f, "connected, but the socket could not be set up: {error}"),
         }
     }
 }
 
 fn list(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, io::Error)]) -> fmt::Result {
+    // Each with its own reason: a name that resolves to IPv6 and IPv4 often fails in two ways.
     for (i, (address, error)) in attempts.iter().enumerate() {
         write!(f, "{}{address}: {error}", if i == 0 { " (" } else { "; " })?;
     }

@@ -38,6 +38,7 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         list_failures(f, &self.failed)?;
+        // Both or one of them, in the order in which they happened.
         if !self.failed.is_empty() && (self.closed.is_some() || self.timed_out.is_some()) {
             f.write_str("; ")?;
         }
@@ -87,6 +88,7 @@ fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError]) -> fmt::Resul
     match failed {
         [] => Ok(()),
         [only] => write!(f, "{only}"),
+        // Requests that fail together mostly fail for the same reason, so the first one tells enough.
         [first, ..] => write!(f, "{} requests failed that nobody waits for; the first: {first}", failed.len()),
     }
 }

@@ -70,6 +70,7 @@ pub struct ResponseFrame {
     pub api: Api,
     /// What follows the correlation id.
     pub body: Bytes,
+    // Known here and not to whoever decodes the body: whether the request may have been applied.
     pub(crate) fate_if_malformed: Fate,
 }
 

@@ -85,6 +85,7 @@ impl Pair {
             match deadlines.into_iter().flatten().min().filter(|&deadline| deadline <= end) {
                 None => break,
                 Some(deadline) => {
+                    // A deadline may lie before now if somebody set the clock, which is public.
                     self.now = self.now.max(deadline);
                     self.client.handle_timeout(self.now);
                     self.server.handle_timeout(self.now);
@@ -106,6 +107,7 @@ fn carry(from: &mut impl Connection, to: &mut impl Connection, now: Instant, max
     let mut moved = 0;
     while moved < max && queue.has_remaining() {
         let chunk = queue.chunk();
+        // As a socket does: it takes part of a chunk, and the rest stays in front.
         let piece = chunk.get(..max - moved).unwrap_or(chunk);
         let n = piece.len();
         to.handle_bytes(now, piece);

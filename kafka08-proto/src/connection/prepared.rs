@@ -79,6 +79,7 @@ impl Prepared {
     /// as one that changes the broker's state, and that the broker answers without waiting.
     #[must_use]
     pub fn raw(api: Api, body: Bytes, reply: Reply) -> Self {
+        // Of bytes that are not understood the worst is assumed: sending them again may do something twice.
         let traits = RequestTraits { reply, changes_state: true, server_wait: Duration::ZERO };
         Self { terms: Terms::new(api, traits), body: body.into(), client_id: ClientId::OfConnection }
     }

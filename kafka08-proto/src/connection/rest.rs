@@ -31,6 +31,7 @@ impl Rest {
     pub(super) fn set(&mut self, keeps_memory: bool) {
         if !keeps_memory {
             self.look_at = None;
+        // One that is set already stays: moving it with each byte would have a driver set its timer with each byte.
         } else if self.look_at.is_none() {
             self.look_at = self.last_moved.and_then(|at| at.checked_add(REST));
         }

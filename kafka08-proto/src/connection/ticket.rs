@@ -38,6 +38,7 @@ impl<R: Request> Ticket<R> {
     /// # Errors
     /// The frame answers another request, and is handed back; or it is malformed.
     pub fn redeem(&self, frame: ResponseFrame) -> Result<R::Response, RedeemError> {
+        // Correlation ids begin anew with each connection, so the id alone would let one connection's answer pass for another's.
         if (frame.connection, frame.id) != (self.connection, self.id) {
             return Err(RedeemError::NotMine(frame));
         }

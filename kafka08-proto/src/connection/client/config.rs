@@ -30,6 +30,7 @@ impl Default for ClientConfig {
             client_id: Some(Text::from_static("kafka08")),
             profile: Profile::default(),
             limits: Limits::default(),
+            // A produce may wait 10 s for replicas and a fetch longer; both add that to it.
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             max_in_flight: 64,

@@ -30,6 +30,7 @@ pub(super) enum DeadlineOf {
 
 impl Deadlines {
     pub(super) fn push(&mut self, deadline: Instant, serial: Serial) {
+        // Requests of one connection mostly have the same timeout, so their deadlines come in order and need no heap.
         if self.in_order.back().is_none_or(|(last, _)| *last <= deadline) {
             self.in_order.push_back((deadline, serial));
         } else {
@@ -67,14 +68,18 @@ impl Deadlines {
 
     /// Notes that a request has ended. Most end in the order of their deadlines, and then nothing needs to be looked for.
     pub(super) fn note_ended(&mut self, serial: Serial) {
+        // One in the heap stays there until `tidy` meets it: finding it would cost more than keeping it.
         self.in_order.pop_front_if(|(_, first)| *first == serial);
     }
 
     /// Makes the earliest one that of a request that waits, and keeps what has ended within a multiple of those `in_flight`.
     pub(super) fn tidy(&mut self, in_flight: usize, of: impl Fn(Serial) -> DeadlineOf) {
+        // A driver sets its timer to the earliest deadline. One that is over would wake it for nothing.
         while let Some(earliest) = self.earliest().filter(|(_, serial)| of(*serial) == DeadlineOf::Ended) {
             self.pop(earliest);
         }
+        // Those in the middle are taken out together, so that each costs a constant. Without this, a long poll in front of many
+        // short requests would let the list grow for as long as it waits.
         if self.in_order.len() + self.heap.len() > 64 + 2 * in_flight {
             self.in_order.retain(|(_, serial)| of(*serial) == DeadlineOf::Waiting);
             self.heap.retain(|Reverse((_, serial))| of(*serial) == DeadlineOf::Waiting);

@@ -25,6 +25,7 @@ impl ClientConnection {
     /// Ends the connection if the request first in line has timed out, no live one is left, and no frame is here that could
     /// be the late answer.
     pub(super) fn end_if_hopeless(&mut self) {
+        // A frame that is here may be the late answer that makes the connection sound again.
         if !self.decoder.has_frame()
             && let Some(entry) = self.ledger.hopeless()
         {
@@ -37,6 +38,7 @@ impl ClientConnection {
         if self.life.is_closed() {
             return;
         }
+        // Requests without an answer that have left end as written, and not as failed.
         self.note_written();
         let mut line = self.line();
         if matches!(reason, CloseReason::Frame(_) | CloseReason::Match(_)) {
@@ -48,8 +50,10 @@ impl ClientConnection {
             let error = RequestError::Closed(reason.clone());
             events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
         });
+        // Nothing is written and no frame comes out behind the last event, whatever the transport still holds.
         self.queue.clear();
         self.decoder = FrameDecoder::new(self.config.limits.max_frame);
+        // The ledger outlives the connection; what it lists belongs to the event.
         let unconfirmed = self.ledger.take_unconfirmed();
         let closed = Closed { connection: self.id, peer: self.config.peer.clone(), reason, unconfirmed };
         self.life = Life::Closed(Box::new(closed.clone()));
@@ -74,12 +78,15 @@ impl ClientConnection {
     }
 
     pub(super) fn why_disconnected(&self, how: Disconnect) -> CloseReason {
+        // Whole answers count. Bytes that are no frames have ended the connection before this is asked.
         let heard = match self.decoder.pending() {
             0 if self.stats.responses == 0 => Heard::Nothing,
             0 => Heard::Frames,
             bytes => Heard::PartOfFrame { bytes },
         };
         let first = self.ledger.first_awaiting();
+        // How long the connection was silent before the request that the peer closed on. Idle limits of brokers and firewalls show
+        // in this number.
         let idle = first.zip(self.last_heard).and_then(|(entry, heard)| entry.at.checked_duration_since(heard));
         CloseReason::Disconnected {
             how,

@@ -48,6 +48,7 @@ impl Entry {
     /// What a failure means for a request of whose frame this much was taken.
     pub(super) fn fate(&self, taken: Taken) -> Fate {
         match taken {
+            // A stream that was offered all of it may have sent all of it.
             Taken::Offered | Taken::All => self.fate_once_written(),
             // A broker acts on whole frames only.
             Taken::Nothing | Taken::Some => Fate::NotApplied,

@@ -28,6 +28,7 @@ impl Events {
     }
 
     pub(super) fn push(&mut self, event: ClientEvent) {
+        // The number is the place in the queue counted from its beginning, so that taking events in front of it changes nothing.
         if let (Some(index), Some(id)) = (&mut self.index, event.ended()) {
             index.insert(id, self.first + self.queue.len() as u64);
         }
@@ -52,6 +53,7 @@ impl Events {
         });
         let place = index.remove(&id).and_then(|number| number.checked_sub(*first));
         if let Some(slot) = place.and_then(|place| queue.get_mut(usize::try_from(place).ok()?)) {
+            // The slot stays, empty, because the numbers of those behind it are in the index.
             self.len -= usize::from(slot.take().is_some());
         }
         self.trim();

@@ -7,6 +7,7 @@ impl ClientConnection {
     /// Gives up the answer to a request: it is still written, its answer is swallowed, and no event will name it.
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
+        // The request may have ended already, with an event that nobody has taken: then it is that event which is given up.
         if !self.ledger.forget(id) {
             self.events.remove(id);
         }
@@ -16,6 +17,7 @@ impl ClientConnection {
     /// Takes a request back if nothing of it was written, and forgets it otherwise.
     pub fn cancel(&mut self, id: CorrelationId) -> Cancelled {
         self.note_written();
+        // By now the ledger knows what the transport has taken: a frame that was touched is not withdrawn.
         let cancelled = self.ledger.cancel(id, &mut self.queue);
         self.end_if_hopeless();
         cancelled

@@ -72,6 +72,7 @@ impl Ledger {
 
     /// Finds a request: its list, and its index there.
     fn index(&self, id: CorrelationId) -> Option<(Part, usize)> {
+        // The id holds only the low 27 bits of a serial. The others follow from what is still here.
         let first = self.awaiting.front().or_else(|| self.unsent.front())?.serial;
         let last = self.unsent.back().or_else(|| self.awaiting.back())?.serial;
         // One candidate, unless 2^27 requests were sent since the first one that is still here.
@@ -119,6 +120,7 @@ impl Ledger {
 
     /// When a request of this timeout and wait would time out if it were sent now.
     pub(super) fn deadline(&self, at: Instant, timeout: Duration, server_wait: Duration) -> Option<Instant> {
+        // A broker answers in order, so a request also waits for what those in front of it may wait.
         let wait = self.server_wait.saturating_add(server_wait.min(LONGEST_WAIT));
         at.checked_add(timeout.saturating_add(wait))
     }
@@ -138,6 +140,7 @@ impl Ledger {
 
     /// Whether [`Ledger::promote`] would report something.
     pub(super) fn has_written_news(&self, queue: &SendQueue) -> bool {
+        // Called for each look at `wants_read`, so it looks only at requests without an answer whose frames have left.
         let mut written = self.silent.iter().take_while(|(end, _)| queue.has_taken(*end));
         written
             .any(|(_, serial)| self.locate(*serial).and_then(|at| self.get(at)).is_some_and(|e| e.state == State::Live))
@@ -165,6 +168,7 @@ impl Ledger {
         queue: &SendQueue,
         mut written: impl FnMut(CorrelationId),
     ) {
+        // An answer proves that its request and all in front of it have left, whatever the stream has reported.
         let has_left = |entry: &Entry| matches!(queue.taken(entry.frame), Taken::Offered | Taken::All);
         let mut offered = self.unsent.iter().take_while(|entry| has_left(entry));
         let next = offered.find(|entry| entry.awaits_response && entry.state != State::Withdrawn);
@@ -190,6 +194,7 @@ impl Ledger {
         }
         self.deadlines.note_ended(entry.serial);
         self.server_wait -= entry.server_wait;
+        // No answer will ever confirm it. What does is the answer to any later request.
         self.unconfirmed.push(entry.id, entry.frame);
         if entry.state == State::Live {
             self.live -= 1;
@@ -207,11 +212,13 @@ impl Ledger {
             Some(entry) => {
                 self.server_wait -= entry.server_wait;
                 self.live -= usize::from(entry.state == State::Live);
+                // A broker that refuses a produce with acks = 0 closes the connection, so an answer says that it refused none before.
                 self.unconfirmed.confirm_before(entry.frame);
                 self.deadlines.note_ended(entry.serial);
                 self.tidy_deadlines();
                 Ok(entry)
             }
+            // An id that was sent and not yet answered: the peer has changed the order. Any other id was never sent.
             None if matches!(self.index(got), Some((Part::Awaiting, _))) => {
                 Err(MatchError::OutOfOrder { got, expected })
             }
@@ -247,12 +254,14 @@ impl Ledger {
             entry.state = State::Withdrawn;
             self.withdrawn += 1;
         }
+        // At the back nothing refers to its place, so it goes at once. That is where a request lies that was just made.
         while self.unsent.pop_back_if(|entry| entry.state == State::Withdrawn).is_some() {
             self.withdrawn -= 1;
         }
         if self.withdrawn > UNTIDY && self.withdrawn > self.unsent.len() / 2 {
             self.unsent.retain(|entry| entry.state != State::Withdrawn);
             self.withdrawn = 0;
+            // Rebuilt, because it may name requests that are gone now.
             self.silent.clear();
             let silent = self.unsent.iter().filter(|entry| !entry.awaits_response);
             self.silent.extend(silent.map(|entry| (entry.frame.end, entry.serial)));
@@ -275,11 +284,14 @@ impl Ledger {
             if is_live {
                 failed(entry, taken, entry.fate(taken));
             }
+            // It is not written any more, so the connection is as if it had never been sent.
             if taken == Taken::Nothing {
                 self.withdraw(index, queue);
                 continue;
             }
+            // It keeps its place: its answer may still come, and must not be taken for that of the next one.
             entry.state = State::TimedOut;
+            // Some of the frame has left. The first such request is the one that the peer waits for.
             if part == Part::Unsent {
                 torn = torn.or(Some(entry.id));
             }

@@ -25,6 +25,7 @@ impl ClientConnection {
     pub fn can_send(&self) -> bool {
         self.life.can_send()
             && !self.ledger.is_stalled()
+            // Events that nobody takes count too. Otherwise a caller that only sends would fill the queue of events without a bound.
             && self.ledger.len() + self.events.len() < self.config.max_in_flight
             && self.queue.remaining() < self.config.max_staged
     }
@@ -35,6 +36,7 @@ impl ClientConnection {
     /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
     pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
         let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
+        // Nothing of the connection changes before the last error of this function: a request that is refused leaves no trace.
         prepared::check(request, &self.config).map_err(refused)?;
         let (sequence, entry) = self.admit(now, &Terms::of(request))?;
         self.encode_header(&entry, &ClientId::OfConnection)?;
@@ -69,15 +71,20 @@ impl ClientConnection {
         if !self.can_send() {
             return Err(SendError::Busy);
         }
+        // The time that the request spent in a channel in front of this connection counts against its deadline.
         let at = request.called_at.unwrap_or(now);
         let timeout = request.timeout.unwrap_or(self.config.request_timeout);
         let deadline = self.ledger.deadline(at, timeout, request.traits.server_wait);
+        // It would be staged only to be withdrawn by the next timeout, and could be written in between.
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(SendError::TimedOut { after: now.saturating_duration_since(at) });
         }
         self.rest.note_moved_at(now);
+        // A copy: the number is used up only when the frame is staged. Correlation ids would have gaps otherwise, and a reader of
+        // a capture would look for the missing requests.
         let mut sequence = self.sequence;
         let (id, serial) =
+            // After 2^27 requests the ids come round. The id of a request that is still in flight is skipped.
             sequence.next(request.api.key, |id, serial| self.ledger.may_repeat(serial) && self.ledger.knows(id));
         let entry = Entry {
             id,
@@ -109,6 +116,8 @@ impl ClientConnection {
         let len = self.scratch.len() - LENGTH_PREFIX + body.len();
         let max = self.config.limits.max_request;
         let size = i32::try_from(len).ok().filter(|_| len <= max).ok_or(SendError::TooLarge { len, max })?;
+        // The frame is known by its place among all bytes ever staged. The queue merges small frames, so that it has no frames of
+        // its own to refer to.
         entry.frame.start = self.queue.end();
         self.queue.put_frame(size, &mut self.scratch);
         self.queue.put_chunks(body);

@@ -167,6 +167,7 @@ impl ClientConnection {
 
     /// Moves requests whose last byte was taken on to where answers are waited for.
     pub(super) fn note_written(&mut self) {
+        // Called first in every method that looks at requests: the transport takes bytes from the queue without telling.
         let Self { id: connection, ledger, queue, events, .. } = self;
         let connection = *connection;
         ledger.promote(queue, |id| events.push(ClientEvent::Written { connection, id }));

@@ -35,6 +35,7 @@ impl Connection for ClientConnection {
         self.life.can_read()
             && self.events.is_empty()
             && !self.decoder.has_frame()
+            // Requests without an answer end when they are written. That is news which no event tells yet.
             && !self.ledger.has_written_news(&self.queue)
     }
 
@@ -47,6 +48,7 @@ impl Connection for ClientConnection {
             return;
         }
         self.note_written();
+        // Both are taken before anything ends, because they describe the connection as it was when writing failed.
         let reason = self.why_disconnected(Disconnect::Error(kind));
         let line = self.line();
         self.life = Life::WriteFailed(kind);
@@ -55,6 +57,7 @@ impl Connection for ClientConnection {
             let error = RequestError::Closed(reason.clone());
             events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
         });
+        // A frame that was written in part cannot be completed, and nothing may follow it.
         self.queue.clear();
     }
 
@@ -64,10 +67,13 @@ impl Connection for ClientConnection {
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
         self.note_written();
+        // Events first: they are older than any frame that is still in the decoder. One frame is cut at a time, so that a caller
+        // who stops taking events stops the reading as well.
         while self.events.is_empty() && !self.life.is_closed() {
             match self.decoder.next_frame() {
                 Ok(Some(frame)) => match self.handle_frame(frame) {
                     Ok(Some(response)) => {
+                        // The answer may have been the last live request in front of one that has timed out.
                         self.end_if_hopeless();
                         return Some(ClientEvent::Response(response));
                     }
@@ -90,6 +96,7 @@ impl Connection for ClientConnection {
         }
         let event = self.events.pop();
         if event.is_none() {
+            // Only when there is nothing to tell: until then the memory is in use.
             let keeps_memory = self.decoder.can_release() || self.queue.can_release();
             self.rest.set(keeps_memory);
         }
@@ -97,6 +104,8 @@ impl Connection for ClientConnection {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        // While a frame waits to be taken nothing expires, so there is nothing to be called for: an answer that is here beats its
+        // deadline.
         if !self.life.can_read() || self.decoder.has_frame() {
             return None;
         }
@@ -108,10 +117,12 @@ impl Connection for ClientConnection {
             return;
         }
         self.note_written();
+        // Taken before anything expires: it says for each request what it was waiting behind.
         let line = self.line();
         let Self { id, ledger, queue, events, .. } = self;
         let mut torn = None;
         if ledger.next_deadline().is_some_and(|deadline| deadline <= now) {
+            // The time since the call, and not the timeout that was set: what the broker was allowed to wait is part of it.
             torn = ledger.expire(now, queue, |entry, taken, fate| {
                 let error = RequestError::TimedOut { after: now.saturating_duration_since(entry.at) };
                 events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
@@ -136,11 +147,13 @@ impl ClientConnection {
     fn note_heard(&mut self, now: Instant, n: usize) -> bool {
         self.rest.note_moved_at(now);
         if self.life.can_read() {
+            // A feed of nothing says nothing about the peer.
             if n > 0 {
                 self.last_heard = Some(now);
             }
             return true;
         }
+        // A driver may have read before it learned of the end. Counting them shows a peer that goes on talking.
         self.stats.ignored_bytes += n as u64;
         false
     }
@@ -148,6 +161,8 @@ impl ClientConnection {
     /// Takes a response; `None` if nobody waits for it any more.
     fn handle_frame(&mut self, mut frame: Bytes) -> Result<Option<ResponseFrame>, MatchError> {
         let got = CorrelationId(frame.try_get_i32().expect("the smallest frame has four bytes"));
+        // An answer can overtake the report that its request was taken: a TLS layer reports a record only when all of it has
+        // left, and a fast broker answers before that.
         if self.ledger.awaiting() == 0 {
             let Self { id: connection, ledger, queue, events, .. } = self;
             let connection = *connection;
@@ -155,6 +170,7 @@ impl ClientConnection {
         }
         let answered = self.ledger.answer(got, &frame)?;
         self.stats.responses += 1;
+        // The ledger lets one foreign id pass: see `is_quirk` there.
         self.stats.quirk_id_zero += u64::from(answered.id != got);
         if answered.state != State::Live {
             self.stats.swallowed += 1;

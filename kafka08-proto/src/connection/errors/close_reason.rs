@@ -88,6 +88,7 @@ impl fmt::Display for CloseReason {
                 what_ended(f, *how)?;
                 how_far(f, *heard, *waiting_for)?;
                 match (*unconfirmed, heard, *waiting_for) {
+                    // Brokers close on purpose when a produce with acks = 0 fails, so this cause comes before all others.
                     (1.., ..) => unconfirmed_advice(f, *unconfirmed),
                     (0, Heard::PartOfFrame { .. }, _) => f.write_str(": it stopped, or the network did; connect again"),
                     (0, Heard::Nothing, Some(api)) => never_heard(f, api),
@@ -174,6 +175,7 @@ fn fell_silent(f: &mut fmt::Formatter<'_>, api: Api, idle: Option<Duration>) -> 
         )?,
         _ => f.write_str(": it stopped (connect again), or ")?,
     }
+    // Every release of 0.8 knows these, so that the broker is not too old.
     if (ApiKey::PRODUCE..=ApiKey::CONTROLLED_SHUTDOWN).contains(&api.key) {
         f.write_str(
             "it could not read the request, or it is Kafka 4.0 or later, which has dropped most requests of 0.8 (the probe \

@@ -73,6 +73,7 @@ impl ServerConnection {
         self.unanswered -= 1;
         self.held += len;
         self.rest.note_moved();
+        // Answers leave in the order of the requests: those that were given early have waited here for this one.
         while let Some(call) = self.calls.pop_front_if(|call| !matches!(call.answer, Answer::Open)) {
             self.first += 1;
             self.held -= call.answer.len();

@@ -31,6 +31,7 @@ pub(super) struct Frame {
 impl Frame {
     pub(super) fn new(id: CorrelationId, body: Chunks) -> Result<Self, EncodeError> {
         const MAX: usize = i32::MAX as usize;
+        // The length of the frame counts the correlation id, and not itself.
         let len = body.len().saturating_add(4);
         let size = i32::try_from(len).map_err(|_| EncodeError { field: "response", len, max: MAX })?;
         let mut head = [0; 8];

@@ -16,6 +16,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_frame: 104_857_600,
+            // More is for proxies, which pass requests on and have no work of their own to do one by one.
             max_open_calls: 1,
             max_staged: 256 << 10,
             frame_timeout: Duration::from_secs(30),

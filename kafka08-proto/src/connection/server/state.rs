@@ -112,6 +112,7 @@ impl ServerConnection {
             self.unanswered = 0;
             self.held = 0;
             self.frame_deadline = None;
+            // Requests that came before the end are not given out behind it.
             self.decoder = FrameDecoder::new(self.config.max_frame);
         }
     }
@@ -143,6 +144,8 @@ impl ServerConnection {
 
     /// Whether one more request may be given out.
     pub(super) fn may_open(&self) -> bool {
+        // An answer counts until the transport has taken it. Otherwise a client that does not read would have the server answer,
+        // and hold, everything that it can ask for.
         let written = self.unwritten.partition_point(|answer| self.queue.taken(*answer) == Taken::All);
         let open = self.calls.len() + self.unwritten.len() - written;
         open < self.config.max_open_calls && self.held + self.queue.remaining() < self.config.max_staged
@@ -150,6 +153,7 @@ impl ServerConnection {
 
     pub(super) fn why_disconnected(&self, how: Disconnect) -> ServerCloseReason {
         let heard = match self.decoder.pending() {
+            // Both numbers together count the requests that were ever given out.
             0 if self.first + self.calls.len() as u64 == 0 => Heard::Nothing,
             0 => Heard::Frames,
             bytes => Heard::PartOfFrame { bytes },

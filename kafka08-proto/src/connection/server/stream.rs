@@ -65,6 +65,7 @@ impl Connection for ServerConnection {
     fn poll_event(&mut self) -> Option<ServerEvent> {
         self.note_written();
         while self.gives_requests() {
+            // A broker does not read from a client that it owes an answer, and neither does this: the client feels it in its socket.
             if !self.may_open() {
                 self.has_paused = true;
                 break;
@@ -77,6 +78,7 @@ impl Connection for ServerConnection {
                     }
                 }
                 Ok(None) => {
+                    // From the first byte on, and not from each byte: a client that sends a byte now and then would never be too slow.
                     if self.decoder.pending() > 0 && self.frame_deadline.is_none() {
                         self.frame_deadline = self.last_read.and_then(|at| at.checked_add(self.config.frame_timeout));
                     }
@@ -85,6 +87,7 @@ impl Connection for ServerConnection {
                 Err(error) => self.end(ServerCloseReason::Frame(error)),
             }
         }
+        // Requests that are here in full still come out, and are served if their answers can leave.
         if !self.decoder.has_frame() {
             match self.life {
                 Life::HalfClosed if self.unanswered == 0 => self.end(self.why_disconnected(Disconnect::Eof)),
@@ -114,6 +117,7 @@ impl Connection for ServerConnection {
         if !self.can_read() || self.decoder.has_frame() {
             return;
         }
+        // Only if there is a deadline to be moved: otherwise the pause is still to be told to the one that will be set.
         if self.frame_deadline.is_some() {
             self.resume(now);
         }
