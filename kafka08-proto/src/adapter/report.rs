@@ -38,7 +38,6 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         list_failures(f, &self.failed)?;
-        // Both or one of them, in the order in which they happened.
         if !self.failed.is_empty() && (self.closed.is_some() || self.timed_out.is_some()) {
             f.write_str("; ")?;
         }

@@ -36,7 +36,6 @@ pub trait Connection {
     fn wants_read(&self) -> bool;
 
     /// Whether there is something to write.
-    // A state and not an event: a driver that has missed an event would never write again.
     fn wants_write(&self) -> bool;
 
     /// Writing has failed; reading goes on. What is staged will never leave. A client's requests that are not written fail

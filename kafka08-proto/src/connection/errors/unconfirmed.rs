@@ -29,7 +29,8 @@ struct Range {
 impl Unconfirmed {
     pub(in crate::connection) fn push(&mut self, id: CorrelationId, frame: Span) {
         match self.ranges.back_mut() {
-            // Ids have gaps where requests of another API, or withdrawn ones, lay between. Frames that touch leave no room for either.
+            // Ids also follow each other where other requests, or withdrawn ones, lay between. Frames that touch leave no room
+            // for those.
             Some(range) if frame.start == range.end && range.last.0.checked_add(1) == Some(id.0) => {
                 range.last = id;
                 range.end = frame.end;
