@@ -24,6 +24,7 @@ pub(crate) fn connect(
     let mut attempts = Vec::new();
     for (address, behind) in addresses.iter().zip((0..addresses.len()).rev()) {
         let left = timeout.saturating_sub(started.elapsed());
+        // The addresses that are left are not tried at all, and the error is a timeout.
         if left.is_zero() {
             break;
         }
@@ -41,6 +42,7 @@ pub(crate) fn connect(
     if addresses.is_empty() {
         return Err(ConnectError::NoAddress(target));
     }
+    // One that answered, if only by refusing, shows that the host is up: then no time ran out.
     let has_answered = |(_, error): &(SocketAddr, io::Error)| error.kind() != ErrorKind::TimedOut;
     if attempts.iter().any(has_answered) && attempts.len() == addresses.len() {
         Err(ConnectError::Refused { target, attempts })

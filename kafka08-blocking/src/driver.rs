@@ -112,6 +112,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// whether anything came of it: then take events, and read again before you poll, because a TLS layer may hold bytes that
     /// no poll knows of.
     pub fn read<C: Connection>(&mut self, now: Instant, connection: &mut C) -> bool {
+        // Told here and not in `wait`, which has no connection to change.
         if let Some(kind) = self.lost.take() {
             connection.handle_disconnect(Disconnect::Error(kind));
             return true;
@@ -119,12 +120,15 @@ impl<S: Read + Write + AsFd> Driver<S> {
         let mut sum = 0;
         let mut moved = false;
         self.is_drained = false;
+        // A connection stops wanting when a whole frame is here. Reading on would fill memory with what nobody has asked for.
         while connection.wants_read() && !self.is_drained && sum < READ_BUDGET {
             let (space, _) = connection.buffers();
             let room = space.len();
             match self.stream.read(space) {
                 Ok(0) => connection.handle_disconnect(Disconnect::Eof),
                 Ok(n) => {
+                    // A read that fills less than it could has emptied the socket. A TLS layer says nothing of the kind: it gives one record
+                    // at a time.
                     self.is_drained = n < room && self.keeps == Keeps::Nothing;
                     connection.handle_read(now, n);
                     sum += n;
@@ -146,6 +150,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
         let mut moved = false;
         while connection.wants_write() {
             match self.write_some(connection) {
+                // A stream that takes nothing of something will not take anything later either: going on would be a loop.
                 Ok(0) => self.fail_write(connection, ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     connection.buffers().1.advance(n);
@@ -199,6 +204,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     }
 
     fn keep(&mut self, error: io::Error) {
+        // The first failure is the cause; later ones follow from it.
         self.error.get_or_insert_with(|| Arc::new(error));
     }
 
@@ -206,6 +212,7 @@ impl<S: Read + Write + AsFd> Driver<S> {
     /// and then, as polls do.
     pub fn wait<C: Connection>(&mut self, connection: &C, until: Option<Instant>) {
         let mut flags = PollFlags::empty();
+        // Not polled for what is not wanted: a socket that is readable while nobody reads would end each wait at once.
         flags.set(PollFlags::IN, connection.wants_read());
         flags.set(PollFlags::OUT, self.wants_write(connection));
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));

@@ -43,6 +43,7 @@ pub(crate) struct Dropped(Arc<Mutex<Vec<CorrelationId>>>);
 
 impl Dropped {
     fn push(&self, id: CorrelationId) {
+        // A panic elsewhere leaves the list as it was: it holds ids and no invariant.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 

@@ -50,6 +50,7 @@ struct Handle(Arc<Shared>);
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.command(|state| {
+            // `close` has been called: what was said there stays.
             if state.phase == Phase::Open {
                 state.phase = Phase::Abandoned;
             }
@@ -166,6 +167,8 @@ impl Client {
         if !request.expects_response() {
             return Err(CallError::NoResponseExpected);
         }
+        // The usual way: encoded straight into the connection, without a future that waits. Only a request for which there is no
+        // room is encoded apart.
         if let Some(ticket) = self.0.0.command(|state| state.start(Kind::Claimed, request))? {
             return Ok(Pending::new(&self.0.0, ticket.id(), R::API));
         }
@@ -303,7 +306,9 @@ impl Client {
         let number = shared.command(|state| {
             state.call_task();
             let deadline = now().checked_add(shared.config.request_timeout());
+            // What others send after this call is not waited for, or a busy connection would never be flushed.
             let point = state.connection.staged_to();
+            // Once it has ended, nothing moves any more that a flush could wait for.
             state.closed.is_none().then(|| state.flushes.push(point, deadline))
         });
         match number {
@@ -326,6 +331,7 @@ impl Client {
         self.0.0.command(|state| {
             state.phase = Phase::Closing;
             let limit = state.connection.config().request_timeout();
+            // The first call sets the time. A second one must not put it off.
             state.close_by = state.close_by.or_else(|| now().checked_add(limit));
             state.call_task();
         });

@@ -30,6 +30,7 @@ pub(crate) async fn try_each(
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
     let mut attempts = Vec::new();
+    // A share of what is left, and not of the whole: an address that fails at once leaves its time to the others.
     for (address, to_try) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let left = limit.saturating_sub(started.elapsed());
         let share = u32::try_from(to_try).map_or(Duration::ZERO, |to_try| left / to_try);

@@ -83,6 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         connection: &mut C,
     ) -> Poll<usize> {
         let (space, _) = connection.buffers();
+        // The space is initialised, so nothing is cleared before each read.
         let mut space = ReadBuf::new(space);
         let read = match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
             Poll::Pending => return Poll::Pending,
@@ -113,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => self.fail_write(ErrorKind::WriteZero.into(), connection),
             Poll::Ready(Ok(n)) => {
+                // A stream that claims to have taken more than it was offered is wrong, and must not make this panic.
                 queue.advance(n.min(queue.remaining()));
                 self.needs_flush = matches!(self.transport, Transport::Any { .. });
             }
@@ -150,6 +152,7 @@ fn write_to_socket<S: AsyncWrite>(
     queue: &SendQueue,
 ) -> Poll<io::Result<usize>> {
     let chunk = queue.chunk();
+    // One chunk needs no list of slices.
     if chunk.len() == queue.remaining() {
         return stream.poll_write(cx, chunk);
     }
@@ -171,6 +174,7 @@ fn write_to_any<S: AsyncWrite>(
     let (chunk, remaining) = (queue.chunk().len(), queue.remaining());
     if !is_repeated {
         let gathers = chunk < RECORD && chunk < remaining;
+        // Counted as offered before the attempt: whatever the stream answers, it has seen them.
         *offered = if gathers { remaining.min(RECORD) } else { chunk.min(OFFER) };
         if gathers {
             gather(queue, *offered, gathered);

@@ -59,6 +59,7 @@ impl Flushes {
 
     /// Ends those of which everything has left, when the stream keeps nothing to itself.
     pub(crate) fn finish(&mut self, connection: &ClientConnection, wakes: &mut Vec<Waker>) {
+        // Points ascend with the numbers, so the first that waits ends the search.
         while self.is_first_taken(connection)
             && let Some((_, waiting)) = self.waiting.pop_first()
         {
@@ -87,6 +88,7 @@ impl Flushes {
         if let Some(waiting) = self.waiting.get_mut(&number) {
             return (Poll::Pending, keep_waker(&mut waiting.waker, cx));
         }
+        // A flush that is not in the map has ended. Only a timeout has to be remembered; success is the rule.
         let flushed = if self.timed_out.remove(&number) { Flushed::TimedOut } else { Flushed::Done };
         (Poll::Ready(flushed), None)
     }

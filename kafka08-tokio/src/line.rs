@@ -63,6 +63,7 @@ impl Line {
     /// Whether a new request of this kind may be sent at once without overtaking one that could be sent as well.
     pub(crate) fn lets_pass(&self, kind: Kind, may_claim: bool) -> bool {
         match kind {
+            // A request that comes later than one that waits, and could be sent, must not pass it.
             Kind::Claimed => may_claim && self.claimed.is_empty() && self.forgotten.is_empty(),
             Kind::Forgotten => self.forgotten.is_empty() && (self.claimed.is_empty() || !may_claim),
         }
@@ -101,6 +102,7 @@ impl Line {
         let claimed = self.claimed.first_key_value().filter(|_| may_claim);
         let forgotten = self.forgotten.first_key_value();
         let (kind, (number, waiting)) = match (claimed, forgotten) {
+            // Numbers are in the order of the calls, and that is the order of sending.
             (Some(claimed), Some(forgotten)) if forgotten.0 < claimed.0 => (Kind::Forgotten, forgotten),
             (Some(claimed), _) => (Kind::Claimed, claimed),
             (None, forgotten) => (Kind::Forgotten, forgotten?),
@@ -163,6 +165,7 @@ impl Line {
         if let Some(Waiting { request, waker, .. }) = self.remove(number) {
             return Left::Waiting { _request: request, _waker: waker };
         }
+        // It was decided in a turn of the task, and its future was dropped before it heard of it.
         match self.decided.remove(&number) {
             Some(Ok(id)) => Left::Sent(id),
             _ => Left::Nothing,

@@ -104,6 +104,7 @@ impl<R: Request> Future for Pending<R> {
         let ((outcome, _replaced), ticket) =
             self.claim.shared.command(|state| (state.poll_claim(id, cx), state.connection.ticket::<R>(id)));
         let outcome = ready!(outcome);
+        // From here on dropping the claim gives nothing up.
         self.claim.is_settled = true;
         let frame = outcome.map_err(|error| *error)?;
         let ticket = ticket.expect("the id was given for this request's API");
@@ -145,6 +146,7 @@ impl Future for Place<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let number = self.number.expect("it is polled until it is ready, and not after that");
         let (outcome, _replaced) = self.shared.command(|state| state.line.poll(number, cx));
+        // Dropping this must not give up what was sent.
         if outcome.is_ready() {
             self.number = None;
         }

@@ -145,6 +145,7 @@ impl Shared {
     pub(crate) fn command<T>(&self, command: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = command(&mut state);
+        // Taken out, so that commands that follow each other wake the task once.
         let task = if mem::take(&mut state.wants_task) { state.task.take() } else { None };
         drop(state);
         if let Some(task) = task {
@@ -219,6 +220,7 @@ impl State {
         if let Some(closed) = &self.closed {
             return Err(SendError::Closed(Box::new(closed.clone())));
         }
+        // A request with a claim tells its failure to whoever waits for it; only those without one can fill this list.
         if kind == Kind::Forgotten && self.failures.len() >= MAX_UNTOLD {
             return Err(SendError::Busy);
         }
@@ -254,6 +256,7 @@ impl State {
                 Err(SendError::Busy) => break,
                 sent => sent,
             };
+            // Before its future hears of it: an answer that comes first must find a claim to go to.
             if let (Ok(id), Kind::Claimed) = (&sent, kind) {
                 self.claims.insert(*id, Claim::Waiting(None));
             }
@@ -284,6 +287,7 @@ impl State {
         if let Claim::Waiting(waker) = claim.get_mut() {
             return (Poll::Pending, keep_waker(waker, cx));
         }
+        // The outcome is taken once. From now on its place is free for another request.
         let claim = claim.remove();
         self.note_place_free();
         let outcome = match claim {
@@ -299,6 +303,7 @@ impl State {
         let claim = self.claims.get_mut(&id)?;
         if let Claim::Waiting(_) = claim {
             self.dropped.push(id);
+            // The claim keeps its place until the task has cancelled the request: an answer may be on its way to it.
             let waker = mem::replace(claim, Claim::Dropped);
             self.call_task();
             return Some(waker);
@@ -360,6 +365,7 @@ impl State {
     /// Ends everything that waits, if the connection has ended. Returns whether it has.
     pub(crate) fn finish(&mut self) -> bool {
         let Some(closed) = &self.closed else { return false };
+        // Those that wait for room have sent nothing, so each is refused, and not failed.
         self.line.refuse(closed, &mut self.wakes);
         self.flushes.finish_all(&mut self.wakes);
         true

@@ -96,12 +96,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         let replaced = if next == Next::Sleep { keep_waker(&mut state.task, cx) } else { None };
         mem::swap(&mut self.wakes, &mut state.wakes);
+        // Wakers run code of other executors, which may call into this client: nothing is locked meanwhile.
         drop(state);
         drop(replaced);
         self.wakes.drain(..).for_each(Waker::wake);
         match next {
             Next::End => Poll::Ready(()),
             Next::Sleep => Poll::Pending,
+            // Through the scheduler, so that other tasks run between two turns, and the runtime can stop this one.
             Next::Turn => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -116,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         // First what has come: an answer that is here beats its deadline, and a late one saves the connection before the
         // last claim behind it is given up.
         let has_read_all = self.read(cx, state, now);
+        // After reading: an answer that is here already ends its request, and there is nothing left to cancel.
         state.cancel_dropped();
         state.take_events();
         // Before writing: what has expired is not sent.
@@ -146,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     fn read(&mut self, cx: &mut Context<'_>, state: &mut State, now: Instant) -> bool {
         let mut bytes = 0;
         for _ in 0..STEPS_PER_TURN {
+            // The lock is held meanwhile.
             if bytes >= READ_PER_TURN {
                 return false;
             }
@@ -235,6 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             return;
         }
         if self.is_flushed(state) {
+            // Only now: closing drops what is staged.
             state.connection.close();
             state.take_events();
         } else if state.close_by.is_none() {
@@ -251,6 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             state.flushes.next_deadline(),
             state.close_by,
         ];
+        // The earliest of everything that can end a wait.
         self.timer.poll(cx, deadlines.into_iter().flatten().min())
     }
 }

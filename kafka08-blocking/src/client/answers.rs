@@ -81,6 +81,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         if let Some(outcome) = self.take(pending) {
             return Some(outcome);
         }
+        // Until nothing moves: a TLS layer may hold a whole answer that no poll of the socket would tell of.
         while self.step() {
             if let Some(outcome) = self.take(pending) {
                 return Some(outcome);

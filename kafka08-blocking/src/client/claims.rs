@@ -50,6 +50,7 @@ impl Claims {
     pub(super) fn take(&mut self, id: CorrelationId) -> Option<Outcome> {
         match self.by_id.entry(id) {
             Entry::Occupied(mut claim) => {
+                // A claim that waits stays: it is asked for again after the next turn.
                 let outcome = claim.get_mut().take()?;
                 claim.remove();
                 Some(outcome)
@@ -69,6 +70,7 @@ impl Claims {
     /// Gives all of them up. Returns the failures, in the order of the ids.
     pub(super) fn give_up_all(&mut self) -> Vec<CallError> {
         let mut ended: Vec<_> = self.by_id.drain().filter_map(|(id, outcome)| Some((id, outcome?.err()?))).collect();
+        // The map has no order, and callers compare what is told with what they sent.
         ended.sort_unstable_by_key(|(id, _)| *id);
         ended.into_iter().map(|(_, error)| *error).collect()
     }

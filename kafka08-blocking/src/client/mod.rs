@@ -108,6 +108,7 @@ pub struct Client<S: Read + Write + AsFd = TcpStream> {
 
 /// An identity for a connection: no two of this crate's have the same one.
 fn next_id() -> ConnectionId {
+    // Correlation ids begin at the same number in each connection, so a claim also says whose it is.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -130,6 +131,7 @@ impl Client<TcpStream> {
     /// # Errors
     /// As [`Client::connect`].
     pub fn connect_to(target: HostPort, config: ClientConfig) -> Result<Self, ConnectError> {
+        // Looking up has no timeout: the standard library has none to give, and a thread for it would outlive the call.
         match connect::look_up(&target) {
             Ok(addresses) => Self::connect_addresses(target, &addresses, config),
             Err(error) => Err(ConnectError::Resolve { target, error }),

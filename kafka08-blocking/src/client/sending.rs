@@ -46,11 +46,13 @@ impl<S: Read + Write + AsFd> Client<S> {
             return Err(CallError::NoResponseExpected);
         }
         let called = Instant::now();
+        // Looked at before sending: an end of the stream that is here already refuses the request instead of losing it.
         let was_idle = self.look_if_idle(called);
         self.find_place()?;
         let staged = match self.connection.request(called, request) {
             Ok(ticket) => Staged { id: ticket.id(), was_idle },
             Err(SendError::Busy) => {
+                // Encoded once for all attempts. Where there is room, which is the rule, the request is encoded into the connection.
                 let prepared =
                     Prepared::new(request).map_err(|error| SendError::Prepare(PrepareError::Encode(error)))?;
                 self.stage(called, prepared)?
@@ -194,6 +196,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         let prepared = prepared.called_at(called);
         loop {
             let now = Instant::now();
+            // Asked in each round: while room is made, what was in flight may have ended.
             let was_idle = self.connection.in_flight() == 0;
             match self.connection.send(now, &prepared) {
                 Err(SendError::Busy) => {}
@@ -209,6 +212,7 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     /// Makes the claim to the answer of a request that was staged, and writes if it is worth it.
     fn claim<R>(&mut self, staged: Staged, api: Api) -> Pending<R> {
+        // Before anything is written: the answer may come in the same turn.
         self.claims.insert(staged.id);
         if staged.was_idle || self.connection.buffers().1.remaining() >= WORTH_A_WRITE {
             self.let_leave(&staged);

@@ -99,6 +99,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
     pub(super) fn turn_until(&mut self, until: Option<Instant>) {
         // A read that would find nothing is saved: it costs about as much as the wait itself.
+        // Unless all of this holds, a turn may move something, and a wait for the socket might never end.
         let has_only_to_wait = self.driver.is_drained()
             && self.connection.wants_read()
             && !self.driver.wants_write(&self.connection)
@@ -140,6 +141,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     pub(super) fn read(&mut self, now: Instant) -> bool {
         // A late answer that is here saves the connection before the last claim behind it is given up.
         let to_the_last = self.is_due(now) || !self.dropped.is_empty();
+        // Otherwise one read a turn, so that what has come is given out before more is taken in.
         let reads = if to_the_last { LAST_READS + self.connection.in_flight() } else { 1 };
         let mut moved = false;
         for _ in 0..reads {
@@ -177,6 +179,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     /// Keeps how a request ended, for the one who will ask. An answer that nobody will ask for is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
         if let Some(outcome) = self.claims.end(id, outcome) {
+            // It has ended, so that there is nothing left to be forgotten.
             self.orphans.remove(&id);
             self.untold.extend(outcome.err().map(|error| *error));
         }
