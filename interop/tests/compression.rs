@@ -39,7 +39,7 @@ fn compressed(codec: Codec, values: &[String]) -> MessageSet {
 
 fn fetch(client: &mut Client, topic: &str, offset: i64) -> FetchedPartition {
     let request = FetchRequest::new(Millis(1000), 1).with(topic, 0, Offset(offset), 1 << 20);
-    client.call(&request).expect("an answer").find(topic, 0).expect("it is told").clone()
+    client.call(&request).expect("an answer").topics.find(topic, 0).expect("it is told").clone()
 }
 
 /// Offsets and values from `from` on, and where to go on from.
@@ -77,7 +77,7 @@ fn what_we_compress_is_read_by_us_and_by_kafkas_own_consumer() {
             let values = values(&topic);
             let request =
                 ProduceRequest::new(Acks::LEADER, Millis(5000)).with(topic.as_str(), 0, compressed(codec, &values));
-            let told = *client.call(&request).expect("an answer").find(&topic, 0).expect("it is told");
+            let told = *client.call(&request).expect("an answer").topics.find(&topic, 0).expect("it is told");
             assert_eq!((told.error, told.offset), (ErrorCode::NONE, Offset(0)), "{release} {codec}");
 
             let set = fetch(&mut client, &topic, 150).messages;
@@ -131,8 +131,13 @@ fn what_kafkas_own_producers_compress_is_read_by_us() {
             let mut found = Vec::new();
             for partition in 0..2 {
                 let request = FetchRequest::new(Millis(1000), 1).with(topic.as_str(), partition, Offset(0), 1 << 20);
-                let fetched =
-                    client.call(&request).expect("an answer").find(&topic, partition).expect("it is told").clone();
+                let fetched = client
+                    .call(&request)
+                    .expect("an answer")
+                    .topics
+                    .find(&topic, partition)
+                    .expect("it is told")
+                    .clone();
                 assert!(codecs_in(&fetched.messages).iter().all(|found| found == codec), "{release} {class} {args:?}");
                 found.extend(read(&fetched.messages, 0).0.into_iter().map(|(_, value)| value));
             }
@@ -155,7 +160,7 @@ fn a_fetched_set_is_produced_again_without_being_opened() {
     client.call(&request).expect("an answer");
     let fetched = fetch(&mut client, "from", 0).messages.whole_entries();
     let request = ProduceRequest::new(Acks::LEADER, Millis(5000)).with("to", 0, fetched);
-    assert!(client.call(&request).expect("an answer").find("to", 0).expect("it is told").error.is_ok());
+    assert!(client.call(&request).expect("an answer").topics.find("to", 0).expect("it is told").error.is_ok());
     let (again, position) = read(&fetch(&mut client, "to", 0).messages, 0);
     assert_eq!(again, (0..).zip(values).collect::<Vec<_>>());
     assert_eq!(position, Offset(200));

@@ -38,7 +38,8 @@ fn the_java_producer_puts_each_key_where_murmur2_says() {
     let mut found = BTreeMap::new();
     for partition in partitions() {
         let request = FetchRequest::new(Millis(0), 0).with("keyed", partition, Offset(0), 1 << 20);
-        let fetched = client.call(&request).expect("an answer").find("keyed", partition).expect("it is told").clone();
+        let fetched =
+            client.call(&request).expect("an answer").topics.find("keyed", partition).expect("it is told").clone();
         for entry in fetched.messages.entries() {
             let Ok(Entry::Plain(message)) = entry else { panic!("{entry:?}") };
             found.insert(String::from_utf8(message.key.expect("a key").to_vec()).expect("text"), partition);

@@ -57,12 +57,12 @@ fn set(values: &[&[u8]]) -> MessageSet {
 
 fn produce(client: &mut Client, topic: &str, acks: Acks, set: MessageSet) -> ProducedPartition {
     let response = client.call(&ProduceRequest::new(acks, Millis(5000)).with(topic, 0, set)).expect("an answer");
-    *response.find(topic, 0).expect("it is told")
+    *response.topics.find(topic, 0).expect("it is told")
 }
 
 fn fetch(client: &mut Client, topic: &str, offset: i64, max_bytes: i32) -> FetchedPartition {
     let request = FetchRequest::new(Millis(1000), 1).with(topic, 0, Offset(offset), max_bytes);
-    client.call(&request).expect("an answer").find(topic, 0).expect("it is told").clone()
+    client.call(&request).expect("an answer").topics.find(topic, 0).expect("it is told").clone()
 }
 
 fn plain(set: &MessageSet) -> Vec<Message<'_>> {
@@ -127,12 +127,12 @@ fn the_answer_to_8_topics_of_3_partitions_comes_in_another_order(cluster: &Clust
         }
     }
     let response = client.call(&request).expect("an answer");
-    let asked: Vec<_> = request.topics.iter().map(|(topic, item)| (topic.clone(), item.partition)).collect();
-    let told: Vec<_> = response.topics.iter().map(|(topic, item)| (topic.clone(), item.partition)).collect();
+    let asked: Vec<_> = request.topics.iter().map(|(topic, partition, _)| (topic.clone(), partition)).collect();
+    let told: Vec<_> = response.topics.iter().map(|(topic, partition, _)| (topic.clone(), partition)).collect();
     assert_ne!(asked, told, "this broker keeps its answers in a hash map");
     assert_eq!(told.len(), 24);
     for (topic, partition) in asked {
-        let told = response.find(&topic, partition).expect("it is told");
+        let told = response.topics.find(&topic, partition).expect("it is told");
         assert_eq!((told.error, told.offset), (ErrorCode::NONE, Offset(0)), "{topic}/{partition}");
     }
 }
@@ -218,11 +218,9 @@ fn offsets_are_looked_up_by_time() {
     create(client, &["times"]);
     let ask = |client: &mut Client, time: i64, max_offsets: i32| {
         let mut request = ListOffsetsRequest::new();
-        request
-            .topics
-            .push("times", ListOffsetsPartition { partition: PartitionId(0), time: OffsetTime(time), max_offsets });
+        request.topics.push("times", 0, ListOffsetsPartition { time: OffsetTime(time), max_offsets });
         let response = client.call(&request).expect("an answer");
-        let told = response.find("times", 0).expect("it is told");
+        let told = response.topics.find("times", 0).expect("it is told");
         assert!(told.error.is_ok(), "{told:?}");
         told.offsets.iter().map(|offset| offset.0).collect::<Vec<_>>()
     };
@@ -276,7 +274,7 @@ fn the_same_under_tokio(cluster: &Cluster) {
         let client = client.expect("the broker listens");
         client.call(&MetadataRequest::all()).await.expect("an answer");
         let refused = client.call(&to_nowhere(Acks::LEADER)).await.expect("an answer");
-        assert_eq!(refused.find("missing", 0).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        assert_eq!(refused.topics.find("missing", 0).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         let id = client.send_and_forget(&to_nowhere(Acks::NONE)).await.expect("it is sent");
         let closed = tokio::time::timeout(LIMIT, client.wait_closed()).await.expect("in time");
         assert_names_acks_0(&closed, id);
@@ -316,6 +314,6 @@ fn unknown_partitions_are_told_one_by_one(cluster: &Cluster) {
         MessageSet::of_value(b"v"),
     );
     let response = client.call(&request).expect("an answer");
-    assert_eq!(response.find("some", 0).expect("it is told").error, ErrorCode::NONE);
-    assert_eq!(response.find("some", 9).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(response.topics.find("some", 0).expect("it is told").error, ErrorCode::NONE);
+    assert_eq!(response.topics.find("some", 9).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
 }

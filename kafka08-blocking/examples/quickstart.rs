@@ -66,9 +66,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     show_messages(&client.wait(fetched)?)?;
     for pending in [second, first] {
         let id = pending.id();
-        for (topic, produced) in client.wait(pending)?.topics.iter() {
+        for (topic, partition, produced) in client.wait(pending)?.topics.iter() {
             produced.error.ok()?;
-            println!("{id}: {topic}/{} has it at offset {}", produced.partition, produced.offset);
+            println!("{id}: {topic}/{partition} has it at offset {}", produced.offset);
         }
     }
     Ok(())
@@ -130,12 +130,12 @@ fn announce<R: Request>(pending: Pending<R>) -> Pending<R> {
 }
 
 fn show_messages(response: &FetchResponse) -> Result<(), Box<dyn Error>> {
-    for (topic, fetched) in response.topics.iter() {
+    for (topic, partition, fetched) in response.topics.iter() {
         fetched.error.ok()?;
         for entry in fetched.messages.entries() {
             if let Entry::Plain(message) = entry? {
                 let value = String::from_utf8_lossy(message.value.unwrap_or_default());
-                println!("{topic}/{} at {}: {value}", fetched.partition, message.offset);
+                println!("{topic}/{partition} at {}: {value}", message.offset);
             }
         }
     }

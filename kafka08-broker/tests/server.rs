@@ -59,9 +59,9 @@ fn one_connection_waits_for_what_another_produces() {
     consumer.flush().expect("it is written");
     let produce = ProduceRequest::new(Acks::LEADER, Millis(1000)).with("t", 0, MessageSet::of_value(b"v"));
     let produced = producer.call(&produce).expect("an answer");
-    assert!(produced.find("t", 0).expect("it is told").error.is_ok());
+    assert!(produced.topics.find("t", 0).expect("it is told").error.is_ok());
     let fetched = consumer.wait(waiting).expect("an answer");
-    assert_eq!(fetched.find("t", 0).expect("it is told").messages.entries().count(), 1);
+    assert_eq!(fetched.topics.find("t", 0).expect("it is told").messages.entries().count(), 1);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_answer_larger_than_the_buffers_reaches_a_client_that_reads_late() {
     let pending = client.send(&fetch).expect("there is room");
     thread::sleep(Duration::from_millis(200));
     let fetched = client.wait(pending).expect("an answer");
-    assert_eq!(fetched.find("t", 0).expect("it is told").messages.entries().count(), MANY);
+    assert_eq!(fetched.topics.find("t", 0).expect("it is told").messages.entries().count(), MANY);
 }
 
 #[test]
@@ -157,6 +157,6 @@ fn clients_that_dawdle_do_not_hold_up_an_honest_one() {
     // None of them was cut short, and each is served when it reads at last.
     for (mut client, pending) in deaf {
         let fetched = client.wait(pending).expect("an answer");
-        assert_eq!(fetched.find("t", 0).expect("it is told").messages.entries().count(), MANY);
+        assert_eq!(fetched.topics.find("t", 0).expect("it is told").messages.entries().count(), MANY);
     }
 }

@@ -13,7 +13,7 @@ use kafka08_proto::{
     message::{Budget, Cursor, Inflater, MessageSetBuilder},
 };
 
-const USAGE: &str = "usage: grow push-topics|find-topics|find-partitions|leaders|resume SIZE";
+const USAGE: &str = "usage: grow push-topics|find-topics|find-partitions|duplicates|leaders|resume SIZE";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "push-topics" => push_topics(size),
         "find-topics" => find(size, 1)?,
         "find-partitions" => find(1, size)?,
+        "duplicates" => duplicates(size),
         "leaders" => leaders(size)?,
         "resume" => resume(size)?,
         _ => return Err(USAGE.into()),
@@ -58,17 +59,24 @@ fn push_topics(topics: i32) -> usize {
     request.topics.len()
 }
 
+/// Adds partitions to four topics of a request in turn, and looks for one that stands twice.
+fn duplicates(partitions: i32) -> usize {
+    let each = (0..partitions).rev().flat_map(|partition| ["a", "b", "c", "d"].map(|topic| (topic, partition)));
+    let request = ListOffsetsRequest::latest(each);
+    request.topics.len() - usize::from(request.topics.duplicate().is_some())
+}
+
 /// Reads a response, and looks up each of its partitions.
 fn find(topics: i32, partitions: i32) -> Result<usize, Box<dyn Error>> {
     let mut response = ListOffsetsResponse::default();
     for name in names(topics).map(Text::from) {
         for partition in (0..partitions).rev().map(PartitionId) {
-            response.topics.push(&name, PartitionOffsets { partition, error: ErrorCode::NONE, offsets: vec![] });
+            response.topics.push(&name, partition, PartitionOffsets { error: ErrorCode::NONE, offsets: vec![] });
         }
     }
     let read = decode::<ListOffsetsResponse>(&response.to_bytes()?)?;
     let each = names(topics).flat_map(|name| (0..partitions).map(move |partition| (name.clone(), partition)));
-    Ok(each.filter(|(name, partition)| read.find(name, *partition).is_some()).count())
+    Ok(each.filter(|(name, partition)| read.topics.find(name, *partition).is_some()).count())
 }
 
 /// Reads metadata, and looks up each partition's leader.

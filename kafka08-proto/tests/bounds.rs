@@ -303,8 +303,8 @@ fn a_fetch_whose_answer_could_exceed_the_frame_limit_is_refused() {
     let messages = |len| MessageSet::new(Bytes::from(vec![0; len]), Origin::Fetched);
     let mut full = FetchResponse::default();
     for (partition, len) in [(0, 60), (1, 40)] {
-        let (partition, error, high_watermark) = (PartitionId(partition), ErrorCode::NONE, Offset(0));
-        full.topics.push("t", FetchedPartition { partition, error, high_watermark, messages: messages(len) });
+        let (error, high_watermark) = (ErrorCode::NONE, Offset(0));
+        full.topics.push("t", partition, FetchedPartition { error, high_watermark, messages: messages(len) });
     }
     let body = full.to_bytes().expect("it fits");
     connection.handle_bytes(origin(), &u32::try_from(max).expect("short").to_be_bytes());

@@ -1,14 +1,11 @@
 //! Look-ups by topic and partition find the same as a search from end to end, and do not grow with what they search.
 
-use std::cell::Cell;
-
 use bytes::Bytes;
 use kafka08_proto::{
     api::{
-        Body as _, Broker, ByTopic, CommitResult, CommittedOffset, FetchResponse, FetchedPartition, InTopic,
-        LeaderProblem, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
-        PartitionMetadata, PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems,
-        TopicMetadata,
+        Body as _, Broker, ByTopic, CommittedOffset, FetchResponse, FetchedPartition, LeaderProblem,
+        ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, PartitionMetadata,
+        PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems, TopicMetadata,
     },
     error_code::{ErrorCode, Retry},
     ids::{NodeId, Offset, PartitionId, Text, TopicPartition},
@@ -16,95 +13,60 @@ use kafka08_proto::{
 };
 use proptest::{collection::vec, prelude::*};
 
-/// An item that counts how often it is looked at.
-struct Counted<'c> {
-    partition: i32,
-    looks: &'c Cell<usize>,
-}
-
-impl InTopic for Counted<'_> {
-    fn partition(&self) -> PartitionId {
-        self.looks.set(self.looks.get() + 1);
-        PartitionId(self.partition)
-    }
-}
-
-const MANY: i32 = 20_000;
-
-/// Numbers below [`MANY`] in an order without any: 7919 has no divisor in common with it.
-fn shuffled() -> impl Iterator<Item = i32> {
-    (0..i64::from(MANY)).map(|n| i32::try_from(n * 7919 % i64::from(MANY)).expect("small"))
-}
-
-/// The most looks at items that a step may take on average: 15 are the logarithm of [`MANY`].
-const FEW: usize = 15 * 15;
-
 #[test]
-fn an_item_is_pushed_and_found_among_20_000_with_few_looks() {
-    let looks = Cell::new(0);
-    let mut items = ByTopic::default();
-    for partition in shuffled() {
-        items.push("t", Counted { partition, looks: &looks });
+fn every_partition_of_20_000_is_found_however_the_list_came_about() {
+    const MANY: i32 = 20_000;
+    // Below `MANY`, in an order without any: 7919 has no divisor in common with it.
+    let shuffled = || (0..i64::from(MANY)).map(|n| i32::try_from(n * 7919 % i64::from(MANY)).expect("small"));
+    let mut pushed = ByTopic::default();
+    shuffled().for_each(|partition| pushed.push("t", partition, partition));
+    let partitions = shuffled().map(|partition| (PartitionId(partition), partition)).collect();
+    let given = ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions }]);
+    assert_eq!(pushed, given);
+    for items in [pushed, given] {
+        for partition in 0..MANY {
+            assert_eq!(items.find("t", partition), Some(&partition));
+            assert_eq!(items.find("u", partition), None);
+        }
+        assert_eq!((items.find("t", -1), items.find("t", MANY)), (None, None));
+        assert_eq!(items.duplicate(), None);
     }
-    let pushing = looks.take();
-    for partition in 0..MANY {
-        assert!(items.find("t", PartitionId(partition)).is_some_and(|item| item.partition == partition));
-        assert!(items.find("u", PartitionId(partition)).is_none());
-    }
-    let finding = looks.take();
-    let count = usize::try_from(MANY).expect("small");
-    assert!(pushing <= count * FEW, "{} looks a push", pushing / count);
-    assert!(finding <= count * FEW, "{} looks a find", finding / count);
-}
-
-#[test]
-fn an_item_that_was_given_with_all_others_is_found_with_few_looks() {
-    let looks = Cell::new(0);
-    let partitions = shuffled().map(|partition| Counted { partition, looks: &looks }).collect();
-    let items = ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions }]);
-    looks.take();
-    for partition in 0..MANY {
-        assert!(items.find("t", PartitionId(partition)).is_some_and(|item| item.partition == partition));
-        assert!(looks.take() <= 32, "two looks for each halving");
-    }
-    assert_eq!(items.duplicate(), None);
-    assert!(looks.take() <= 2 * usize::try_from(MANY).expect("small"));
 }
 
 #[test]
 fn a_group_without_items_takes_the_items_that_are_added_to_it() {
     let group = |topic, partitions: std::ops::Range<i32>| TopicItems {
         topic: Text::from(topic),
-        partitions: partitions.map(|n| produced(n, n.into())).collect(),
+        partitions: partitions.map(|n| (PartitionId(n), produced(n.into()))).collect(),
     };
     let mut items = ByTopic::from(vec![group("empty", 0..0), group("t", 0..20)]);
-    items.push("empty", produced(0, 0));
-    items.push("new", produced(0, 0));
-    items.push("empty", produced(1, 0));
+    items.push("empty", 0, produced(0));
+    items.push("new", 0, produced(0));
+    items.push("empty", 1, produced(0));
     let lengths: Vec<_> = items.topics().iter().map(|group| (&*group.topic, group.partitions.len())).collect();
     assert_eq!(lengths, [("empty", 2), ("t", 20), ("new", 1)]);
 }
 
-fn produced(partition: i32, offset: i64) -> ProducedPartition {
-    ProducedPartition { partition: PartitionId(partition), error: ErrorCode::NONE, offset: Offset(offset) }
+fn produced(offset: i64) -> ProducedPartition {
+    ProducedPartition { error: ErrorCode::NONE, offset: Offset(offset) }
 }
 
 /// What a search from end to end finds.
 fn searched<'t>(items: &'t ByTopic<ProducedPartition>, topic: &str, partition: i32) -> Option<&'t ProducedPartition> {
-    let mut all = items.iter().filter(|(name, item)| **name == *topic && item.partition == PartitionId(partition));
-    all.next().map(|(_, item)| item)
+    let mut all = items.iter().filter(|(name, number, _)| **name == *topic && *number == PartitionId(partition));
+    all.next().map(|(_, _, item)| item)
 }
 
 #[test]
 fn a_topic_that_stands_twice_is_one_topic() {
     let group = |partitions: std::ops::Range<i32>| TopicItems {
         topic: Text::from("t"),
-        partitions: partitions.map(|n| produced(n, n.into())).collect(),
+        partitions: partitions.map(|n| (PartitionId(n), produced(n.into()))).collect(),
     };
     for (first, second) in [(0..2, 2..4), (0..20, 20..40), (0..0, 0..20)] {
         let end = second.end;
         let mut items = ByTopic::from(vec![group(first), group(second)]);
-        items.push("t", produced(end, 0));
+        items.push("t", end, produced(0));
         assert_eq!(items.topics().len(), 2, "what is added goes to a group that is there");
         assert!((0..=end).all(|n| items.find("t", PartitionId(n)).is_some()));
         assert!(items.find("t", PartitionId(end + 1)).is_none());
@@ -121,13 +83,13 @@ proptest! {
         let mut number = || { count += 1; count };
         let groups = given.into_iter().map(|(topic, partitions)| TopicItems {
             topic: Text::from(topic),
-            partitions: partitions.into_iter().map(|n| produced(n, number())).collect(),
+            partitions: partitions.into_iter().map(|n| (PartitionId(n), produced(number()))).collect(),
         });
         let mut items = ByTopic::from(groups.collect::<Vec<_>>());
         for (topic, partition) in pushed {
-            items.push(topic, produced(partition, number()));
+            items.push(topic, partition, produced(number()));
         }
-        let mut pairs: Vec<_> = items.iter().map(|(topic, item)| TopicPartition::new(topic, item.partition)).collect();
+        let mut pairs: Vec<_> = items.iter().map(|(topic, partition, _)| TopicPartition::new(topic, partition)).collect();
         prop_assert_eq!(items.len(), pairs.len());
         for topic in ["a", "b", "c", "d", "e"] {
             for partition in -1..9 {
@@ -145,8 +107,8 @@ proptest! {
         let response = ProduceResponse { topics: items };
         let read = ProduceResponse::decode(&response.to_bytes().expect("small")).expect("its own bytes");
         prop_assert_eq!(&read, &response);
-        for (topic, item) in read.topics.iter() {
-            prop_assert_eq!(read.find(topic, item.partition), searched(&read.topics, topic, item.partition.0));
+        for (topic, partition, _) in read.topics.iter() {
+            prop_assert_eq!(read.topics.find(topic, partition), searched(&read.topics, topic, partition.0));
         }
     }
 
@@ -215,19 +177,20 @@ fn a_partition_of_metadata_is_found_among_many_in_any_order() {
 
 #[test]
 fn items_that_differ_or_are_grouped_otherwise_are_not_equal() {
-    let of = |groups: Vec<(&str, Vec<ProducedPartition>)>| {
+    let of = |groups: Vec<(&str, Vec<(PartitionId, ProducedPartition)>)>| {
         let group = |(topic, partitions)| TopicItems { topic: Text::from(topic), partitions };
         ByTopic::from(groups.into_iter().map(group).collect::<Vec<_>>())
     };
-    let both = of(vec![("t", vec![produced(0, 1), produced(1, 1)])]);
+    let at = |partition, offset| (PartitionId(partition), produced(offset));
+    let both = of(vec![("t", vec![at(0, 1), at(1, 1)])]);
     let mut pushed = ByTopic::default();
-    pushed.push("t", produced(0, 1));
+    pushed.push("t", 0, produced(1));
     assert_ne!(pushed, both);
-    pushed.push("t", produced(1, 1));
+    pushed.push("t", 1, produced(1));
     assert_eq!(pushed, both, "however they came about");
-    assert_ne!(of(vec![("t", vec![produced(0, 1), produced(1, 2)])]), both, "another offset");
-    assert_ne!(of(vec![("u", vec![produced(0, 1), produced(1, 1)])]), both, "another topic");
-    assert_ne!(of(vec![("t", vec![produced(0, 1)]), ("t", vec![produced(1, 1)])]), both, "two groups");
+    assert_ne!(of(vec![("t", vec![at(0, 1), at(1, 2)])]), both, "another offset");
+    assert_ne!(of(vec![("u", vec![at(0, 1), at(1, 1)])]), both, "another topic");
+    assert_ne!(of(vec![("t", vec![at(0, 1)]), ("t", vec![at(1, 1)])]), both, "two groups");
 }
 
 #[test]
@@ -242,7 +205,7 @@ fn metadata_is_equal_if_both_its_lists_are() {
 #[test]
 fn what_is_indexed_prints_what_it_lists_and_nothing_else() {
     let mut items = ByTopic::default();
-    (0..20).for_each(|n| items.push("t", PartitionId(n)));
+    (0..20).for_each(|n| items.push("t", n, ()));
     assert_eq!(format!("{items:?}"), format!("ByTopic {{ topics: {:?} }}", items.topics()));
     let metadata = metadata();
     assert_eq!(
@@ -336,11 +299,11 @@ fn a_leader_that_is_not_known_is_told_by_its_reason() {
 
 #[test]
 fn a_partition_that_failed_is_an_error_that_names_it() {
-    let failed = ProducedPartition { error: ErrorCode(6), ..produced(1, -1) };
+    let failed = ProducedPartition { error: ErrorCode(6), ..produced(-1) };
     let mut response = ProduceResponse::default();
-    response.topics.push("t", produced(0, 42));
-    response.topics.push("t", failed);
-    assert_eq!(response.partition("t", 0), Ok(&produced(0, 42)));
+    response.topics.push("t", 0, produced(42));
+    response.topics.push("t", 1, failed);
+    assert_eq!(response.partition("t", 0), Ok(&produced(42)));
     let refused = response.partition("t", 1).expect_err("code 6");
     assert_eq!((refused.problem, refused.retry()), (PartitionProblem::Refused(ErrorCode(6)), Retry::Yes));
     assert_eq!(
@@ -357,19 +320,18 @@ fn a_partition_that_failed_is_an_error_that_names_it() {
 
 #[test]
 fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
-    let at = PartitionId(0);
     let code = |code| ErrorCode(code);
     let mut fetch = FetchResponse::default();
     let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
-    fetch.topics.push("t", FetchedPartition { partition: at, error: code(1), high_watermark: Offset::NONE, messages });
+    fetch.topics.push("t", 0, FetchedPartition { error: code(1), high_watermark: Offset::NONE, messages });
     let mut offsets = ListOffsetsResponse::default();
-    offsets.topics.push("t", PartitionOffsets { partition: at, error: code(3), offsets: vec![] });
+    offsets.topics.push("t", 0, PartitionOffsets { error: code(3), offsets: vec![] });
     let mut commit = OffsetCommitResponse::default();
-    commit.topics.push("t", CommitResult { partition: at, error: code(12) });
+    commit.topics.push("t", 0, code(12));
     let mut committed = OffsetFetchResponse::default();
     for (partition, error) in [(0, 16), (1, 3), (2, 0)] {
-        let (partition, error) = (PartitionId(partition), code(error));
-        committed.topics.push("t", CommittedOffset { partition, offset: Offset::NONE, metadata: None, error });
+        let error = code(error);
+        committed.topics.push("t", partition, CommittedOffset { offset: Offset::NONE, metadata: None, error });
     }
     let codes = [
         fetch.partition("t", 0).expect_err("code 1"),
@@ -379,10 +341,10 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
     ]
     .map(|error| error.problem);
     assert_eq!(codes, [1, 3, 12, 16].map(|number| PartitionProblem::Refused(code(number))));
-    assert_eq!(fetch.find("t", 0).map(|item| item.error), Some(code(1)), "whatever its code");
-    assert_eq!(offsets.find("t", 0).map(|item| item.error), Some(code(3)));
-    assert_eq!(commit.find("t", 0).map(|item| item.error), Some(code(12)));
-    assert_eq!(committed.find("t", 0).map(|item| item.error), Some(code(16)));
+    assert_eq!(fetch.topics.find("t", 0).map(|item| item.error), Some(code(1)), "whatever its code");
+    assert_eq!(offsets.topics.find("t", 0).map(|item| item.error), Some(code(3)));
+    assert_eq!(commit.topics.find("t", 0), Some(&code(12)));
+    assert_eq!(committed.topics.find("t", 0).map(|item| item.error), Some(code(16)));
     let missing = [
         fetch.partition("t", 9).expect_err("not listed"),
         offsets.partition("t", 9).expect_err("not listed"),
@@ -395,7 +357,6 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
     for partition in [1, 2] {
         assert_eq!(committed.partition("t", partition).expect("no error").committed(), Ok(None));
     }
-    let (partition, offset, error) = (PartitionId(3), Offset(0), code(0));
-    committed.topics.push("t", CommittedOffset { partition, offset, metadata: None, error });
+    committed.topics.push("t", 3, CommittedOffset { offset: Offset(0), metadata: None, error: code(0) });
     assert_eq!(committed.partition("t", 3).expect("no error").committed(), Ok(Some(Offset(0))));
 }

@@ -117,7 +117,7 @@ fn offset_neg_is_read_as_it_was_sent() {
     // One topic "t", partition 0, no error, one offset: -1.
     let body = [&[0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0xff; 8]].concat();
     let response = ListOffsetsResponse::decode_strict(&Bytes::from(body)).expect("well formed");
-    assert_eq!(response.find("t", 0).expect("it is told").offsets, [Offset(-1)]);
+    assert_eq!(response.topics.find("t", 0).expect("it is told").offsets, [Offset(-1)]);
     let request = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(-5), 10);
     let read = FetchRequest::decode_strict(&request.to_bytes().expect("it fits")).expect("well formed");
     assert_eq!(read, request);
@@ -148,8 +148,8 @@ fn a_fetched_set_that_is_null_is_an_empty_set_for_its_partition_alone() {
     };
     for code in ["0000", "0023", "004c"] {
         let null = FetchResponse::decode_strict(&Bytes::from(with(code, "ffffffff"))).expect("null is no fault");
-        assert_eq!(null.find("t", 0).expect("listed").messages.entries().filter(Result::is_ok).count(), 1);
-        assert!(null.find("t", 1).expect("listed").messages.is_empty());
+        assert_eq!(null.topics.find("t", 0).expect("listed").messages.entries().filter(Result::is_ok).count(), 1);
+        assert!(null.topics.find("t", 1).expect("listed").messages.is_empty());
         assert_eq!(null.to_bytes().expect("it fits"), with(code, "00000000"), "null is not written");
     }
     for size in ["fffffffe", "80000000"] {

@@ -10,10 +10,10 @@ use common::{drain, hex, start, written};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, ServerConfig, ServerConnection, ServerEvent,
     api::{
-        Body, Broker, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, InTopic,
-        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-        PartitionMetadata, PartitionOffsets, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
-        Request, RequestHeader, TopicItems, TopicMetadata, Topics,
+        Body, Broker, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsPartition,
+        ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, PartitionMetadata,
+        PartitionOffsets, ProduceRequest, ProduceResponse, ProducedPartition, Request, RequestHeader, TopicItems,
+        TopicMetadata, Topics,
     },
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Text},
@@ -21,8 +21,8 @@ use kafka08_proto::{
 };
 
 /// One item of partition 0 of topic "t".
-fn of_t0<T: InTopic>(item: T) -> ByTopic<T> {
-    ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions: vec![item] }])
+fn of_t0<T>(item: T) -> ByTopic<T> {
+    ByTopic::from(vec![TopicItems { topic: Text::from("t"), partitions: vec![(PartitionId(0), item)] }])
 }
 
 /// Checks a request against its whole frame, whose correlation id is 1 and whose client id is "c".
@@ -121,13 +121,10 @@ fn a_produce_request_is_read_and_written_as_on_the_wire() {
         &ProduceRequest {
             acks: Acks(1),
             timeout: Millis(1000),
-            topics: of_t0(ProducePartition {
-                partition: PartitionId(0),
-                messages: MessageSet::new(
-                    Bytes::from(hex("0000000000000000 00000010 1fecd70a 00 00 00000001 6b 00000001 76")),
-                    Origin::Produced,
-                ),
-            }),
+            topics: of_t0(MessageSet::new(
+                Bytes::from(hex("0000000000000000 00000010 1fecd70a 00 00 00000001 6b 00000001 76")),
+                Origin::Produced,
+            )),
         },
     );
 }
@@ -152,7 +149,7 @@ fn a_fetch_request_is_read_and_written_as_on_the_wire() {
             replica: ReplicaId(-1),
             max_wait: Millis(100),
             min_bytes: 1,
-            topics: of_t0(FetchPartition { partition: PartitionId(0), offset: Offset(5), max_bytes: 1_048_576 }),
+            topics: of_t0(FetchPartition { offset: Offset(5), max_bytes: 1_048_576 }),
         },
     );
 }
@@ -173,7 +170,7 @@ fn a_list_offsets_request_is_read_and_written_as_on_the_wire() {
          00000001          # at most 1 offset",
         &ListOffsetsRequest {
             replica: ReplicaId(-1),
-            topics: of_t0(ListOffsetsPartition { partition: PartitionId(0), time: OffsetTime(-1), max_offsets: 1 }),
+            topics: of_t0(ListOffsetsPartition { time: OffsetTime(-1), max_offsets: 1 }),
         },
     );
 }
@@ -190,9 +187,7 @@ fn a_produce_response_is_read_and_written_as_on_the_wire() {
          0000              # no error
          000000000000002a  # offset 42",
         &ProduceRequest::new(Acks::LEADER, Millis(1000)).with("t", 0, MessageSet::of_value(b"v")),
-        &ProduceResponse {
-            topics: of_t0(ProducedPartition { partition: PartitionId(0), error: ErrorCode(0), offset: Offset(42) }),
-        },
+        &ProduceResponse { topics: of_t0(ProducedPartition { error: ErrorCode(0), offset: Offset(42) }) },
     );
 }
 
@@ -200,7 +195,6 @@ fn a_produce_response_is_read_and_written_as_on_the_wire() {
 fn a_fetch_response_is_read_and_written_as_on_the_wire() {
     let response = FetchResponse {
         topics: of_t0(FetchedPartition {
-            partition: PartitionId(0),
             error: ErrorCode(0),
             high_watermark: Offset(2),
             messages: MessageSet::new(
@@ -235,7 +229,7 @@ fn a_fetch_response_is_read_and_written_as_on_the_wire() {
         &FetchRequest::new(Millis(100), 1).with("t", 0, Offset(0), 1_048_576),
         &response,
     );
-    let messages = &response.find("t", 0).expect("listed").messages;
+    let messages = &response.topics.find("t", 0).expect("listed").messages;
     assert_eq!(parts(messages), [(0, Some(&b"k"[..]), Some(&b"v"[..])), (1, None, Some(b"w"))]);
 }
 
@@ -254,11 +248,7 @@ fn a_list_offsets_response_is_read_and_written_as_on_the_wire() {
          0000000000000000  # 0",
         &ListOffsetsRequest::new().with("t", 0, OffsetTime::LATEST),
         &ListOffsetsResponse {
-            topics: of_t0(PartitionOffsets {
-                partition: PartitionId(0),
-                error: ErrorCode(0),
-                offsets: vec![Offset(20), Offset(0)],
-            }),
+            topics: of_t0(PartitionOffsets { error: ErrorCode(0), offsets: vec![Offset(20), Offset(0)] }),
         },
     );
 }

@@ -46,7 +46,7 @@ fn is_response<B: Body + PartialEq + std::fmt::Debug>(text: &str, id: i32, expec
 fn offset_commit_of_both_versions() {
     let mut v0 = OffsetCommitRequestV0::new("g");
     let metadata = Some(Text::from_static("m"));
-    v0.topics.push("t", OffsetToCommitV0 { partition: PartitionId(0), offset: Offset(7), metadata });
+    v0.topics.push("t", 0, OffsetToCommitV0 { offset: Offset(7), metadata });
     is_request(
         "00000028                    # length
          0008 0000 00000001 000163   # OffsetCommit v0, id 1, client c
@@ -68,7 +68,7 @@ fn offset_commit_of_both_versions() {
         &OffsetCommitRequestV1::new("g").with("t", 0, Offset(7), "m"),
     );
     let mut topics = ByTopic::default();
-    topics.push("t", CommitResult { partition: PartitionId(0), error: ErrorCode::OFFSET_METADATA_TOO_LARGE });
+    topics.push("t", 0, ErrorCode::OFFSET_METADATA_TOO_LARGE);
     is_response(
         "00000015 00000001           # length, id 1
          00000001 000174             # one topic, t
@@ -90,8 +90,8 @@ fn offset_fetch() {
     );
     let response = |offset, metadata: &'static str| {
         let mut topics = ByTopic::default();
-        let (partition, metadata, error) = (PartitionId(0), Some(Text::from_static(metadata)), ErrorCode::NONE);
-        topics.push("t", CommittedOffset { partition, offset, metadata, error });
+        let (metadata, error) = (Some(Text::from_static(metadata)), ErrorCode::NONE);
+        topics.push("t", 0, CommittedOffset { offset, metadata, error });
         OffsetFetchResponse { topics }
     };
     is_response(

@@ -69,9 +69,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     show_messages(&fetched.await?)?;
     for pending in [second, first] {
         let id = pending.id();
-        for (topic, produced) in pending.await?.topics.iter() {
+        for (topic, partition, produced) in pending.await?.topics.iter() {
             produced.error.ok()?;
-            println!("{id}: {topic}/{} has it at offset {}", produced.partition, produced.offset);
+            println!("{id}: {topic}/{partition} has it at offset {}", produced.offset);
         }
     }
     Ok(())
@@ -133,12 +133,12 @@ fn announce<R: Request>(pending: Pending<R>) -> Pending<R> {
 }
 
 fn show_messages(response: &FetchResponse) -> Result<(), Box<dyn Error>> {
-    for (topic, fetched) in response.topics.iter() {
+    for (topic, partition, fetched) in response.topics.iter() {
         fetched.error.ok()?;
         for entry in fetched.messages.entries() {
             if let Entry::Plain(message) = entry? {
                 let value = String::from_utf8_lossy(message.value.unwrap_or_default());
-                println!("{topic}/{} at {}: {value}", fetched.partition, message.offset);
+                println!("{topic}/{partition} at {}: {value}", message.offset);
             }
         }
     }

@@ -87,12 +87,12 @@ impl Echoed for MetadataRequest {
 
 impl Echoed for ProduceRequest {
     fn echo(response: &ProduceResponse) -> Option<i64> {
-        response.find("t", 0).map(|partition| partition.offset.0)
+        response.topics.find("t", 0).map(|partition| partition.offset.0)
     }
 }
 
 impl Echoed for FetchRequest {
     fn echo(response: &FetchResponse) -> Option<i64> {
-        response.find("t", 0).map(|partition| partition.high_watermark.0)
+        response.topics.find("t", 0).map(|partition| partition.high_watermark.0)
     }
 }

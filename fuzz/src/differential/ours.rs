@@ -18,12 +18,9 @@ pub(super) fn read(layout: &Layout, body: &Bytes) -> Vec<Token> {
     tokens.0
 }
 
-fn topics<T>(to: &mut Tokens, topics: &ByTopic<T>, mut item: impl FnMut(&mut Tokens, &T))
-where
-    T: kafka08_proto::api::InTopic,
-{
+fn topics<T>(to: &mut Tokens, topics: &ByTopic<T>, mut item: impl FnMut(&mut Tokens, &T)) {
     to.each(topics.topics(), |to, group| {
-        to.text(&group.topic).each(&group.partitions, &mut item);
+        to.text(&group.topic).each(&group.partitions, |to, (partition, value)| item(to.number(partition.0), value));
     });
 }
 
@@ -64,19 +61,19 @@ fn request(to: &mut Tokens, request: AnyRequest) {
         AnyRequest::Produce(r) => {
             to.number(r.acks.0).number(r.timeout.0);
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).blob(p.messages.bytes());
+                to.blob(p.bytes());
             });
         }
         AnyRequest::Fetch(r) => {
             to.number(r.replica.0).number(r.max_wait.0).number(r.min_bytes);
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.offset.0).number(p.max_bytes);
+                to.number(p.offset.0).number(p.max_bytes);
             });
         }
         AnyRequest::ListOffsets(r) => {
             to.number(r.replica.0);
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.time.0).number(p.max_offsets);
+                to.number(p.time.0).number(p.max_offsets);
             });
         }
         AnyRequest::Metadata(r) => {
@@ -110,26 +107,22 @@ fn request(to: &mut Tokens, request: AnyRequest) {
         AnyRequest::OffsetCommitV0(r) => {
             to.maybe_text(r.group.as_deref());
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.offset.0).maybe_text(p.metadata.as_deref());
+                to.number(p.offset.0).maybe_text(p.metadata.as_deref());
             });
         }
         AnyRequest::OffsetCommitV1(r) => {
             to.maybe_text(r.group.as_deref()).number(r.generation.0).maybe_text(r.consumer.as_deref());
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.offset.0).number(p.timestamp.0).maybe_text(p.metadata.as_deref());
+                to.number(p.offset.0).number(p.timestamp.0).maybe_text(p.metadata.as_deref());
             });
         }
         AnyRequest::OffsetFetchV0(r) => {
             to.maybe_text(r.group.as_deref());
-            topics(to, &r.topics, |to, p| {
-                to.number(p.0);
-            });
+            topics(to, &r.topics, |_, ()| ());
         }
         AnyRequest::OffsetFetchV1(r) => {
             to.maybe_text(r.group.as_deref());
-            topics(to, &r.topics, |to, p| {
-                to.number(p.0);
-            });
+            topics(to, &r.topics, |_, ()| ());
         }
         AnyRequest::ConsumerMetadata(r) => {
             to.maybe_text(r.group.as_deref());
@@ -145,14 +138,14 @@ fn response(to: &mut Tokens, response: AnyResponse) {
     match response {
         AnyResponse::Produce(r) => {
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.error.0).number(p.offset.0);
+                to.number(p.error.0).number(p.offset.0);
             });
         }
         AnyResponse::Fetch(r) => topics(to, &r.topics, |to, p| {
-            to.number(p.partition.0).number(p.error.0).number(p.high_watermark.0).blob(p.messages.bytes());
+            to.number(p.error.0).number(p.high_watermark.0).blob(p.messages.bytes());
         }),
         AnyResponse::ListOffsets(r) => topics(to, &r.topics, |to, p| {
-            to.number(p.partition.0).number(p.error.0).each(&p.offsets, |to, offset| {
+            to.number(p.error.0).each(&p.offsets, |to, offset| {
                 to.number(offset.0);
             });
         }),
@@ -178,11 +171,11 @@ fn response(to: &mut Tokens, response: AnyResponse) {
         }
         AnyResponse::OffsetCommitV0(r) | AnyResponse::OffsetCommitV1(r) => {
             topics(to, &r.topics, |to, p| {
-                to.number(p.partition.0).number(p.error.0);
+                to.number(p.0);
             });
         }
         AnyResponse::OffsetFetchV0(r) | AnyResponse::OffsetFetchV1(r) => topics(to, &r.topics, |to, p| {
-            to.number(p.partition.0).number(p.offset.0).maybe_text(p.metadata.as_deref()).number(p.error.0);
+            to.number(p.offset.0).maybe_text(p.metadata.as_deref()).number(p.error.0);
         }),
         AnyResponse::ConsumerMetadata(r) => {
             to.number(r.error.0).number(r.broker.node.0).text(&r.broker.host).number(r.broker.raw_port);

@@ -211,7 +211,7 @@ impl Session {
                 for confirmed in std::mem::replace(&mut self.silent, behind).into_values() {
                     account.tell(confirmed, Verdict::Confirmed);
                 }
-                let told = response.find(account.topic, 0).expect("the answer names the partition");
+                let told = response.topics.find(account.topic, 0).expect("the answer names the partition");
                 if told.error.is_ok() { Verdict::Delivered(told.offset) } else { Verdict::Code(told.error.0) }
             }
         };

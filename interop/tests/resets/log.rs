@@ -52,7 +52,7 @@ pub(crate) fn read(broker: &str, topic: &str) -> Vec<Vec<u8>> {
 fn fetch(client: &mut Client, topic: &str, offset: usize) -> FetchedPartition {
     let offset = Offset(i64::try_from(offset).expect("a small log"));
     let request = FetchRequest::new(Millis(100), 1).with(topic, 0, offset, 1 << 20);
-    let fetched = client.call(&request).expect("an answer").find(topic, 0).expect("it is told").clone();
+    let fetched = client.call(&request).expect("an answer").topics.find(topic, 0).expect("it is told").clone();
     assert!(fetched.error.is_ok(), "{fetched:?}");
     fetched
 }

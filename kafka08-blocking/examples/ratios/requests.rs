@@ -37,7 +37,7 @@ pub(crate) fn fetch() -> Result<FetchRequest> {
 }
 
 pub(crate) fn check_small(answer: &ListOffsetsResponse) -> Result<()> {
-    let listed = answer.find(TOPIC, 0).ok_or("a partition is missing")?;
+    let listed = answer.topics.find(TOPIC, 0).ok_or("a partition is missing")?;
     match listed.offsets.as_slice() {
         [offset] if offset.0 == LISTED => Ok(()),
         _ => Err("not the offset that the peer has".into()),
@@ -45,11 +45,11 @@ pub(crate) fn check_small(answer: &ListOffsetsResponse) -> Result<()> {
 }
 
 pub(crate) fn check_produced(answer: &ProduceResponse) -> Result<()> {
-    Ok(answer.find(TOPIC, 0).ok_or("a partition is missing")?.error.ok()?)
+    Ok(answer.topics.find(TOPIC, 0).ok_or("a partition is missing")?.error.ok()?)
 }
 
 pub(crate) fn fetched(answer: &FetchResponse) -> Result<&MessageSet> {
-    Ok(&answer.find(TOPIC, 0).ok_or("a partition is missing")?.messages)
+    Ok(&answer.topics.find(TOPIC, 0).ok_or("a partition is missing")?.messages)
 }
 
 /// Looks at each message by iterating.

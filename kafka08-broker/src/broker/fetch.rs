@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kafka08_proto::{
     api::{AnyResponse, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition},
     error_code::ErrorCode,
-    ids::Offset,
+    ids::{Offset, PartitionId},
     message::{MessageSet, Origin},
 };
 
@@ -56,21 +56,21 @@ impl Broker {
         let mut topics = ByTopic::default();
         let mut readable: u64 = 0;
         let mut ready = Ready::No;
-        for (topic, item) in request.topics.iter() {
-            let found = if is_replica { Err(ErrorCode::UNKNOWN) } else { self.read_one(topic, item) };
+        for (topic, partition, item) in request.topics.iter() {
+            let found = if is_replica { Err(ErrorCode::UNKNOWN) } else { self.read_one(topic, partition, item) };
             let fetched = match found {
                 Ok((high_watermark, set)) => {
                     readable += set.len() as u64;
                     let messages = MessageSet::new(set, Origin::Fetched);
-                    FetchedPartition { partition: item.partition, error: ErrorCode::NONE, high_watermark, messages }
+                    FetchedPartition { error: ErrorCode::NONE, high_watermark, messages }
                 }
                 Err(error) => {
                     ready = Ready::Yes;
                     let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
-                    FetchedPartition { partition: item.partition, error, high_watermark: Offset::NONE, messages }
+                    FetchedPartition { error, high_watermark: Offset::NONE, messages }
                 }
             };
-            topics.push(topic, fetched);
+            topics.push(topic, partition, fetched);
         }
         if i64::from(request.min_bytes) <= i64::try_from(readable).unwrap_or(i64::MAX) {
             ready = Ready::Yes;
@@ -78,8 +78,13 @@ impl Broker {
         (FetchResponse { topics }, ready)
     }
 
-    fn read_one(&self, topic: &str, item: &FetchPartition) -> Result<(Offset, Bytes), ErrorCode> {
-        let log = self.topics.log(topic, item.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    fn read_one(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        item: &FetchPartition,
+    ) -> Result<(Offset, Bytes), ErrorCode> {
+        let log = self.topics.log(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         let max = usize::try_from(item.max_bytes).map_err(|_| ErrorCode::UNKNOWN)?;
         // What does not fit an answer is cut like anything else.
         let max = max.min(self.config.max_log_bytes);

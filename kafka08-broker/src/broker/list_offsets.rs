@@ -11,8 +11,8 @@ use super::{Broker, Now, log::Log};
 impl Broker {
     pub(super) fn list_offsets(&self, request: &ListOffsetsRequest, now: Now) -> ListOffsetsResponse {
         let mut topics = ByTopic::default();
-        for (topic, item) in request.topics.iter() {
-            let found = match self.topics.log(topic, item.partition) {
+        for (topic, partition, item) in request.topics.iter() {
+            let found = match self.topics.log(topic, partition) {
                 Some(log) => offsets_before(log, item, now),
                 None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             };
@@ -20,7 +20,7 @@ impl Broker {
                 Ok(offsets) => (ErrorCode::NONE, offsets),
                 Err(error) => (error, Vec::new()),
             };
-            topics.push(topic, PartitionOffsets { partition: item.partition, error, offsets });
+            topics.push(topic, partition, PartitionOffsets { error, offsets });
         }
         ListOffsetsResponse { topics }
     }

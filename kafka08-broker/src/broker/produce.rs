@@ -26,7 +26,7 @@ impl Broker {
         let sets: BTreeMap<TopicPartition, &MessageSet> = request
             .topics
             .iter()
-            .map(|(topic, item)| (TopicPartition { topic: topic.clone(), partition: item.partition }, &item.messages))
+            .map(|(topic, partition, set)| (TopicPartition { topic: topic.clone(), partition }, set))
             .collect();
         let mut topics = ByTopic::default();
         let mut has_failed = false;
@@ -36,7 +36,7 @@ impl Broker {
                 Err(error) => (error, Offset::NONE),
             };
             has_failed |= !error.is_ok();
-            topics.push(to.topic, ProducedPartition { partition: to.partition, error, offset });
+            topics.push(to.topic, to.partition, ProducedPartition { error, offset });
         }
         self.answer_produce(caller, request, ProduceResponse { topics }, has_failed, now);
         self.wake_fetches();
@@ -93,9 +93,9 @@ impl Broker {
 /// The answer when replicas did not come in time: the messages stay, and their offset is told.
 fn timed_out(response: &ProduceResponse) -> ProduceResponse {
     let mut topics = ByTopic::default();
-    for (topic, item) in response.topics.iter() {
+    for (topic, partition, item) in response.topics.iter() {
         let error = if item.error.is_ok() { ErrorCode::REQUEST_TIMED_OUT } else { item.error };
-        topics.push(topic, ProducedPartition { error, ..*item });
+        topics.push(topic, partition, ProducedPartition { error, ..*item });
     }
     ProduceResponse { topics }
 }

@@ -52,7 +52,7 @@ fn what_is_out_of_range_unknown_or_nonsense_is_told() {
     }
     let response =
         rig.call(&FetchRequest::new(Millis(1000), 1).with("t", 9, Offset(0), 10).with("u", 0, Offset(0), 10));
-    for (_, fetched) in response.topics.iter() {
+    for (_, _, fetched) in response.topics.iter() {
         assert_eq!(fetched.error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
     let mut as_replica = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), 1000);

@@ -3,16 +3,16 @@ use std::time::Duration;
 use kafka08_proto::{
     api::{ListOffsetsPartition, ListOffsetsRequest},
     error_code::ErrorCode,
-    ids::{OffsetTime, PartitionId},
+    ids::OffsetTime,
 };
 
 use crate::rig::{Rig, START, values};
 
 fn ask(rig: &mut Rig, time: i64, max_offsets: i32) -> (ErrorCode, Vec<i64>) {
     let mut request = ListOffsetsRequest::new();
-    request.topics.push("t", ListOffsetsPartition { partition: PartitionId(0), time: OffsetTime(time), max_offsets });
+    request.topics.push("t", 0, ListOffsetsPartition { time: OffsetTime(time), max_offsets });
     let response = rig.call(&request);
-    let told = response.find("t", 0).expect("it is told");
+    let told = response.topics.find("t", 0).expect("it is told");
     (told.error, told.offsets.iter().map(|offset| offset.0).collect())
 }
 
@@ -43,6 +43,6 @@ fn offsets_are_found_by_time_as_in_a_log_of_one_segment() {
 fn an_unknown_partition_has_no_offsets() {
     let mut rig = Rig::with_topic();
     let response = rig.call(&ListOffsetsRequest::new().with("t", 5, OffsetTime::LATEST));
-    let told = response.find("t", 5).expect("it is told");
+    let told = response.topics.find("t", 5).expect("it is told");
     assert_eq!((told.error, told.offsets.len()), (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0));
 }

@@ -35,7 +35,7 @@ fn every_partition_succeeds_or_fails_alone() {
         .with("t", 2, values(&["b"]))
         .with("unknown", 0, values(&["c"]));
     let response = rig.call(&request);
-    let error = |topic, partition| response.find(topic, partition).expect("it is told").error;
+    let error = |topic, partition| response.topics.find(topic, partition).expect("it is told").error;
     assert_eq!(error("t", 1), ErrorCode::NONE);
     assert_eq!(error("t", 2), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert_eq!(error("unknown", 0), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
@@ -78,7 +78,7 @@ fn more_acks_than_replicas_time_out_and_the_messages_stay() {
     assert!(rig.answer(0, ticket).is_none());
     rig.pass(Duration::from_millis(1));
     let response = rig.answer(0, ticket).expect("its time is over");
-    let told = response.find("t", 0).expect("it is told");
+    let told = response.topics.find("t", 0).expect("it is told");
     assert_eq!((told.error, told.offset), (ErrorCode::REQUEST_TIMED_OUT, Offset(0)));
     assert_eq!(rig.fetch(0, 1000).high_watermark, Offset(1));
 }

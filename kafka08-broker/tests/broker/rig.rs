@@ -112,7 +112,7 @@ impl Rig {
 
     pub(crate) fn produce(&mut self, set: MessageSet) -> ProducedPartition {
         let response = self.call(&ProduceRequest::new(Acks::LEADER, Millis(1000)).with("t", 0, set));
-        *response.find("t", 0).expect("it is told")
+        *response.topics.find("t", 0).expect("it is told")
     }
 
     pub(crate) fn fetch(&mut self, offset: i64, max_bytes: i32) -> FetchedPartition {
@@ -181,7 +181,7 @@ fn take(queue: &mut impl bytes::Buf) -> Bytes {
 /// The only partition of a response.
 pub(crate) fn one(response: &FetchResponse) -> FetchedPartition {
     assert_eq!(response.topics.len(), 1);
-    response.find("t", 0).expect("partition 0 of t").clone()
+    response.topics.find("t", 0).expect("partition 0 of t").clone()
 }
 
 /// A set of messages with these values.

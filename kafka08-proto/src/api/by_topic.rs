@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::order::{Order, UNINDEXED};
 use crate::{
     ids::{PartitionId, Text, TopicPartition},
-    wire::{EncodeError, Encoder, Parsed, Rules, array, text},
+    wire::{EncodeError, Encoder, Parsed, Rules, array, int32, text},
 };
 
 /// Items of partitions, grouped by topic, in the order of the wire.
@@ -15,6 +15,19 @@ use crate::{
 /// A broker answers in an order of its own and collapses duplicates, so answers are looked up with [`ByTopic::find`] and
 /// never matched by index. From 17 items on there is an index, made when they were decoded and kept up by
 /// [`ByTopic::push`]: a look-up then takes the logarithm of their number.
+///
+/// A list that says nothing of its partitions, as in a request for a group's offsets, is a `ByTopic<()>`.
+///
+/// ```
+/// use kafka08_proto::{api::ByTopic, ids::Offset};
+///
+/// let mut ends = ByTopic::default();
+/// ends.push("access-log", 0, Offset(42));
+/// assert_eq!(ends.find("access-log", 0), Some(&Offset(42)));
+/// for (topic, partition, end) in ends.iter() {
+///     println!("{topic}/{partition} ends at {end}");
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ByTopic<T> {
     topics: Vec<TopicItems<T>>,
@@ -30,14 +43,8 @@ pub struct ByTopic<T> {
 pub struct TopicItems<T> {
     /// The topic's name.
     pub topic: Text,
-    /// One item per partition, in the order of the wire.
-    pub partitions: Vec<T>,
-}
-
-/// Something about one partition.
-pub trait InTopic {
-    /// The partition it is about. It must always be the same.
-    fn partition(&self) -> PartitionId;
+    /// Partitions and what is said of each, in the order of the wire.
+    pub partitions: Vec<(PartitionId, T)>,
 }
 
 /// Where an item stands: its group, and its place there.
@@ -64,12 +71,13 @@ impl<T: fmt::Debug> fmt::Debug for ByTopic<T> {
 }
 
 /// What an item is looked up by.
-fn key<T: InTopic>(topics: &[TopicItems<T>], (group, item): Place) -> Option<(&[u8], PartitionId)> {
+fn key<T>(topics: &[TopicItems<T>], (group, item): Place) -> Option<(&[u8], PartitionId)> {
     let group = topics.get(group)?;
-    Some((group.topic.as_bytes(), group.partitions.get(item)?.partition()))
+    let (partition, _) = group.partitions.get(item)?;
+    Some((group.topic.as_bytes(), *partition))
 }
 
-fn compare<T: InTopic>(topics: &[TopicItems<T>], a: Place, b: Place) -> Ordering {
+fn compare<T>(topics: &[TopicItems<T>], a: Place, b: Place) -> Ordering {
     if a.0 != b.0 {
         return key(topics, a).cmp(&key(topics, b));
     }
@@ -78,9 +86,9 @@ fn compare<T: InTopic>(topics: &[TopicItems<T>], a: Place, b: Place) -> Ordering
     partition(a).cmp(&partition(b))
 }
 
-impl<T: InTopic> ByTopic<T> {
-    /// Adds an item to its topic's group, behind those that are there.
-    pub fn push(&mut self, topic: impl Into<Text>, item: T) {
+impl<T> ByTopic<T> {
+    /// Adds the item of a partition to its topic's group, behind those that are there.
+    pub fn push(&mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, item: T) {
         let topic = topic.into();
         let group = match self.group(&topic) {
             Some(group) => group,
@@ -92,7 +100,7 @@ impl<T: InTopic> ByTopic<T> {
         };
         let Some(items) = self.topics.get_mut(group) else { return };
         self.empty -= usize::from(items.partitions.is_empty());
-        items.partitions.push(item);
+        items.partitions.push((partition.into(), item));
         let place = (group, items.partitions.len() - 1);
         self.len += 1;
         let topics = &self.topics;
@@ -124,19 +132,24 @@ impl<T: InTopic> ByTopic<T> {
 
     /// The first item of this partition, if there is one.
     #[must_use]
-    pub fn find(&self, topic: &str, partition: PartitionId) -> Option<&T> {
-        if self.order.is_built() {
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&T> {
+        let partition = partition.into();
+        let (_, item) = if self.order.is_built() {
             let sought = Some((topic.as_bytes(), partition));
             let (group, item) = self.order.first(|place| key(&self.topics, place).cmp(&sought))?;
-            return self.topics.get(group)?.partitions.get(item);
-        }
-        let groups = self.topics.iter().filter(|group| group.topic == *topic);
-        groups.flat_map(|group| &group.partitions).find(|item| item.partition() == partition)
+            self.topics.get(group)?.partitions.get(item)?
+        } else {
+            let groups = self.topics.iter().filter(|group| group.topic == *topic);
+            groups.flat_map(|group| &group.partitions).find(|(candidate, _)| *candidate == partition)?
+        };
+        Some(item)
     }
 
-    /// All items with their topics, in the order of the wire.
-    pub fn iter(&self) -> impl Iterator<Item = (&Text, &T)> {
-        self.topics.iter().flat_map(|group| group.partitions.iter().map(move |item| (&group.topic, item)))
+    /// All items with their topics and partitions, in the order of the wire.
+    pub fn iter(&self) -> impl Iterator<Item = (&Text, PartitionId, &T)> {
+        self.topics
+            .iter()
+            .flat_map(|group| group.partitions.iter().map(move |(partition, item)| (&group.topic, *partition, item)))
     }
 
     /// The groups, in the order of the wire.
@@ -163,12 +176,13 @@ impl<T: InTopic> ByTopic<T> {
         if self.len < 2 {
             return None;
         }
-        let named = |(topic, item): (&Text, &T)| TopicPartition::new(topic, item.partition());
         if !self.order.is_built() {
-            let is_behind = |n: usize, one: (&Text, &T)| {
-                self.iter().skip(n + 1).any(|(topic, item)| item.partition() == one.1.partition() && topic == one.0)
+            let is_behind = |n: usize, topic: &Text, partition: PartitionId| {
+                self.iter().skip(n + 1).any(|behind| behind.1 == partition && behind.0 == topic)
             };
-            return self.iter().enumerate().find(|(n, one)| is_behind(*n, *one)).map(|(_, one)| named(one));
+            let mut all = self.iter().enumerate();
+            let (_, (topic, partition, _)) = all.find(|(n, (topic, partition, _))| is_behind(*n, topic, *partition))?;
+            return Some(TopicPartition::new(topic, partition));
         }
         let places = self.order.sorted(|a, b| compare(&self.topics, a, b));
         let twice = places.windows(2).find_map(|pair| match pair {
@@ -176,9 +190,10 @@ impl<T: InTopic> ByTopic<T> {
             _ => None,
         })?;
         let group = self.topics.get(twice.0)?;
-        group.partitions.get(twice.1).map(|item| named((&group.topic, item)))
+        group.partitions.get(twice.1).map(|(partition, _)| TopicPartition::new(&group.topic, *partition))
     }
 
+    /// Writes the groups: the number of each partition, then its item.
     pub(super) fn encode(
         &self,
         to: &mut Encoder,
@@ -186,11 +201,14 @@ impl<T: InTopic> ByTopic<T> {
     ) -> Result<(), EncodeError> {
         to.array("topics", &self.topics, |to, group| {
             to.text("topic", &group.topic)?;
-            to.array("partitions", &group.partitions, &mut item)
+            to.array("partitions", &group.partitions, |to, (partition, value)| {
+                to.int32(partition.0);
+                item(to, value)
+            })
         })
     }
 
-    /// Reads the groups; an item takes at least `smallest` bytes.
+    /// Reads the groups: the number of each partition, then its item, which takes at least `smallest` bytes.
     pub(super) fn parse<'a>(
         rules: Rules,
         smallest: usize,
@@ -199,9 +217,14 @@ impl<T: InTopic> ByTopic<T> {
         mut item: impl FnMut(&'a [u8]) -> Parsed<'a, T>,
     ) -> Parsed<'a, Self> {
         const EMPTY_NAME_AND_COUNT: usize = 2 + 4;
+        const PARTITION: usize = 4;
         let (i, topics) = array("topics", rules, EMPTY_NAME_AND_COUNT, i, |i| {
             let (i, topic) = text("topic", rules, body, i)?;
-            let (i, partitions) = array("partitions", rules, smallest, i, &mut item)?;
+            let (i, partitions) = array("partitions", rules, PARTITION + smallest, i, |i| {
+                let (i, partition) = int32("partition", i)?;
+                let (i, value) = item(i)?;
+                Ok((i, (partition, value)))
+            })?;
             Ok((i, TopicItems { topic, partitions }))
         })?;
         Ok((i, Self::from(topics)))
@@ -209,7 +232,7 @@ impl<T: InTopic> ByTopic<T> {
 }
 
 /// The index of all items, of which there are `len`, besides `empty` groups without any.
-fn order<T: InTopic>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> {
+fn order<T>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> {
     if len + empty <= UNINDEXED {
         return Order::default();
     }
@@ -220,7 +243,7 @@ fn order<T: InTopic>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Orde
     Order::of(places, |a, b| compare(topics, a, b))
 }
 
-impl<T: InTopic> From<Vec<TopicItems<T>>> for ByTopic<T> {
+impl<T> From<Vec<TopicItems<T>>> for ByTopic<T> {
     fn from(topics: Vec<TopicItems<T>>) -> Self {
         let len = topics.iter().map(|group| group.partitions.len()).sum();
         let empty = topics.iter().filter(|group| group.partitions.is_empty()).count();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_name, check_replica, check_wait},
+    problem::{check_replica, check_topics, check_wait},
 };
 use crate::{
     error_code::ErrorCode,
@@ -38,19 +38,11 @@ pub struct FetchRequest {
 /// What to read of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchPartition {
-    /// Which partition.
-    pub partition: PartitionId,
     /// The offset of the first message wanted. The log's end is allowed, and answered with an empty set.
     pub offset: Offset,
     /// The most bytes of messages that may come. The last message is usually cut; if even the first is, ask again with
     /// the size that [`Tail::Cut`](crate::message::Tail::Cut) names.
     pub max_bytes: i32,
-}
-
-impl InTopic for FetchPartition {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl FetchRequest {
@@ -69,7 +61,7 @@ impl FetchRequest {
         offset: Offset,
         max_bytes: i32,
     ) -> Self {
-        self.topics.push(topic, FetchPartition { partition: partition.into(), offset, max_bytes });
+        self.topics.push(topic, partition, FetchPartition { offset, max_bytes });
         self
     }
 }
@@ -93,10 +85,9 @@ impl Body for FetchRequest {
         to.int32(self.replica.0);
         to.int32(self.max_wait.0);
         to.int32(self.min_bytes);
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.int64(partition.offset.0);
-            to.int32(partition.max_bytes);
+        self.topics.encode(to, |to, wanted| {
+            to.int64(wanted.offset.0);
+            to.int32(wanted.max_bytes);
             Ok(())
         })
     }
@@ -106,11 +97,10 @@ impl Body for FetchRequest {
             let (i, replica) = int32("replica_id", i)?;
             let (i, max_wait) = int32("max_wait_ms", i)?;
             let (i, min_bytes) = int32("min_bytes", i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 4, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 4, body, i, |i| {
                 let (i, offset) = int64("fetch_offset", i)?;
                 let (i, max_bytes) = int32("max_bytes", i)?;
-                Ok((i, FetchPartition { partition, offset, max_bytes }))
+                Ok((i, FetchPartition { offset, max_bytes }))
             })?;
             Ok((i, Self { replica, max_wait, min_bytes, topics }))
         })
@@ -125,21 +115,18 @@ impl Request for FetchRequest {
     fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
         check_replica(self.replica)?;
         check_wait(self.max_wait)?;
-        if let Some(twice) = self.topics.duplicate() {
-            return Err(RequestProblem::DuplicatePartition(twice));
-        }
+        check_topics(&self.topics)?;
         // The correlation id and the number of topics.
         let mut around: u64 = 4 + 4;
         let mut messages: u64 = 0;
         for group in self.topics.topics() {
-            check_name(&group.topic)?;
             around += 2 + group.topic.len() as u64 + 4;
-            for item in &group.partitions {
+            for (partition, item) in &group.partitions {
                 let Ok(max_bytes) = u64::try_from(item.max_bytes) else {
-                    let at = TopicPartition { topic: group.topic.clone(), partition: item.partition };
+                    let at = TopicPartition { topic: group.topic.clone(), partition: *partition };
                     return Err(RequestProblem::NegativeMaxBytes(at));
                 };
-                around += FETCHED as u64;
+                around += (4 + FETCHED) as u64;
                 messages = messages.saturating_add(max_bytes);
             }
         }
@@ -167,14 +154,12 @@ pub struct FetchResponse {
     pub topics: ByTopic<FetchedPartition>,
 }
 
-/// What stands on the wire for one partition besides its messages, in bytes.
-const FETCHED: usize = 4 + 2 + 8 + 4;
+/// What stands on the wire between a partition's number and its messages, in bytes.
+const FETCHED: usize = 2 + 8 + 4;
 
 /// Messages of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPartition {
-    /// Which partition.
-    pub partition: PartitionId,
     /// No error, or why there are no messages. [`ErrorCode::UNKNOWN`] passes by itself, after a change of leader.
     pub error: ErrorCode,
     /// The offset of the first message that consumers cannot see yet; [`Offset::NONE`] with an error.
@@ -184,12 +169,6 @@ pub struct FetchedPartition {
     pub messages: MessageSet,
 }
 
-impl InTopic for FetchedPartition {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
-}
-
 impl Coded for FetchedPartition {
     fn code(&self) -> ErrorCode {
         self.error
@@ -197,12 +176,6 @@ impl Coded for FetchedPartition {
 }
 
 impl FetchResponse {
-    /// What came of one partition; `None` if the broker left it out.
-    #[must_use]
-    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&FetchedPartition> {
-        self.topics.find(topic, partition.into())
-    }
-
     /// What came of one partition, if that is no error.
     ///
     /// # Errors
@@ -220,23 +193,21 @@ impl Body for FetchResponse {
     const NAME: &'static str = "Fetch response";
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.int16(partition.error.0);
-            to.int64(partition.high_watermark.0);
-            to.sized_blob("message_set", partition.messages.bytes())
+        self.topics.encode(to, |to, fetched| {
+            to.int16(fetched.error.0);
+            to.int64(fetched.high_watermark.0);
+            to.sized_blob("message_set", fetched.messages.bytes())
         })
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, topics) = ByTopic::parse(Rules::Strict, FETCHED, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;
                 let (i, set) = sized_blob_or_null("message_set", body, i)?;
                 let messages = MessageSet::new(set, Origin::Fetched);
-                Ok((i, FetchedPartition { partition, error, high_watermark, messages }))
+                Ok((i, FetchedPartition { error, high_watermark, messages }))
             })?;
             Ok((i, Self { topics }))
         })

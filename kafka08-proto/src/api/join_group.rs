@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Body, ByTopic, Request};
 use crate::{
     error_code::ErrorCode,
-    ids::{Api, ApiKey, Generation, Millis, PartitionId, Text},
+    ids::{Api, ApiKey, Generation, Millis, Text},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse, text},
 };
 
@@ -69,7 +69,7 @@ pub struct JoinGroupResponse {
     /// The member's id.
     pub consumer: Text,
     /// The partitions assigned.
-    pub topics: ByTopic<PartitionId>,
+    pub topics: ByTopic<()>,
 }
 
 impl Body for JoinGroupResponse {
@@ -79,10 +79,7 @@ impl Body for JoinGroupResponse {
         to.int16(self.error.0);
         to.int32(self.generation.0);
         to.text("consumer_id", &self.consumer)?;
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.0);
-            Ok(())
-        })
+        self.topics.encode(to, |_, ()| Ok(()))
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
@@ -90,7 +87,7 @@ impl Body for JoinGroupResponse {
             let (i, error) = int16("error_code", i)?;
             let (i, generation) = int32("generation_id", i)?;
             let (i, consumer) = text("consumer_id", Rules::Strict, body, i)?;
-            let (i, topics) = ByTopic::parse(Rules::Strict, 4, body, i, |i| int32("partition", i))?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 0, body, i, |i| Ok((i, ())))?;
             Ok((i, Self { error, generation, consumer, topics }))
         })
     }

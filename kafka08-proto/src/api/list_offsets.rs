@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_name, check_replica},
+    problem::{check_replica, check_topics},
 };
 use crate::{
     error_code::ErrorCode,
@@ -30,18 +30,10 @@ pub struct ListOffsetsRequest {
 /// What to look up in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListOffsetsPartition {
-    /// Which partition.
-    pub partition: PartitionId,
     /// Before when.
     pub time: OffsetTime,
     /// The most offsets wanted. [`OffsetTime::EARLIEST`] gives one in any case; 0 gives none, below 0 is an error.
     pub max_offsets: i32,
-}
-
-impl InTopic for ListOffsetsPartition {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl ListOffsetsRequest {
@@ -89,7 +81,7 @@ impl ListOffsetsRequest {
     /// With one more partition, of which one offset is wanted.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, time: OffsetTime) -> Self {
-        self.topics.push(topic, ListOffsetsPartition { partition: partition.into(), time, max_offsets: 1 });
+        self.topics.push(topic, partition, ListOffsetsPartition { time, max_offsets: 1 });
         self
     }
 }
@@ -105,10 +97,9 @@ impl Body for ListOffsetsRequest {
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.replica.0);
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.int64(partition.time.0);
-            to.int32(partition.max_offsets);
+        self.topics.encode(to, |to, wanted| {
+            to.int64(wanted.time.0);
+            to.int32(wanted.max_offsets);
             Ok(())
         })
     }
@@ -116,11 +107,10 @@ impl Body for ListOffsetsRequest {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, replica) = int32("replica_id", i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 4, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 4, body, i, |i| {
                 let (i, time) = int64("time", i)?;
                 let (i, max_offsets) = int32("max_num_offsets", i)?;
-                Ok((i, ListOffsetsPartition { partition, time, max_offsets }))
+                Ok((i, ListOffsetsPartition { time, max_offsets }))
             })?;
             Ok((i, Self { replica, topics }))
         })
@@ -133,10 +123,7 @@ impl Request for ListOffsetsRequest {
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
         check_replica(self.replica)?;
-        if let Some(twice) = self.topics.duplicate() {
-            return Err(RequestProblem::DuplicatePartition(twice));
-        }
-        self.topics.topics().iter().try_for_each(|group| check_name(&group.topic))
+        check_topics(&self.topics)
     }
 }
 
@@ -150,18 +137,10 @@ pub struct ListOffsetsResponse {
 /// Offsets of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionOffsets {
-    /// Which partition.
-    pub partition: PartitionId,
     /// No error, or why there are none.
     pub error: ErrorCode,
     /// Offsets, descending. None at all, without an error, when every segment is younger than the time asked for.
     pub offsets: Vec<Offset>,
-}
-
-impl InTopic for PartitionOffsets {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl Coded for PartitionOffsets {
@@ -171,12 +150,6 @@ impl Coded for PartitionOffsets {
 }
 
 impl ListOffsetsResponse {
-    /// The offsets of one partition; `None` if the broker left it out.
-    #[must_use]
-    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&PartitionOffsets> {
-        self.topics.find(topic, partition.into())
-    }
-
     /// The offsets of one partition, if it has no error.
     ///
     /// # Errors
@@ -194,10 +167,9 @@ impl Body for ListOffsetsResponse {
     const NAME: &'static str = "ListOffsets response";
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.int16(partition.error.0);
-            to.array("offsets", &partition.offsets, |to, offset| {
+        self.topics.encode(to, |to, found| {
+            to.int16(found.error.0);
+            to.array("offsets", &found.offsets, |to, offset| {
                 to.int64(offset.0);
                 Ok(())
             })
@@ -206,11 +178,10 @@ impl Body for ListOffsetsResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2 + 4, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 2 + 4, body, i, |i| {
                 let (i, error) = int16("error_code", i)?;
                 let (i, offsets) = array("offsets", Rules::Strict, 8, i, |i| int64("offset", i))?;
-                Ok((i, PartitionOffsets { partition, error, offsets }))
+                Ok((i, PartitionOffsets { error, offsets }))
             })?;
             Ok((i, Self { topics }))
         })

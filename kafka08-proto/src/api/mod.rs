@@ -34,7 +34,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use any::{AnyError, AnyRequest, AnyResponse};
-pub use by_topic::{ByTopic, InTopic, TopicItems};
+pub use by_topic::{ByTopic, TopicItems};
 pub use consumer_metadata::{ConsumerMetadataRequest, ConsumerMetadataResponse};
 pub use controlled_shutdown::{ControlledShutdownRequest, ControlledShutdownResponse};
 pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
@@ -45,8 +45,7 @@ pub use leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
 pub use list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, PartitionOffsets};
 pub use metadata::{Broker, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata, Topics};
 pub use offset_commit::{
-    CommitResult, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetToCommitV0,
-    OffsetToCommitV1,
+    OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetToCommitV0, OffsetToCommitV1,
 };
 pub use offset_fetch::{
     CommittedOffset, OffsetFetchRequest, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse,
@@ -54,7 +53,7 @@ pub use offset_fetch::{
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{MAX_WAIT, NameProblem, RequestProblem, check_topic_name};
-pub use produce::{ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition};
+pub use produce::{ProduceRequest, ProduceResponse, ProducedPartition};
 pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
 pub use traits::{Reply, RequestTraits};
 pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
-    partition_error::{Coded, require},
-    problem::{check_group, check_name, check_zookeeper_group},
+    Body, ByTopic, PartitionError, Request, RequestProblem,
+    partition_error::require,
+    problem::{check_group, check_topics, check_zookeeper_group},
     traits::COMMIT_WAIT,
 };
 use crate::{
@@ -32,8 +32,6 @@ pub struct OffsetCommitRequestV0 {
 /// How far a group has read a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetToCommitV0 {
-    /// Which partition.
-    pub partition: PartitionId,
     /// The next offset to read.
     pub offset: Offset,
     /// Anything. A broker drops it here.
@@ -56,11 +54,9 @@ pub struct OffsetCommitRequestV1 {
     pub topics: ByTopic<OffsetToCommitV1>,
 }
 
-/// How far a group has read a partition.
+/// How far a group has read a partition, which need not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetToCommitV1 {
-    /// Which partition. It need not exist.
-    pub partition: PartitionId,
     /// The next offset to read.
     pub offset: Offset,
     /// When: offsets older than a day (`offsets.retention.minutes`) are dropped. [`Timestamp::NOW`]: the broker's time.
@@ -68,18 +64,6 @@ pub struct OffsetToCommitV1 {
     /// Anything of up to 4096 UTF-16 units (`offset.metadata.max.bytes`). One that is longer is answered with
     /// [`ErrorCode::OFFSET_METADATA_TOO_LARGE`], is not stored, and yet shows in the next OffsetFetch: a bug of 0.8.2.
     pub metadata: Option<Text>,
-}
-
-impl InTopic for OffsetToCommitV0 {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
-}
-
-impl InTopic for OffsetToCommitV1 {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl OffsetCommitRequestV0 {
@@ -92,8 +76,7 @@ impl OffsetCommitRequestV0 {
     /// With one more partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, offset: Offset) -> Self {
-        let item = OffsetToCommitV0 { partition: partition.into(), offset, metadata: Some(Text::default()) };
-        self.topics.push(topic, item);
+        self.topics.push(topic, partition, OffsetToCommitV0 { offset, metadata: Some(Text::default()) });
         self
     }
 }
@@ -119,13 +102,8 @@ impl OffsetCommitRequestV1 {
         offset: Offset,
         metadata: impl Into<Text>,
     ) -> Self {
-        let item = OffsetToCommitV1 {
-            partition: partition.into(),
-            offset,
-            timestamp: Timestamp::NOW,
-            metadata: Some(metadata.into()),
-        };
-        self.topics.push(topic, item);
+        let item = OffsetToCommitV1 { offset, timestamp: Timestamp::NOW, metadata: Some(metadata.into()) };
+        self.topics.push(topic, partition, item);
         self
     }
 }
@@ -136,7 +114,6 @@ impl Body for OffsetCommitRequestV0 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())?;
         self.topics.encode(to, |to, item| {
-            to.int32(item.partition.0);
             to.int64(item.offset.0);
             to.nullable_text("metadata", item.metadata.as_ref())
         })
@@ -145,11 +122,10 @@ impl Body for OffsetCommitRequestV0 {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 2, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 2, body, i, |i| {
                 let (i, offset) = int64("offset", i)?;
                 let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
-                Ok((i, OffsetToCommitV0 { partition, offset, metadata }))
+                Ok((i, OffsetToCommitV0 { offset, metadata }))
             })?;
             Ok((i, Self { group, topics }))
         })
@@ -164,7 +140,6 @@ impl Body for OffsetCommitRequestV1 {
         to.int32(self.generation.0);
         to.nullable_text("consumer_id", self.consumer.as_ref())?;
         self.topics.encode(to, |to, item| {
-            to.int32(item.partition.0);
             to.int64(item.offset.0);
             to.int64(item.timestamp.0);
             to.nullable_text("metadata", item.metadata.as_ref())
@@ -176,24 +151,15 @@ impl Body for OffsetCommitRequestV1 {
             let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
             let (i, generation) = int32("generation_id", i)?;
             let (i, consumer) = nullable_text("consumer_id", Rules::Broker, body, i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 8 + 8 + 2, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 8 + 2, body, i, |i| {
                 let (i, offset) = int64("offset", i)?;
                 let (i, timestamp) = int64("timestamp", i)?;
                 let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
-                Ok((i, OffsetToCommitV1 { partition, offset, timestamp, metadata }))
+                Ok((i, OffsetToCommitV1 { offset, timestamp, metadata }))
             })?;
             Ok((i, Self { group, generation, consumer, topics }))
         })
     }
-}
-
-/// What is wrong with a commit, whichever its version.
-fn check<T: InTopic>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
-    if let Some(twice) = topics.duplicate() {
-        return Err(RequestProblem::DuplicatePartition(twice));
-    }
-    topics.topics().iter().try_for_each(|group| check_name(&group.topic))
 }
 
 impl Request for OffsetCommitRequestV0 {
@@ -202,7 +168,7 @@ impl Request for OffsetCommitRequestV0 {
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
         check_zookeeper_group(self.group.as_ref())?;
-        check(&self.topics)
+        check_topics(&self.topics)
     }
 
     fn changes_state(&self) -> bool {
@@ -216,7 +182,7 @@ impl Request for OffsetCommitRequestV1 {
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
         check_group(self.group.as_ref())?;
-        check(&self.topics)
+        check_topics(&self.topics)
     }
 
     fn changes_state(&self) -> bool {
@@ -233,44 +199,17 @@ impl Request for OffsetCommitRequestV1 {
 /// What became of each offset (`OffsetCommitResponse`, 0.8.2): the same for both versions.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponse {
-    /// One per partition asked for; one that is missing was not stored.
-    pub topics: ByTopic<CommitResult>,
-}
-
-/// What became of one offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommitResult {
-    /// Which partition.
-    pub partition: PartitionId,
-    /// No error, or why it was not stored.
-    pub error: ErrorCode,
-}
-
-impl InTopic for CommitResult {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
-}
-
-impl Coded for CommitResult {
-    fn code(&self) -> ErrorCode {
-        self.error
-    }
+    /// No error, or why the offset was not stored, for each partition asked for. One that is missing was not stored.
+    pub topics: ByTopic<ErrorCode>,
 }
 
 impl OffsetCommitResponse {
-    /// What became of one partition's offset; `None`: it was not stored.
-    #[must_use]
-    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommitResult> {
-        self.topics.find(topic, partition.into())
-    }
-
-    /// What became of one partition's offset, if it was stored.
+    /// Whether one partition's offset was stored.
     ///
     /// # Errors
     /// The broker gave a code, or left the partition out: the offset was not stored.
-    pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&CommitResult, PartitionError> {
-        require(&self.topics, ApiKey::OFFSET_COMMIT, topic, partition.into(), |code| code.is_ok())
+    pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<(), PartitionError> {
+        require(&self.topics, ApiKey::OFFSET_COMMIT, topic, partition.into(), |code| code.is_ok()).map(|_| ())
     }
 }
 
@@ -278,20 +217,15 @@ impl Body for OffsetCommitResponse {
     const NAME: &'static str = "OffsetCommit response";
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.topics.encode(to, |to, item| {
-            to.int32(item.partition.0);
-            to.int16(item.error.0);
+        self.topics.encode(to, |to, error| {
+            to.int16(error.0);
             Ok(())
         })
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
-                let (i, error) = int16("error_code", i)?;
-                Ok((i, CommitResult { partition, error }))
-            })?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 2, body, i, |i| int16("error_code", i))?;
             Ok((i, Self { topics }))
         })
     }

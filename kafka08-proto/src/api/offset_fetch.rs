@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
     problem::{check_group, check_zookeeper_group},
 };
@@ -12,7 +12,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int64, nullable_text, parse},
 };
 
 /// Looks a group's offsets up in ZooKeeper (since 0.8.1). Any broker may be asked.
@@ -31,13 +31,7 @@ pub struct OffsetFetchRequest<const VERSION: i16> {
     /// The group. [`Request::check`] refuses null.
     pub group: Option<Text>,
     /// Which partitions.
-    pub topics: ByTopic<PartitionId>,
-}
-
-impl InTopic for PartitionId {
-    fn partition(&self) -> PartitionId {
-        *self
-    }
+    pub topics: ByTopic<()>,
 }
 
 impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
@@ -50,7 +44,7 @@ impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
     /// With one more partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
-        self.topics.push(topic, partition.into());
+        self.topics.push(topic, partition, ());
         self
     }
 }
@@ -60,16 +54,13 @@ impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())?;
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.0);
-            Ok(())
-        })
+        self.topics.encode(to, |_, ()| Ok(()))
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| int32("partition", i))?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
             Ok((i, Self { group, topics }))
         })
     }
@@ -94,8 +85,6 @@ pub struct OffsetFetchResponse {
 /// How far a group has read a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
-    /// Which partition.
-    pub partition: PartitionId,
     /// The next offset to read, or [`Offset::NONE`].
     pub offset: Offset,
     /// What was committed along with it: from version 0 always empty; from version 1 null if null was committed, until the
@@ -103,12 +92,6 @@ pub struct CommittedOffset {
     pub metadata: Option<Text>,
     /// No error; or why there is no offset. [`CommittedOffset::committed`] reads both together.
     pub error: ErrorCode,
-}
-
-impl InTopic for CommittedOffset {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl Coded for CommittedOffset {
@@ -135,12 +118,6 @@ impl CommittedOffset {
 }
 
 impl OffsetFetchResponse {
-    /// How far the group has read one partition; `None` if the broker left it out.
-    #[must_use]
-    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&CommittedOffset> {
-        self.topics.find(topic, partition.into())
-    }
-
     /// How far the group has read one partition. [`CommittedOffset::committed`] gives the offset, if there is one.
     ///
     /// # Errors
@@ -162,7 +139,6 @@ impl Body for OffsetFetchResponse {
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, item| {
-            to.int32(item.partition.0);
             to.int64(item.offset.0);
             to.nullable_text("metadata", item.metadata.as_ref())?;
             to.int16(item.error.0);
@@ -172,12 +148,11 @@ impl Body for OffsetFetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 8 + 2 + 2, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 8 + 2 + 2, body, i, |i| {
                 let (i, offset) = int64("offset", i)?;
                 let (i, metadata) = nullable_text("metadata", Rules::Strict, body, i)?;
                 let (i, error) = int16("error_code", i)?;
-                Ok((i, CommittedOffset { partition, offset, metadata, error }))
+                Ok((i, CommittedOffset { offset, metadata, error }))
             })?;
             Ok((i, Self { topics }))
         })

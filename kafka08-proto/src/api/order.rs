@@ -77,7 +77,38 @@ impl<P: Copy + Ord> Order<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// The most looks at what stands at a place that a step may take on average: 15 are the logarithm of the length.
+    const FEW: usize = 15 * 15;
+
+    #[test]
+    fn a_place_is_pushed_and_found_among_20_000_with_few_looks() {
+        const MANY: usize = 20_000;
+        let looks = Cell::new(0);
+        let value = |place: usize| {
+            looks.set(looks.get() + 1);
+            // In an order without any: 7919 has no divisor in common with the length.
+            place * 7919 % MANY
+        };
+        let compare = |a: usize, b: usize| value(a).cmp(&value(b));
+        let mut grown = Order::of(Vec::new(), compare);
+        (0..MANY).for_each(|place| grown.push(place, compare));
+        let pushing = looks.take();
+        assert!((0..=MANY).all(|sought| grown.first(|place| value(place).cmp(&sought)).is_some() == (sought < MANY)));
+        let finding = looks.take();
+        assert!(pushing <= MANY * FEW && finding <= MANY * FEW, "{} and {}", pushing / MANY, finding / MANY);
+
+        let given = Order::of((0..MANY).collect(), compare);
+        looks.take();
+        for sought in 0..MANY {
+            assert!(given.first(|place| value(place).cmp(&sought)).is_some());
+            assert!(looks.take() <= 32, "two looks for each halving");
+        }
+        assert_eq!((given.sorted(compare).len(), looks.take()), (MANY, 0), "it is sorted already");
+    }
 
     #[test]
     fn a_list_that_grows_is_found_in_and_kept_in_few_runs() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ByTopic, InTopic};
+use super::ByTopic;
 use crate::{
     error_code::{ErrorCode, Retry},
     ids::{ApiKey, NodeId, PartitionId, TopicPartition},
@@ -67,9 +67,15 @@ impl fmt::Display for PartitionError {
 impl std::error::Error for PartitionError {}
 
 /// An item of a response that holds a code.
-pub(super) trait Coded: InTopic {
+pub(super) trait Coded {
     /// The code.
     fn code(&self) -> ErrorCode;
+}
+
+impl Coded for ErrorCode {
+    fn code(&self) -> ErrorCode {
+        *self
+    }
 }
 
 /// The item of a partition, if it is there and `is_success` of its code.

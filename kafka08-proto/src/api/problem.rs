@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ByTopic;
 use crate::{
     ids::{Api, Millis, ReplicaId, Text, TopicPartition},
     message::Codec,
@@ -297,6 +298,14 @@ fn is_sound(name: &[u8]) -> bool {
 
 fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// Refuses partitions that stand twice, of which the broker would drop one, and names that are no topic's.
+pub(super) fn check_topics<T>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
+    if let Some(twice) = topics.duplicate() {
+        return Err(RequestProblem::DuplicatePartition(twice));
+    }
+    topics.topics().iter().try_for_each(|group| check_name(&group.topic))
 }
 
 /// Refuses what holds up a connection for longer than a broker keeps it.

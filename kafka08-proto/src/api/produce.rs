@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, InTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, PartitionError, Request, RequestProblem,
     partition_error::{Coded, require},
-    problem::{check_name, check_wait},
+    problem::{check_topics, check_wait},
     set_check::SetCheck,
     traits::produce_wait,
 };
@@ -32,23 +32,8 @@ pub struct ProduceRequest {
     /// How long the broker waits for replicas, with acks other than 0 and 1. When it is over the partition's code is
     /// [`ErrorCode::REQUEST_TIMED_OUT`] and the messages stay in the log.
     pub timeout: Millis,
-    /// What to append where. One set per partition: of two the broker keeps one.
-    pub topics: ByTopic<ProducePartition>,
-}
-
-/// Messages for one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProducePartition {
-    /// Which partition.
-    pub partition: PartitionId,
-    /// The messages.
-    pub messages: MessageSet,
-}
-
-impl InTopic for ProducePartition {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
+    /// The messages for each partition. One set per partition: of two the broker keeps one.
+    pub topics: ByTopic<MessageSet>,
 }
 
 impl ProduceRequest {
@@ -61,7 +46,7 @@ impl ProduceRequest {
     /// With messages for one more partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, messages: MessageSet) -> Self {
-        self.topics.push(topic, ProducePartition { partition: partition.into(), messages });
+        self.topics.push(topic, partition, messages);
         self
     }
 }
@@ -72,20 +57,16 @@ impl Body for ProduceRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.acks.0);
         to.int32(self.timeout.0);
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.sized_blob("message_set", partition.messages.bytes())
-        })
+        self.topics.encode(to, |to, messages| to.sized_blob("message_set", messages.bytes()))
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, acks) = int16("required_acks", i)?;
             let (i, timeout) = int32("timeout_ms", i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 4 + 4, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| {
                 let (i, set) = sized_blob("message_set", body, i)?;
-                Ok((i, ProducePartition { partition, messages: MessageSet::new(set, Origin::Produced) }))
+                Ok((i, MessageSet::new(set, Origin::Produced)))
             })?;
             Ok((i, Self { acks, timeout, topics }))
         })
@@ -103,15 +84,10 @@ impl Request for ProduceRequest {
             return Err(RequestProblem::NegativeTimeout(self.timeout));
         }
         check_wait(self.timeout)?;
-        if let Some(twice) = self.topics.duplicate() {
-            return Err(RequestProblem::DuplicatePartition(twice));
-        }
+        check_topics(&self.topics)?;
         let mut sets = SetCheck::new(profile, limits);
-        self.topics.topics().iter().try_for_each(|group| {
-            check_name(&group.topic)?;
-            group.partitions.iter().try_for_each(|item| {
-                sets.check(TopicPartition { topic: group.topic.clone(), partition: item.partition }, &item.messages)
-            })
+        self.topics.iter().try_for_each(|(topic, partition, messages)| {
+            sets.check(TopicPartition { topic: topic.clone(), partition }, messages)
         })
     }
 
@@ -140,19 +116,11 @@ pub struct ProduceResponse {
 /// What became of one partition's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducedPartition {
-    /// Which partition.
-    pub partition: PartitionId,
     /// No error, or why the messages were not appended or not acknowledged.
     pub error: ErrorCode,
     /// The offset of the first message. 0.8.0 and 0.8.1 say the last plus one where acks is neither 0 nor 1;
     /// [`Offset::NONE`] together with no error means that the set was empty and nothing was written.
     pub offset: Offset,
-}
-
-impl InTopic for ProducedPartition {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
 }
 
 impl Coded for ProducedPartition {
@@ -162,13 +130,6 @@ impl Coded for ProducedPartition {
 }
 
 impl ProduceResponse {
-    /// What became of one partition's messages; `None` if the broker did not say, in which case they may have been
-    /// appended or not.
-    #[must_use]
-    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&ProducedPartition> {
-        self.topics.find(topic, partition.into())
-    }
-
     /// What became of one partition's messages, if they were appended and acknowledged.
     ///
     /// # Errors
@@ -187,21 +148,19 @@ impl Body for ProduceResponse {
     const NAME: &'static str = "Produce response";
 
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.topics.encode(to, |to, partition| {
-            to.int32(partition.partition.0);
-            to.int16(partition.error.0);
-            to.int64(partition.offset.0);
+        self.topics.encode(to, |to, produced| {
+            to.int16(produced.error.0);
+            to.int64(produced.offset.0);
             Ok(())
         })
     }
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Rules::Strict, 4 + 2 + 8, body, i, |i| {
-                let (i, partition) = int32("partition", i)?;
+            let (i, topics) = ByTopic::parse(Rules::Strict, 2 + 8, body, i, |i| {
                 let (i, error) = int16("error_code", i)?;
                 let (i, offset) = int64("offset", i)?;
-                Ok((i, ProducedPartition { partition, error, offset }))
+                Ok((i, ProducedPartition { error, offset }))
             })?;
             Ok((i, Self { topics }))
         })

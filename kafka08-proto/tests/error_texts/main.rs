@@ -285,8 +285,8 @@ fn a_partition_without_success_or_leader_says_what_to_do_about_it() {
     let of = || TopicPartition::new("t", 0);
     let mut fetch = FetchResponse::default();
     let messages = MessageSet::new(Bytes::new(), Origin::Fetched);
-    let (partition, error, high_watermark) = (PartitionId(0), ErrorCode(1), Offset(0));
-    fetch.topics.push("t", FetchedPartition { partition, error, high_watermark, messages });
+    let (error, high_watermark) = (ErrorCode(1), Offset(0));
+    fetch.topics.push("t", 0, FetchedPartition { error, high_watermark, messages });
     let refused: PartitionError = fetch.partition("t", 0).expect_err("code 1");
     assert_eq!(
         refused.to_string(),

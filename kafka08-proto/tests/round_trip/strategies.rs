@@ -49,8 +49,9 @@ fn broker() -> impl Strategy<Value = Broker> {
     (node(), text(), any::<i32>()).prop_map(|(node, host, raw_port)| Broker { node, host, raw_port })
 }
 
-fn by_topic<T: std::fmt::Debug + Clone + InTopic>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
-    let group = (text(), vec(item, 0..4)).prop_map(|(topic, partitions)| TopicItems { topic, partitions });
+fn by_topic<T: std::fmt::Debug + Clone>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
+    let group =
+        (text(), vec((partition(), item), 0..4)).prop_map(|(topic, partitions)| TopicItems { topic, partitions });
     vec(group, 0..4).prop_map(ByTopic::from)
 }
 
@@ -69,9 +70,8 @@ fn message_set(origin: Origin) -> impl Strategy<Value = MessageSet> {
 }
 
 pub(crate) fn produce_request() -> impl Strategy<Value = ProduceRequest> {
-    let item = (partition(), message_set(Origin::Produced))
-        .prop_map(|(partition, messages)| ProducePartition { partition, messages });
-    (any::<i16>(), any::<i32>(), by_topic(item)).prop_map(|(acks, timeout, topics)| ProduceRequest {
+    let topics = by_topic(message_set(Origin::Produced));
+    (any::<i16>(), any::<i32>(), topics).prop_map(|(acks, timeout, topics)| ProduceRequest {
         acks: Acks(acks),
         timeout: Millis(timeout),
         topics,
@@ -79,46 +79,32 @@ pub(crate) fn produce_request() -> impl Strategy<Value = ProduceRequest> {
 }
 
 pub(crate) fn produce_response() -> impl Strategy<Value = ProduceResponse> {
-    let item = (partition(), error(), offset()).prop_map(|(partition, error, offset)| ProducedPartition {
-        partition,
-        error,
-        offset,
-    });
+    let item = (error(), offset()).prop_map(|(error, offset)| ProducedPartition { error, offset });
     by_topic(item).prop_map(|topics| ProduceResponse { topics })
 }
 
 pub(crate) fn fetch_request() -> impl Strategy<Value = FetchRequest> {
-    let item = (partition(), offset(), any::<i32>()).prop_map(|(partition, offset, max_bytes)| FetchPartition {
-        partition,
-        offset,
-        max_bytes,
-    });
+    let item = (offset(), any::<i32>()).prop_map(|(offset, max_bytes)| FetchPartition { offset, max_bytes });
     (any::<i32>(), any::<i32>(), any::<i32>(), by_topic(item)).prop_map(|(replica, max_wait, min_bytes, topics)| {
         FetchRequest { replica: ReplicaId(replica), max_wait: Millis(max_wait), min_bytes, topics }
     })
 }
 
 pub(crate) fn fetch_response() -> impl Strategy<Value = FetchResponse> {
-    let item = (partition(), error(), offset(), message_set(Origin::Fetched)).prop_map(
-        |(partition, error, high_watermark, messages)| FetchedPartition { partition, error, high_watermark, messages },
-    );
+    let item = (error(), offset(), message_set(Origin::Fetched))
+        .prop_map(|(error, high_watermark, messages)| FetchedPartition { error, high_watermark, messages });
     by_topic(item).prop_map(|topics| FetchResponse { topics })
 }
 
 pub(crate) fn list_offsets_request() -> impl Strategy<Value = ListOffsetsRequest> {
-    let item = (partition(), any::<i64>(), any::<i32>()).prop_map(|(partition, time, max_offsets)| {
-        ListOffsetsPartition { partition, time: OffsetTime(time), max_offsets }
-    });
+    let item = (any::<i64>(), any::<i32>())
+        .prop_map(|(time, max_offsets)| ListOffsetsPartition { time: OffsetTime(time), max_offsets });
     (any::<i32>(), by_topic(item))
         .prop_map(|(replica, topics)| ListOffsetsRequest { replica: ReplicaId(replica), topics })
 }
 
 pub(crate) fn list_offsets_response() -> impl Strategy<Value = ListOffsetsResponse> {
-    let item = (partition(), error(), vec(offset(), 0..4)).prop_map(|(partition, error, offsets)| PartitionOffsets {
-        partition,
-        error,
-        offsets,
-    });
+    let item = (error(), vec(offset(), 0..4)).prop_map(|(error, offsets)| PartitionOffsets { error, offsets });
     by_topic(item).prop_map(|topics| ListOffsetsResponse { topics })
 }
 
@@ -205,31 +191,27 @@ pub(crate) fn controlled_shutdown_response() -> impl Strategy<Value = Controlled
 }
 
 pub(crate) fn offset_commit_request_v0() -> impl Strategy<Value = OffsetCommitRequestV0> {
-    let item = (partition(), offset(), maybe_text()).prop_map(|(partition, offset, metadata)| OffsetToCommitV0 {
-        partition,
-        offset,
-        metadata,
-    });
+    let item = (offset(), maybe_text()).prop_map(|(offset, metadata)| OffsetToCommitV0 { offset, metadata });
     (maybe_text(), by_topic(item)).prop_map(|(group, topics)| OffsetCommitRequestV0 { group, topics })
 }
 
 pub(crate) fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1> {
-    let item =
-        (partition(), offset(), any::<i64>(), maybe_text()).prop_map(|(partition, offset, timestamp, metadata)| {
-            OffsetToCommitV1 { partition, offset, timestamp: Timestamp(timestamp), metadata }
-        });
+    let item = (offset(), any::<i64>(), maybe_text()).prop_map(|(offset, timestamp, metadata)| OffsetToCommitV1 {
+        offset,
+        timestamp: Timestamp(timestamp),
+        metadata,
+    });
     (maybe_text(), any::<i32>(), maybe_text(), by_topic(item)).prop_map(|(group, generation, consumer, topics)| {
         OffsetCommitRequestV1 { group, generation: Generation(generation), consumer, topics }
     })
 }
 
 pub(crate) fn offset_commit_response() -> impl Strategy<Value = OffsetCommitResponse> {
-    let item = (partition(), error()).prop_map(|(partition, error)| CommitResult { partition, error });
-    by_topic(item).prop_map(|topics| OffsetCommitResponse { topics })
+    by_topic(error()).prop_map(|topics| OffsetCommitResponse { topics })
 }
 
 fn offset_fetch_request<const VERSION: i16>() -> impl Strategy<Value = OffsetFetchRequest<VERSION>> {
-    (maybe_text(), by_topic(partition())).prop_map(|(group, topics)| OffsetFetchRequest { group, topics })
+    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequest { group, topics })
 }
 
 pub(crate) fn offset_fetch_request_v0() -> impl Strategy<Value = OffsetFetchRequestV0> {
@@ -241,8 +223,11 @@ pub(crate) fn offset_fetch_request_v1() -> impl Strategy<Value = OffsetFetchRequ
 }
 
 pub(crate) fn offset_fetch_response() -> impl Strategy<Value = OffsetFetchResponse> {
-    let item = (partition(), offset(), maybe_text(), error())
-        .prop_map(|(partition, offset, metadata, error)| CommittedOffset { partition, offset, metadata, error });
+    let item = (offset(), maybe_text(), error()).prop_map(|(offset, metadata, error)| CommittedOffset {
+        offset,
+        metadata,
+        error,
+    });
     by_topic(item).prop_map(|topics| OffsetFetchResponse { topics })
 }
 
@@ -267,7 +252,7 @@ pub(crate) fn join_group_request() -> impl Strategy<Value = JoinGroupRequest> {
 }
 
 pub(crate) fn join_group_response() -> impl Strategy<Value = JoinGroupResponse> {
-    (error(), any::<i32>(), text(), by_topic(partition())).prop_map(|(error, generation, consumer, topics)| {
+    (error(), any::<i32>(), text(), by_topic(Just(()))).prop_map(|(error, generation, consumer, topics)| {
         JoinGroupResponse { error, generation: Generation(generation), consumer, topics }
     })
 }
