@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Body, ByTopic, PartitionError, Request, RequestProblem,
-    partition_error::{Coded, require},
+    partition_error::Outcome,
     problem::{check_replica, check_topics, check_wait},
 };
 use crate::{
@@ -169,7 +169,7 @@ pub struct FetchedPartition {
     pub messages: MessageSet,
 }
 
-impl Coded for FetchedPartition {
+impl Outcome for FetchedPartition {
     fn code(&self) -> ErrorCode {
         self.error
     }
@@ -185,7 +185,7 @@ impl FetchResponse {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<&FetchedPartition, PartitionError> {
-        require(&self.topics, ApiKey::FETCH, topic, partition.into(), |code| code.is_ok())
+        self.topics.success(ApiKey::FETCH, topic, partition)
     }
 }
 

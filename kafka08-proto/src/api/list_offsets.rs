@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Body, ByTopic, PartitionError, Request, RequestProblem,
-    partition_error::{Coded, require},
+    partition_error::Outcome,
     problem::{check_replica, check_topics},
 };
 use crate::{
@@ -143,7 +143,7 @@ pub struct PartitionOffsets {
     pub offsets: Vec<Offset>,
 }
 
-impl Coded for PartitionOffsets {
+impl Outcome for PartitionOffsets {
     fn code(&self) -> ErrorCode {
         self.error
     }
@@ -159,7 +159,7 @@ impl ListOffsetsResponse {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<&PartitionOffsets, PartitionError> {
-        require(&self.topics, ApiKey::LIST_OFFSETS, topic, partition.into(), |code| code.is_ok())
+        self.topics.success(ApiKey::LIST_OFFSETS, topic, partition)
     }
 }
 

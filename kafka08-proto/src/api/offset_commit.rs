@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{
     Body, ByTopic, PartitionError, Request, RequestProblem,
-    partition_error::require,
     problem::{check_group, check_topics, check_zookeeper_group},
     traits::COMMIT_WAIT,
 };
@@ -209,7 +208,7 @@ impl OffsetCommitResponse {
     /// # Errors
     /// The broker gave a code, or left the partition out: the offset was not stored.
     pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<(), PartitionError> {
-        require(&self.topics, ApiKey::OFFSET_COMMIT, topic, partition.into(), |code| code.is_ok()).map(|_| ())
+        self.topics.success(ApiKey::OFFSET_COMMIT, topic, partition).map(|_| ())
     }
 }
 

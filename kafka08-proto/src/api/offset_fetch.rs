@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Body, ByTopic, PartitionError, Request, RequestProblem,
-    partition_error::{Coded, require},
+    partition_error::Outcome,
     problem::{check_group, check_zookeeper_group},
 };
 use crate::{
@@ -94,9 +94,13 @@ pub struct CommittedOffset {
     pub error: ErrorCode,
 }
 
-impl Coded for CommittedOffset {
+impl Outcome for CommittedOffset {
     fn code(&self) -> ErrorCode {
         self.error
+    }
+
+    fn is_success(&self) -> bool {
+        self.committed().is_ok()
     }
 }
 
@@ -128,9 +132,7 @@ impl OffsetFetchResponse {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<&CommittedOffset, PartitionError> {
-        require(&self.topics, ApiKey::OFFSET_FETCH, topic, partition.into(), |code| {
-            code.is_ok() || code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        })
+        self.topics.success(ApiKey::OFFSET_FETCH, topic, partition)
     }
 }
 

@@ -66,32 +66,42 @@ impl fmt::Display for PartitionError {
 
 impl std::error::Error for PartitionError {}
 
-/// An item of a response that holds a code.
-pub(super) trait Coded {
-    /// The code.
+/// What a response says of one partition.
+pub(super) trait Outcome {
+    /// No error, or why there is nothing for the partition.
     fn code(&self) -> ErrorCode;
+
+    /// Whether the response brings for the partition what the request asked for.
+    fn is_success(&self) -> bool {
+        self.code().is_ok()
+    }
 }
 
-impl Coded for ErrorCode {
+impl Outcome for ErrorCode {
     fn code(&self) -> ErrorCode {
         *self
     }
 }
 
-/// The item of a partition, if it is there and `is_success` of its code.
-pub(super) fn require<'r, T: Coded>(
-    items: &'r ByTopic<T>,
-    api: ApiKey,
-    topic: &str,
-    partition: PartitionId,
-    is_success: impl Fn(ErrorCode) -> bool,
-) -> Result<&'r T, PartitionError> {
-    let problem = match items.find(topic, partition) {
-        Some(item) if is_success(item.code()) => return Ok(item),
-        Some(item) => PartitionProblem::Refused(item.code()),
-        None => PartitionProblem::Missing,
-    };
-    Err(PartitionError { of: TopicPartition::new(topic, partition), api, problem })
+impl<T> ByTopic<T> {
+    /// The item of a partition in a response of `api`, if it is there and a success.
+    pub(super) fn success(
+        &self,
+        api: ApiKey,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<&T, PartitionError>
+    where
+        T: Outcome,
+    {
+        let partition = partition.into();
+        let problem = match self.find(topic, partition) {
+            Some(item) if item.is_success() => return Ok(item),
+            Some(item) => PartitionProblem::Refused(item.code()),
+            None => PartitionProblem::Missing,
+        };
+        Err(PartitionError { of: TopicPartition::new(topic, partition), api, problem })
+    }
 }
 
 /// Why metadata names no broker to send a partition's requests to.

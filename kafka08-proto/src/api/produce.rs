@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Body, ByTopic, PartitionError, Request, RequestProblem,
-    partition_error::{Coded, require},
+    partition_error::Outcome,
     problem::{check_topics, check_wait},
     set_check::SetCheck,
     traits::produce_wait,
@@ -123,7 +123,7 @@ pub struct ProducedPartition {
     pub offset: Offset,
 }
 
-impl Coded for ProducedPartition {
+impl Outcome for ProducedPartition {
     fn code(&self) -> ErrorCode {
         self.error
     }
@@ -140,7 +140,7 @@ impl ProduceResponse {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<&ProducedPartition, PartitionError> {
-        require(&self.topics, ApiKey::PRODUCE, topic, partition.into(), |code| code.is_ok())
+        self.topics.success(ApiKey::PRODUCE, topic, partition)
     }
 }
 
