@@ -5,8 +5,8 @@ use std::{error::Error, ops::ControlFlow};
 use bytes::Bytes;
 use kafka08_proto::{
     api::{
-        Body, Broker, ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, PartitionMetadata, PartitionOffsets,
-        TopicMetadata,
+        Body, Broker, Encode as _, ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, PartitionMetadata,
+        PartitionOffsets, TopicMetadata,
     },
     error_code::ErrorCode,
     ids::{NodeId, Offset, OffsetTime, PartitionId, Text},

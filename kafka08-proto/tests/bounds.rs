@@ -7,12 +7,12 @@ use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        AnyError, AnyRequest, AnyResponse, Body, ConsumerMetadataRequest, ControlledShutdownResponse, FetchRequest,
-        FetchResponse, FetchedPartition, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaderAndIsrRequest,
-        LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, NameProblem,
-        OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchRequestV1,
-        OffsetFetchResponse, ProduceRequest, ProduceResponse, Request, RequestHeader, RequestProblem,
-        StopReplicaRequest, StopReplicaResponse, Topics, UpdateMetadataRequest,
+        AnyError, AnyRequest, AnyResponse, Body, ConsumerMetadataRequest, ControlledShutdownResponse, Encode as _,
+        FetchRequest, FetchResponse, FetchedPartition, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+        LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+        MetadataResponse, NameProblem, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse,
+        OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request,
+        RequestHeader, RequestProblem, StopReplicaRequest, StopReplicaResponse, Topics, UpdateMetadataRequest,
     },
     connection::{CloseReason, PrepareError, SendError},
     error_code::ErrorCode,

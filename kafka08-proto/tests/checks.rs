@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::{entry, hex};
 use kafka08_proto::{
     api::{
-        Body as _, ConsumerMetadataRequest, FetchRequest, ListOffsetsRequest, MAX_WAIT, OffsetCommitRequestV0,
+        ConsumerMetadataRequest, Encode as _, FetchRequest, ListOffsetsRequest, MAX_WAIT, OffsetCommitRequestV0,
         OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, Request, RequestProblem,
     },
     ids::{Acks, Millis, Offset, OffsetTime, ReplicaId, Text, TopicPartition},

@@ -6,7 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::hex;
 use kafka08_proto::{
-    api::{AnyError, AnyRequest, AnyResponse},
+    api::{AnyError, AnyRequest, AnyResponse, Encode as _},
     ids::{Api, ApiKey, ApiVersion},
     wire::{DecodeProblem, Encoder},
 };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka08_proto::{
     api::{
-        Body as _, Broker, ByTopic, CommittedOffset, FetchResponse, FetchedPartition, LeaderProblem,
+        Body as _, Broker, ByTopic, CommittedOffset, Encode as _, FetchResponse, FetchedPartition, LeaderProblem,
         ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, PartitionMetadata,
         PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems, TopicMetadata,
     },

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::{drain, hex, response, start, written};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
-    api::{Body, Request},
+    api::{Body, Encode, Request},
     connection::Prepared,
     error_code::ErrorCode,
     ids::{Api, ApiKey, ApiVersion, ConnectionId, NodeId, PartitionId, Text},
@@ -46,9 +46,7 @@ struct TopicV1 {
     partitions: Vec<(ErrorCode, PartitionId, NodeId)>,
 }
 
-impl Body for MetadataRequestV1 {
-    const NAME: &'static str = "Metadata v1 request";
-
+impl Encode for MetadataRequestV1 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         match &self.topics {
             Some(topics) => to.array("topics", topics, |to, topic| to.text("topic", topic)),
@@ -58,6 +56,10 @@ impl Body for MetadataRequestV1 {
             }
         }
     }
+}
+
+impl Body for MetadataRequestV1 {
+    const NAME: &'static str = "Metadata v1 request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(Self::NAME, body);
@@ -71,9 +73,7 @@ impl Request for MetadataRequestV1 {
     const API: Api = Api { key: ApiKey::METADATA, version: ApiVersion(1) };
 }
 
-impl Body for MetadataResponseV1 {
-    const NAME: &'static str = "Metadata v1 response";
-
+impl Encode for MetadataResponseV1 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.array("brokers", &self.brokers, |to, broker| {
             to.int32(broker.node.0);
@@ -97,6 +97,10 @@ impl Body for MetadataResponseV1 {
             })
         })
     }
+}
+
+impl Body for MetadataResponseV1 {
+    const NAME: &'static str = "Metadata v1 response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(Self::NAME, body);
@@ -226,12 +230,14 @@ fn a_body_from_outside_is_refused_in_the_same_words_as_those_of_this_crate() {
 #[derive(Debug)]
 struct Slow;
 
-impl Body for Slow {
-    const NAME: &'static str = "slow request";
-
+impl Encode for Slow {
     fn encode(&self, _: &mut Encoder) -> Result<(), EncodeError> {
         Ok(())
     }
+}
+
+impl Body for Slow {
+    const NAME: &'static str = "slow request";
 
     fn read(_: &Bytes) -> Result<(Self, usize), DecodeError> {
         Ok((Self, 0))

@@ -33,8 +33,8 @@ use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        Body as _, Broker, FetchRequest, FetchResponse, LeaderProblem, ListOffsetsResponse, MetadataRequest,
-        MetadataResponse, PartitionMetadata, ProduceRequest, TopicMetadata,
+        Body as _, Broker, Encode as _, FetchRequest, FetchResponse, LeaderProblem, ListOffsetsResponse,
+        MetadataRequest, MetadataResponse, PartitionMetadata, ProduceRequest, TopicMetadata,
     },
     connection::{CloseReason, MatchError},
     error_code::ErrorCode,

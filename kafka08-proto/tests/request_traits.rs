@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::hex;
 use kafka08_proto::{
-    api::{Body as _, FetchRequest, Reply, Request as _, RequestTraits},
+    api::{Encode as _, FetchRequest, Reply, Request as _, RequestTraits},
     ids::{Api, ApiKey, ApiVersion, Millis, ReplicaId},
 };
 

@@ -10,10 +10,10 @@ use common::{drain, hex, start, written};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _, ServerConfig, ServerConnection, ServerEvent,
     api::{
-        Body, Broker, ByTopic, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsPartition,
-        ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, PartitionMetadata,
-        PartitionOffsets, ProduceRequest, ProduceResponse, ProducedPartition, Request, RequestHeader, TopicItems,
-        TopicMetadata, Topics,
+        Body, Broker, ByTopic, Encode as _, FetchPartition, FetchRequest, FetchResponse, FetchedPartition,
+        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        PartitionMetadata, PartitionOffsets, ProduceRequest, ProduceResponse, ProducedPartition, Request,
+        RequestHeader, TopicItems, TopicMetadata, Topics,
     },
     error_code::ErrorCode,
     ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId, Offset, OffsetTime, PartitionId, ReplicaId, Text},

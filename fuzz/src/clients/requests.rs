@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka08_proto::{
     api::{
-        Body as _, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
+        Encode as _, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
         Request,
     },
     ids::{Acks, Millis, Offset},

@@ -119,7 +119,7 @@ impl Serving {
             match action {
                 Action::Respond { connection, call, response } => {
                     if let Some(peer) = self.connections.get_mut(&connection)
-                        && peer.connection.respond_any(call, &response).is_err()
+                        && peer.connection.respond(call, &response).is_err()
                     {
                         peer.connection.close();
                     }

@@ -1,6 +1,6 @@
 use kafka08_broker::BrokerConfig;
 use kafka08_proto::{
-    api::{Body as _, MetadataRequest, Request as _},
+    api::{Encode as _, MetadataRequest, Request as _},
     connection::{Prepared, Reply},
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId},

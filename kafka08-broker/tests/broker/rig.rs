@@ -166,7 +166,7 @@ impl Rig {
     fn act(&mut self, action: Action) {
         match action {
             Action::Respond { connection, call, response } => {
-                self.joined(connection.0).server.respond_any(call, &response).expect("the call is open");
+                self.joined(connection.0).server.respond(call, &response).expect("the call is open");
             }
             Action::Finish { connection, call } => self.joined(connection.0).server.finish(call),
             Action::Close { connection } => self.joined(connection.0).server.close(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Body, ConsumerMetadataRequest, ConsumerMetadataResponse, ControlledShutdownRequest, ControlledShutdownResponse,
-    FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
+    Encode, FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
     LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
     MetadataResponse, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0,
     OffsetFetchRequestV1, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request as _, StopReplicaRequest,
@@ -97,12 +97,10 @@ macro_rules! any {
                     $(Self::$variant(_) => $request::API,)*
                 }
             }
+        }
 
-            /// Writes its body.
-            ///
-            /// # Errors
-            /// It holds something longer than the wire can say.
-            pub fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        impl Encode for AnyRequest {
+            fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
                 match self {
                     $(Self::$variant(body) => body.encode(to),)*
                 }
@@ -120,12 +118,10 @@ macro_rules! any {
                     _ => Err(AnyError::UnknownApi(api)),
                 }
             }
+        }
 
-            /// Writes its body.
-            ///
-            /// # Errors
-            /// It holds something longer than the wire can say.
-            pub fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        impl Encode for AnyResponse {
+            fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
                 match self {
                     $(Self::$variant(body) => body.encode(to),)*
                 }

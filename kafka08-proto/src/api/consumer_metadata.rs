@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, Broker, Request, RequestProblem, metadata::parse_broker, problem::check_group};
+use super::{Body, Broker, Encode, Request, RequestProblem, metadata::parse_broker, problem::check_group};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId, Text},
@@ -29,12 +29,14 @@ impl ConsumerMetadataRequest {
     }
 }
 
-impl Body for ConsumerMetadataRequest {
-    const NAME: &'static str = "ConsumerMetadata request";
-
+impl Encode for ConsumerMetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())
     }
+}
+
+impl Body for ConsumerMetadataRequest {
+    const NAME: &'static str = "ConsumerMetadata request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -84,13 +86,15 @@ impl ConsumerMetadataResponse {
     }
 }
 
-impl Body for ConsumerMetadataResponse {
-    const NAME: &'static str = "ConsumerMetadata response";
-
+impl Encode for ConsumerMetadataResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         self.broker.encode(to)
     }
+}
+
+impl Body for ConsumerMetadataResponse {
+    const NAME: &'static str = "ConsumerMetadata response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

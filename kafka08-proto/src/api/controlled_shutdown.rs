@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, Request,
+    Body, Encode, Request,
     partition_state::{NAMED, encode_partition, parse_partition},
 };
 use crate::{
@@ -21,13 +21,15 @@ pub struct ControlledShutdownRequest {
     pub broker: NodeId,
 }
 
-impl Body for ControlledShutdownRequest {
-    const NAME: &'static str = "ControlledShutdown request";
-
+impl Encode for ControlledShutdownRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.broker.0);
         Ok(())
     }
+}
+
+impl Body for ControlledShutdownRequest {
+    const NAME: &'static str = "ControlledShutdown request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -55,13 +57,15 @@ pub struct ControlledShutdownResponse {
     pub remaining: Vec<TopicPartition>,
 }
 
-impl Body for ControlledShutdownResponse {
-    const NAME: &'static str = "ControlledShutdown response";
-
+impl Encode for ControlledShutdownResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         to.array("partitions", &self.remaining, encode_partition)
     }
+}
+
+impl Body for ControlledShutdownResponse {
+    const NAME: &'static str = "ControlledShutdown response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

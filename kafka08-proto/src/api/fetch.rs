@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
     partition_error::Outcome,
     problem::{check_replica, check_topics, check_wait},
 };
@@ -78,9 +78,7 @@ impl FetchRequest {
     }
 }
 
-impl Body for FetchRequest {
-    const NAME: &'static str = "Fetch request";
-
+impl Encode for FetchRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.replica.0);
         to.int32(self.max_wait.0);
@@ -91,6 +89,10 @@ impl Body for FetchRequest {
             Ok(())
         })
     }
+}
+
+impl Body for FetchRequest {
+    const NAME: &'static str = "Fetch request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -189,9 +191,7 @@ impl FetchResponse {
     }
 }
 
-impl Body for FetchResponse {
-    const NAME: &'static str = "Fetch response";
-
+impl Encode for FetchResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, fetched| {
             to.int16(fetched.error.0);
@@ -199,6 +199,10 @@ impl Body for FetchResponse {
             to.sized_blob("message_set", fetched.messages.bytes())
         })
     }
+}
+
+impl Body for FetchResponse {
+    const NAME: &'static str = "Fetch response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

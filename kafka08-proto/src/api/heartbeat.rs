@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, Request};
+use super::{Body, Encode, Request};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Text},
@@ -22,14 +22,16 @@ pub struct HeartbeatRequest {
     pub consumer: Text,
 }
 
-impl Body for HeartbeatRequest {
-    const NAME: &'static str = "Heartbeat request";
-
+impl Encode for HeartbeatRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.text("group", &self.group)?;
         to.int32(self.generation.0);
         to.text("consumer_id", &self.consumer)
     }
+}
+
+impl Body for HeartbeatRequest {
+    const NAME: &'static str = "Heartbeat request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -53,13 +55,15 @@ pub struct HeartbeatResponse {
     pub error: ErrorCode,
 }
 
-impl Body for HeartbeatResponse {
-    const NAME: &'static str = "Heartbeat response";
-
+impl Encode for HeartbeatResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         Ok(())
     }
+}
+
+impl Body for HeartbeatResponse {
+    const NAME: &'static str = "Heartbeat response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, ByTopic, Request};
+use super::{Body, ByTopic, Encode, Request};
 use crate::{
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Millis, Text},
@@ -26,9 +26,7 @@ pub struct JoinGroupRequest {
     pub strategy: Text,
 }
 
-impl Body for JoinGroupRequest {
-    const NAME: &'static str = "JoinGroup request";
-
+impl Encode for JoinGroupRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.text("group", &self.group)?;
         to.int32(self.session_timeout.0);
@@ -36,6 +34,10 @@ impl Body for JoinGroupRequest {
         to.text("consumer_id", &self.consumer)?;
         to.text("strategy", &self.strategy)
     }
+}
+
+impl Body for JoinGroupRequest {
+    const NAME: &'static str = "JoinGroup request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -72,15 +74,17 @@ pub struct JoinGroupResponse {
     pub topics: ByTopic<()>,
 }
 
-impl Body for JoinGroupResponse {
-    const NAME: &'static str = "JoinGroup response";
-
+impl Encode for JoinGroupResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         to.int32(self.generation.0);
         to.text("consumer_id", &self.consumer)?;
         self.topics.encode(to, |_, ()| Ok(()))
     }
+}
+
+impl Body for JoinGroupResponse {
+    const NAME: &'static str = "JoinGroup response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

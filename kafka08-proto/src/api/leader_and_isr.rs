@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, Broker, Request,
+    Body, Broker, Encode, Request,
     metadata::{BROKER, parse_broker},
     partition_state::{PartitionResult, PartitionState, encode_results, encode_states, parse_results, parse_states},
 };
@@ -28,15 +28,17 @@ pub struct LeaderAndIsrRequest {
     pub leaders: Vec<Broker>,
 }
 
-impl Body for LeaderAndIsrRequest {
-    const NAME: &'static str = "LeaderAndIsr request";
-
+impl Encode for LeaderAndIsrRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.controller.0);
         to.int32(self.controller_epoch.0);
         encode_states(to, &self.partitions)?;
         to.array("leaders", &self.leaders, |to, broker| broker.encode(to))
     }
+}
+
+impl Body for LeaderAndIsrRequest {
+    const NAME: &'static str = "LeaderAndIsr request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -67,13 +69,15 @@ pub struct LeaderAndIsrResponse {
     pub partitions: Vec<PartitionResult>,
 }
 
-impl Body for LeaderAndIsrResponse {
-    const NAME: &'static str = "LeaderAndIsr response";
-
+impl Encode for LeaderAndIsrResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         encode_results(to, &self.partitions)
     }
+}
+
+impl Body for LeaderAndIsrResponse {
+    const NAME: &'static str = "LeaderAndIsr response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
     partition_error::Outcome,
     problem::{check_replica, check_topics},
 };
@@ -92,9 +92,7 @@ impl Default for ListOffsetsRequest {
     }
 }
 
-impl Body for ListOffsetsRequest {
-    const NAME: &'static str = "ListOffsets request";
-
+impl Encode for ListOffsetsRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.replica.0);
         self.topics.encode(to, |to, wanted| {
@@ -103,6 +101,10 @@ impl Body for ListOffsetsRequest {
             Ok(())
         })
     }
+}
+
+impl Body for ListOffsetsRequest {
+    const NAME: &'static str = "ListOffsets request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -163,9 +165,7 @@ impl ListOffsetsResponse {
     }
 }
 
-impl Body for ListOffsetsResponse {
-    const NAME: &'static str = "ListOffsets response";
-
+impl Encode for ListOffsetsResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, found| {
             to.int16(found.error.0);
@@ -175,6 +175,10 @@ impl Body for ListOffsetsResponse {
             })
         })
     }
+}
+
+impl Body for ListOffsetsResponse {
+    const NAME: &'static str = "ListOffsets response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, fmt};
 use bytes::Bytes;
 
 use super::{
-    Body, LeaderError, LeaderProblem, Request, RequestProblem,
+    Body, Encode, LeaderError, LeaderProblem, Request, RequestProblem,
     order::{Order, UNINDEXED},
     partition_state::encode_nodes,
     problem::check_name,
@@ -52,9 +52,7 @@ impl MetadataRequest {
     }
 }
 
-impl Body for MetadataRequest {
-    const NAME: &'static str = "Metadata request";
-
+impl Encode for MetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         let topics = match &self.topics {
             Topics::All => &[],
@@ -62,6 +60,10 @@ impl Body for MetadataRequest {
         };
         to.array("topics", topics, |to, topic| to.text("topic", topic))
     }
+}
+
+impl Body for MetadataRequest {
+    const NAME: &'static str = "Metadata request";
 
     /// A negative count is an error here: the broker closes the connection on it, alone among all requests.
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
@@ -329,9 +331,7 @@ impl PartitionMetadata {
     }
 }
 
-impl Body for MetadataResponse {
-    const NAME: &'static str = "Metadata response";
-
+impl Encode for MetadataResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.array("brokers", &self.brokers, |to, broker| broker.encode(to))?;
         to.array("topics", &self.topics, |to, topic| {
@@ -346,6 +346,10 @@ impl Body for MetadataResponse {
             })
         })
     }
+}
+
+impl Body for MetadataResponse {
+    const NAME: &'static str = "Metadata response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         const TOPIC: usize = 2 + 2 + 4;

@@ -65,19 +65,32 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, finish},
 };
 
-/// The body of a request or a response: what follows the header.
-///
-/// It can be implemented outside this crate, for layouts of later releases or of one's own: read with
-/// [`Reader`](crate::wire::Reader), write with [`Encoder`].
-pub trait Body: Sized {
-    /// What errors call it, for example "Metadata response".
-    const NAME: &'static str;
-
+/// What can be written as a body: a request or a response of one API, or of any.
+pub trait Encode {
     /// Writes it.
     ///
     /// # Errors
     /// It holds something longer than the wire can say. Nothing else is refused: see [`Request::check`].
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError>;
+
+    /// Encodes it into one contiguous buffer.
+    ///
+    /// # Errors
+    /// As [`Encode::encode`].
+    fn to_bytes(&self) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        self.encode(&mut encoder)?;
+        Ok(encoder.into_bytes())
+    }
+}
+
+/// The body of a request or a response: what follows the header.
+///
+/// It can be implemented outside this crate, for layouts of later releases or of one's own: read with
+/// [`Reader`](crate::wire::Reader), write with [`Encoder`].
+pub trait Body: Encode + Sized {
+    /// What errors call it, for example "Metadata response".
+    const NAME: &'static str;
 
     /// Reads it from the start of `body`, and says how many bytes it took. Strings and message sets are slices of `body`.
     ///
@@ -101,16 +114,6 @@ pub trait Body: Sized {
         let (value, taken) = Self::read(body)?;
         finish(Self::NAME, body, taken)?;
         Ok(value)
-    }
-
-    /// It as bytes, in one piece.
-    ///
-    /// # Errors
-    /// As [`Body::encode`].
-    fn to_bytes(&self) -> Result<Bytes, EncodeError> {
-        let mut encoder = Encoder::new();
-        self.encode(&mut encoder)?;
-        Ok(encoder.into_bytes())
     }
 }
 

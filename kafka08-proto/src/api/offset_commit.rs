@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
     problem::{check_group, check_topics, check_zookeeper_group},
     traits::COMMIT_WAIT,
 };
@@ -107,9 +107,7 @@ impl OffsetCommitRequestV1 {
     }
 }
 
-impl Body for OffsetCommitRequestV0 {
-    const NAME: &'static str = "OffsetCommit v0 request";
-
+impl Encode for OffsetCommitRequestV0 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())?;
         self.topics.encode(to, |to, item| {
@@ -117,6 +115,10 @@ impl Body for OffsetCommitRequestV0 {
             to.nullable_text("metadata", item.metadata.as_ref())
         })
     }
+}
+
+impl Body for OffsetCommitRequestV0 {
+    const NAME: &'static str = "OffsetCommit v0 request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -131,9 +133,7 @@ impl Body for OffsetCommitRequestV0 {
     }
 }
 
-impl Body for OffsetCommitRequestV1 {
-    const NAME: &'static str = "OffsetCommit v1 request";
-
+impl Encode for OffsetCommitRequestV1 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())?;
         to.int32(self.generation.0);
@@ -144,6 +144,10 @@ impl Body for OffsetCommitRequestV1 {
             to.nullable_text("metadata", item.metadata.as_ref())
         })
     }
+}
+
+impl Body for OffsetCommitRequestV1 {
+    const NAME: &'static str = "OffsetCommit v1 request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -212,15 +216,17 @@ impl OffsetCommitResponse {
     }
 }
 
-impl Body for OffsetCommitResponse {
-    const NAME: &'static str = "OffsetCommit response";
-
+impl Encode for OffsetCommitResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, error| {
             to.int16(error.0);
             Ok(())
         })
     }
+}
+
+impl Body for OffsetCommitResponse {
+    const NAME: &'static str = "OffsetCommit response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

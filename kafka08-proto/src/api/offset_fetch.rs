@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
     partition_error::Outcome,
     problem::{check_group, check_zookeeper_group},
 };
@@ -49,13 +49,15 @@ impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
     }
 }
 
-impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
-    const NAME: &'static str = "OffsetFetch request";
-
+impl<const VERSION: i16> Encode for OffsetFetchRequest<VERSION> {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.nullable_text("group", self.group.as_ref())?;
         self.topics.encode(to, |_, ()| Ok(()))
     }
+}
+
+impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
+    const NAME: &'static str = "OffsetFetch request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -136,9 +138,7 @@ impl OffsetFetchResponse {
     }
 }
 
-impl Body for OffsetFetchResponse {
-    const NAME: &'static str = "OffsetFetch response";
-
+impl Encode for OffsetFetchResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, item| {
             to.int64(item.offset.0);
@@ -147,6 +147,10 @@ impl Body for OffsetFetchResponse {
             Ok(())
         })
     }
+}
+
+impl Body for OffsetFetchResponse {
+    const NAME: &'static str = "OffsetFetch response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
     partition_error::Outcome,
     problem::{check_topics, check_wait},
     set_check::SetCheck,
@@ -51,14 +51,16 @@ impl ProduceRequest {
     }
 }
 
-impl Body for ProduceRequest {
-    const NAME: &'static str = "Produce request";
-
+impl Encode for ProduceRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.acks.0);
         to.int32(self.timeout.0);
         self.topics.encode(to, |to, messages| to.sized_blob("message_set", messages.bytes()))
     }
+}
+
+impl Body for ProduceRequest {
+    const NAME: &'static str = "Produce request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -144,9 +146,7 @@ impl ProduceResponse {
     }
 }
 
-impl Body for ProduceResponse {
-    const NAME: &'static str = "Produce response";
-
+impl Encode for ProduceResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         self.topics.encode(to, |to, produced| {
             to.int16(produced.error.0);
@@ -154,6 +154,10 @@ impl Body for ProduceResponse {
             Ok(())
         })
     }
+}
+
+impl Body for ProduceResponse {
+    const NAME: &'static str = "Produce response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, Request,
+    Body, Encode, Request,
     partition_state::{NAMED, PartitionResult, encode_partition, encode_results, parse_partition, parse_results},
 };
 use crate::{
@@ -27,15 +27,17 @@ pub struct StopReplicaRequest {
     pub partitions: Vec<TopicPartition>,
 }
 
-impl Body for StopReplicaRequest {
-    const NAME: &'static str = "StopReplica request";
-
+impl Encode for StopReplicaRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.controller.0);
         to.int32(self.controller_epoch.0);
         to.int8(self.delete_partitions.into());
         to.array("partitions", &self.partitions, encode_partition)
     }
+}
+
+impl Body for StopReplicaRequest {
+    const NAME: &'static str = "StopReplica request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -67,13 +69,15 @@ pub struct StopReplicaResponse {
     pub partitions: Vec<PartitionResult>,
 }
 
-impl Body for StopReplicaResponse {
-    const NAME: &'static str = "StopReplica response";
-
+impl Encode for StopReplicaResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         encode_results(to, &self.partitions)
     }
+}
+
+impl Body for StopReplicaResponse {
+    const NAME: &'static str = "StopReplica response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, Broker, Request,
+    Body, Broker, Encode, Request,
     metadata::{BROKER, parse_broker},
     partition_state::{PartitionState, encode_states, parse_states},
 };
@@ -29,15 +29,17 @@ pub struct UpdateMetadataRequest {
     pub brokers: Vec<Broker>,
 }
 
-impl Body for UpdateMetadataRequest {
-    const NAME: &'static str = "UpdateMetadata request";
-
+impl Encode for UpdateMetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int32(self.controller.0);
         to.int32(self.controller_epoch.0);
         encode_states(to, &self.partitions)?;
         to.array("brokers", &self.brokers, |to, broker| broker.encode(to))
     }
+}
+
+impl Body for UpdateMetadataRequest {
+    const NAME: &'static str = "UpdateMetadata request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
@@ -66,13 +68,15 @@ pub struct UpdateMetadataResponse {
     pub error: ErrorCode,
 }
 
-impl Body for UpdateMetadataResponse {
-    const NAME: &'static str = "UpdateMetadata response";
-
+impl Encode for UpdateMetadataResponse {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.int16(self.error.0);
         Ok(())
     }
+}
+
+impl Body for UpdateMetadataResponse {
+    const NAME: &'static str = "UpdateMetadata response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Fate,
     adapter::CallError,
-    api::{Body, MetadataResponse, Request},
+    api::{Body, Encode, MetadataResponse, Request},
     connection::{CloseReason, Prepared, Progress, SendError},
     ids::{Acks, Api, ApiKey},
     wire::{DecodeError, EncodeError, Encoder},
@@ -17,12 +17,14 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A request that lets the broker take longer than any clock can tell.
 struct Patient;
 
-impl Body for Patient {
-    const NAME: &'static str = "patient request";
-
+impl Encode for Patient {
     fn encode(&self, _: &mut Encoder) -> Result<(), EncodeError> {
         Ok(())
     }
+}
+
+impl Body for Patient {
+    const NAME: &'static str = "patient request";
 
     fn read(_: &Bytes) -> Result<(Self, usize), DecodeError> {
         Ok((Self, 0))

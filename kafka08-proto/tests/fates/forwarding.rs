@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kafka08_proto::{
     ClientEvent, Connection as _, Fate, ServerConfig,
+    api::{AnyResponse, Encode as _, FetchResponse, MetadataResponse},
     connection::{Pair, Prepared, Reply},
     ids::{Acks, ApiKey, Text},
 };
@@ -32,6 +33,32 @@ fn a_request_is_forwarded_as_it_came_but_for_its_correlation_id() {
     front.server.respond_raw(came.call, answer.body).expect("the call is open");
     front.to_client(usize::MAX);
     assert!(matches!(front.ends()[..], [End::Answered(_)]));
+}
+
+#[test]
+fn an_answer_that_a_proxy_looked_into_is_sent_on_as_an_answer_of_any_api() {
+    let (mut front, mut back) = proxy();
+    let fetched = front.client.request(front.now, &fetch(100)).expect("there is room");
+    let listed = front.client.request(front.now, &metadata()).expect("there is room");
+    front.to_server(usize::MAX);
+    let answers = [AnyResponse::Fetch(FetchResponse::default()), AnyResponse::Metadata(MetadataResponse::default())];
+    for (came, answer) in front.calls().into_iter().zip(answers) {
+        back.client.send(back.now, &Prepared::forward(&came)).expect("there is room");
+        let left = back.calls().remove(0);
+        back.server.respond(left.call, &answer).expect("the call is open");
+        back.to_client(usize::MAX);
+        let Some(ClientEvent::Response(frame)) = back.client_event() else { panic!("an answer is due") };
+        let decoded = AnyResponse::decode(frame.api, &frame.body).expect("a sound answer");
+        assert_eq!((&decoded, decoded.to_bytes()), (&answer, Ok(frame.body)));
+        front.server.respond(came.call, &decoded).expect("the call is open");
+    }
+    front.to_client(usize::MAX);
+    let mut answered = || match front.client_event() {
+        Some(ClientEvent::Response(frame)) => frame,
+        other => panic!("an answer is due: {other:?}"),
+    };
+    assert_eq!(fetched.redeem(answered()).expect("sound"), FetchResponse::default());
+    assert_eq!(listed.redeem(answered()).expect("sound"), MetadataResponse::default());
 }
 
 #[test]

@@ -133,9 +133,7 @@ fn an_answer_that_the_transport_took_leaves_room_for_the_next_request_at_once() 
     let mut pair = Pair::new(origin(), config(), ServerConfig::default().with_max_open_calls(1));
     pair.sent(&metadata());
     let calls = pair.calls();
-    pair.server
-        .respond_any(calls[0].call, &AnyResponse::Metadata(MetadataResponse::default()))
-        .expect("the call is open");
+    pair.server.respond(calls[0].call, &AnyResponse::Metadata(MetadataResponse::default())).expect("the call is open");
     assert!(!pair.server.wants_read());
     let (_, queue) = pair.server.buffers();
     // Length, correlation id, no brokers, no topics.

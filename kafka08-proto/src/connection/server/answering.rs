@@ -8,38 +8,22 @@ use super::{
     life::Life,
 };
 use crate::{
-    api::{AnyResponse, Body},
+    api::Encode,
     connection::{CallId, RespondError},
     frame::Span,
-    wire::{EncodeError, Encoder},
+    wire::Encoder,
 };
 
 impl ServerConnection {
-    /// Answers a call.
+    /// Answers a call: with the response of one API, or an [`AnyResponse`](crate::api::AnyResponse).
     ///
     /// # Errors
     /// The call is not open, or the answer does not fit the wire.
-    pub fn respond<B: Body>(&mut self, call: CallId, body: &B) -> Result<(), RespondError> {
-        self.respond_with(call, |encoder| body.encode(encoder))
-    }
-
-    fn respond_with(
-        &mut self,
-        call: CallId,
-        encode: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
-    ) -> Result<(), RespondError> {
+    pub fn respond<E: Encode>(&mut self, call: CallId, body: &E) -> Result<(), RespondError> {
         let id = self.open_call(call)?.correlation_id;
         let mut encoder = Encoder::new();
-        encode(&mut encoder).map_err(RespondError::Encode)?;
+        body.encode(&mut encoder).map_err(RespondError::Encode)?;
         self.end_call(call, Answer::Ready(Frame::new(id, encoder.finish()).map_err(RespondError::Encode)?))
-    }
-
-    /// Answers a call with the response of any API.
-    ///
-    /// # Errors
-    /// The call is not open, or the answer does not fit the wire.
-    pub fn respond_any(&mut self, call: CallId, response: &AnyResponse) -> Result<(), RespondError> {
-        self.respond_with(call, |encoder| response.encode(encoder))
     }
 
     /// Answers a call with a body that is encoded already.
