@@ -93,6 +93,13 @@
 //! A panic is a bug in this crate, or a documented misuse by its caller; no bytes of a peer cause one. There is no unsafe
 //! code, no lock, no logging, and no map whose order differs from run to run.
 //!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `gzip`, `snappy`, `lz4` | on | sets that are compressed with the codec can be opened and written; without it they can be received and passed on |
+//! | `proptest` | off | `strategies`: requests, responses, message sets, hostile bytes and cuts of streams, for property tests of yours |
+//!
 //! # Modules
 //!
 //! Each line may use the ones above it, never those below:
@@ -107,6 +114,7 @@
 //! | [`connection`] | one byte stream, either end of it |
 //! | [`probe`] | which release is at the other end |
 //! | [`adapter`] | the errors that adapters share |
+//! | `strategies` | strategies of proptest, with the feature `proptest` |
 
 pub mod adapter;
 pub mod api;
@@ -120,6 +128,8 @@ pub mod message;
 pub mod partitioner;
 pub mod probe;
 pub mod profile;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 pub mod wire;
 
 pub use connection::{

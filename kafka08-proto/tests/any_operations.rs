@@ -14,6 +14,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, Disconnect, ServerConfig, ServerConnection,
     connection::{Cancelled, CloseReason, Prepared, Reply, SendError},
     ids::{Api, ApiKey, ConnectionId, CorrelationId},
+    strategies,
 };
 use proptest::prelude::*;
 
@@ -253,14 +254,11 @@ proptest! {
 
     #[test]
     fn however_a_stream_is_cut_up_the_events_are_the_same(
-        stream in stream(),
-        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+        stream in prop_oneof![stream(), strategies::hostile_stream()],
+        cuts in strategies::cuts(),
         in_place in any::<bool>(),
     ) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-        cuts.extend([0, stream.len()]);
-        cuts.sort_unstable();
-        let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
+        let pieces = cuts.pieces(&stream);
         let whole = events_of(&[&stream], false);
         prop_assert_eq!(&events_of(&pieces, in_place), &whole);
         prop_assert_eq!(&events_of(&stream.chunks(1).collect::<Vec<_>>(), in_place), &whole);

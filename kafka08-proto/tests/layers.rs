@@ -8,7 +8,7 @@ use std::{
 
 /// Layers from the bottom up: each may use itself and those before it. Those of one row do not use each other, except that
 /// every layer may use the plain values, and those one another.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["ids", "error_code", "fate", "limits", "profile", "partitioner"],
     &["wire"],
     &["message"],
@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 7] = [
     &["frame"],
     &["connection"],
     &["probe", "adapter"],
+    &["strategies"],
 ];
 
 /// What a sans-IO core does not name, besides the modules that [`worldly`] looks for.

@@ -1,10 +1,9 @@
 //! Properties of every body: what is written is read back, and what is not well formed is refused.
 
-mod strategies;
-
 use bytes::Bytes;
 use kafka08_proto::{
     api::{AnyRequest, AnyResponse, Body, Encode as _, Reply, Request, RequestTraits},
+    strategies,
     wire::{DecodeProblem, Encoder},
 };
 use proptest::prelude::*;
@@ -103,6 +102,25 @@ proptest! {
             if let Ok(response) = AnyResponse::decode(*api, &bytes) {
                 let again = response.to_bytes().expect("it came from the wire");
                 prop_assert_eq!(AnyResponse::decode(*api, &again).expect("its own bytes"), response);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a hostile peer sends in a frame, each layout reads it or refuses it.
+    #[test]
+    fn hostile_frames_are_read_or_refused(frame in strategies::hostile_frame()) {
+        let frame = Bytes::from(frame);
+        for api in AnyRequest::APIS {
+            for skipped in [4, 10] {
+                let body = frame.slice(skipped.min(frame.len())..);
+                if let Ok(request) = AnyRequest::decode(*api, &body) {
+                    prop_assert!(request.to_bytes().expect("it came from the wire").len() <= 3 * body.len());
+                }
+                if let Ok(response) = AnyResponse::decode(*api, &body) {
+                    prop_assert!(response.to_bytes().expect("it came from the wire").len() <= body.len());
+                }
             }
         }
     }

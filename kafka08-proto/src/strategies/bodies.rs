@@ -1,75 +1,18 @@
-//! Values of every body.
+//! Requests and responses of every API.
 
-use bytes::Bytes;
-use kafka08_proto::{
-    api::*,
-    error_code::ErrorCode,
-    ids::*,
-    message::{MessageSet, MessageSetBuilder, Origin},
+use proptest::{collection::vec, prelude::*};
+
+use super::values::{
+    by_topic, epoch, error, maybe_text, message_set, node, nodes, offset, partition, text, topic_partition,
 };
-use proptest::{collection::vec, option, prelude::*};
-
-fn text() -> impl Strategy<Value = Text> {
-    prop_oneof![Just(String::new()), "[a-z]{1,8}", "\\PC{0,6}"].prop_map(Text::from)
-}
-
-fn maybe_text() -> impl Strategy<Value = Option<Text>> {
-    option::of(text())
-}
-
-fn error() -> impl Strategy<Value = ErrorCode> {
-    prop_oneof![-1i16..=20, any::<i16>()].prop_map(ErrorCode)
-}
-
-fn partition() -> impl Strategy<Value = PartitionId> {
-    prop_oneof![0..5i32, any::<i32>()].prop_map(PartitionId)
-}
-
-fn offset() -> impl Strategy<Value = Offset> {
-    any::<i64>().prop_map(Offset)
-}
-
-fn node() -> impl Strategy<Value = NodeId> {
-    any::<i32>().prop_map(NodeId)
-}
-
-fn nodes() -> impl Strategy<Value = Vec<NodeId>> {
-    vec(node(), 0..4)
-}
-
-fn epoch() -> impl Strategy<Value = Epoch> {
-    any::<i32>().prop_map(Epoch)
-}
-
-fn topic_partition() -> impl Strategy<Value = TopicPartition> {
-    (text(), partition()).prop_map(|(topic, partition)| TopicPartition { topic, partition })
-}
+use crate::{api::*, ids::*, message::Origin};
 
 fn broker() -> impl Strategy<Value = Broker> {
     (node(), text(), any::<i32>()).prop_map(|(node, host, raw_port)| Broker { node, host, raw_port })
 }
 
-fn by_topic<T: std::fmt::Debug + Clone>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
-    let group =
-        (text(), vec((partition(), item), 0..4)).prop_map(|(topic, partitions)| TopicItems { topic, partitions });
-    vec(group, 0..4).prop_map(ByTopic::from)
-}
-
-fn message_set(origin: Origin) -> impl Strategy<Value = MessageSet> {
-    let part = || option::of(vec(any::<u8>(), 0..6));
-    let sound = vec((part(), part()), 0..3).prop_map(|parts| {
-        let mut builder = MessageSetBuilder::default();
-        for (key, value) in parts {
-            builder.push(key.as_deref(), value.as_deref()).expect("small");
-        }
-        builder.build().bytes().clone()
-    });
-    // Long enough, now and then, to be spliced and not copied.
-    let anything = prop_oneof![9 => vec(any::<u8>(), 0..40), 1 => vec(any::<u8>(), 2040..2060)].prop_map(Bytes::from);
-    prop_oneof![sound, anything].prop_map(move |bytes| MessageSet::new(bytes, origin))
-}
-
-pub(crate) fn produce_request() -> impl Strategy<Value = ProduceRequest> {
+/// A Produce request.
+pub fn produce_request() -> impl Strategy<Value = ProduceRequest> {
     let topics = by_topic(message_set(Origin::Produced));
     (any::<i16>(), any::<i32>(), topics).prop_map(|(acks, timeout, topics)| ProduceRequest {
         acks: Acks(acks),
@@ -78,43 +21,50 @@ pub(crate) fn produce_request() -> impl Strategy<Value = ProduceRequest> {
     })
 }
 
-pub(crate) fn produce_response() -> impl Strategy<Value = ProduceResponse> {
+/// A Produce response.
+pub fn produce_response() -> impl Strategy<Value = ProduceResponse> {
     let item = (error(), offset()).prop_map(|(error, offset)| ProducedPartition { error, offset });
     by_topic(item).prop_map(|topics| ProduceResponse { topics })
 }
 
-pub(crate) fn fetch_request() -> impl Strategy<Value = FetchRequest> {
+/// A Fetch request.
+pub fn fetch_request() -> impl Strategy<Value = FetchRequest> {
     let item = (offset(), any::<i32>()).prop_map(|(offset, max_bytes)| FetchPartition { offset, max_bytes });
     (any::<i32>(), any::<i32>(), any::<i32>(), by_topic(item)).prop_map(|(replica, max_wait, min_bytes, topics)| {
         FetchRequest { replica: ReplicaId(replica), max_wait: Millis(max_wait), min_bytes, topics }
     })
 }
 
-pub(crate) fn fetch_response() -> impl Strategy<Value = FetchResponse> {
+/// A Fetch response.
+pub fn fetch_response() -> impl Strategy<Value = FetchResponse> {
     let item = (error(), offset(), message_set(Origin::Fetched))
         .prop_map(|(error, high_watermark, messages)| FetchedPartition { error, high_watermark, messages });
     by_topic(item).prop_map(|topics| FetchResponse { topics })
 }
 
-pub(crate) fn list_offsets_request() -> impl Strategy<Value = ListOffsetsRequest> {
+/// A ListOffsets request.
+pub fn list_offsets_request() -> impl Strategy<Value = ListOffsetsRequest> {
     let item = (any::<i64>(), any::<i32>())
         .prop_map(|(time, max_offsets)| ListOffsetsPartition { time: OffsetTime(time), max_offsets });
     (any::<i32>(), by_topic(item))
         .prop_map(|(replica, topics)| ListOffsetsRequest { replica: ReplicaId(replica), topics })
 }
 
-pub(crate) fn list_offsets_response() -> impl Strategy<Value = ListOffsetsResponse> {
+/// A ListOffsets response.
+pub fn list_offsets_response() -> impl Strategy<Value = ListOffsetsResponse> {
     let item = (error(), vec(offset(), 0..4)).prop_map(|(error, offsets)| PartitionOffsets { error, offsets });
     by_topic(item).prop_map(|topics| ListOffsetsResponse { topics })
 }
 
-pub(crate) fn metadata_request() -> impl Strategy<Value = MetadataRequest> {
+/// A Metadata request.
+pub fn metadata_request() -> impl Strategy<Value = MetadataRequest> {
     // An empty list is all topics: there is no way to name none.
     let topics = prop_oneof![Just(Topics::All), vec(text(), 1..5).prop_map(Topics::Named)];
     topics.prop_map(|topics| MetadataRequest { topics })
 }
 
-pub(crate) fn metadata_response() -> impl Strategy<Value = MetadataResponse> {
+/// A Metadata response.
+pub fn metadata_response() -> impl Strategy<Value = MetadataResponse> {
     let partition =
         (error(), partition(), node(), nodes(), nodes()).prop_map(|(error, partition, leader, replicas, isr)| {
             PartitionMetadata { error, partition, leader, replicas, isr }
@@ -146,17 +96,20 @@ fn results() -> impl Strategy<Value = Vec<PartitionResult>> {
     vec((topic_partition(), error()).prop_map(|(of, error)| PartitionResult { of, error }), 0..4)
 }
 
-pub(crate) fn leader_and_isr_request() -> impl Strategy<Value = LeaderAndIsrRequest> {
+/// A LeaderAndIsr request.
+pub fn leader_and_isr_request() -> impl Strategy<Value = LeaderAndIsrRequest> {
     (node(), epoch(), states(), vec(broker(), 0..3)).prop_map(|(controller, controller_epoch, partitions, leaders)| {
         LeaderAndIsrRequest { controller, controller_epoch, partitions, leaders }
     })
 }
 
-pub(crate) fn leader_and_isr_response() -> impl Strategy<Value = LeaderAndIsrResponse> {
+/// A LeaderAndIsr response.
+pub fn leader_and_isr_response() -> impl Strategy<Value = LeaderAndIsrResponse> {
     (error(), results()).prop_map(|(error, partitions)| LeaderAndIsrResponse { error, partitions })
 }
 
-pub(crate) fn stop_replica_request() -> impl Strategy<Value = StopReplicaRequest> {
+/// A StopReplica request.
+pub fn stop_replica_request() -> impl Strategy<Value = StopReplicaRequest> {
     (node(), epoch(), any::<bool>(), vec(topic_partition(), 0..4)).prop_map(
         |(controller, controller_epoch, delete_partitions, partitions)| StopReplicaRequest {
             controller,
@@ -167,35 +120,42 @@ pub(crate) fn stop_replica_request() -> impl Strategy<Value = StopReplicaRequest
     )
 }
 
-pub(crate) fn stop_replica_response() -> impl Strategy<Value = StopReplicaResponse> {
+/// A StopReplica response.
+pub fn stop_replica_response() -> impl Strategy<Value = StopReplicaResponse> {
     (error(), results()).prop_map(|(error, partitions)| StopReplicaResponse { error, partitions })
 }
 
-pub(crate) fn update_metadata_request() -> impl Strategy<Value = UpdateMetadataRequest> {
+/// A UpdateMetadata request.
+pub fn update_metadata_request() -> impl Strategy<Value = UpdateMetadataRequest> {
     (node(), epoch(), states(), vec(broker(), 0..3)).prop_map(|(controller, controller_epoch, partitions, brokers)| {
         UpdateMetadataRequest { controller, controller_epoch, partitions, brokers }
     })
 }
 
-pub(crate) fn update_metadata_response() -> impl Strategy<Value = UpdateMetadataResponse> {
+/// A UpdateMetadata response.
+pub fn update_metadata_response() -> impl Strategy<Value = UpdateMetadataResponse> {
     error().prop_map(|error| UpdateMetadataResponse { error })
 }
 
-pub(crate) fn controlled_shutdown_request() -> impl Strategy<Value = ControlledShutdownRequest> {
+/// A ControlledShutdown request.
+pub fn controlled_shutdown_request() -> impl Strategy<Value = ControlledShutdownRequest> {
     node().prop_map(|broker| ControlledShutdownRequest { broker })
 }
 
-pub(crate) fn controlled_shutdown_response() -> impl Strategy<Value = ControlledShutdownResponse> {
+/// A ControlledShutdown response.
+pub fn controlled_shutdown_response() -> impl Strategy<Value = ControlledShutdownResponse> {
     (error(), vec(topic_partition(), 0..4))
         .prop_map(|(error, remaining)| ControlledShutdownResponse { error, remaining })
 }
 
-pub(crate) fn offset_commit_request_v0() -> impl Strategy<Value = OffsetCommitRequestV0> {
+/// A OffsetCommit request of version 0.
+pub fn offset_commit_request_v0() -> impl Strategy<Value = OffsetCommitRequestV0> {
     let item = (offset(), maybe_text()).prop_map(|(offset, metadata)| OffsetToCommitV0 { offset, metadata });
     (maybe_text(), by_topic(item)).prop_map(|(group, topics)| OffsetCommitRequestV0 { group, topics })
 }
 
-pub(crate) fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1> {
+/// A OffsetCommit request of version 1.
+pub fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1> {
     let item = (offset(), any::<i64>(), maybe_text()).prop_map(|(offset, timestamp, metadata)| OffsetToCommitV1 {
         offset,
         timestamp: Timestamp(timestamp),
@@ -206,7 +166,8 @@ pub(crate) fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRe
     })
 }
 
-pub(crate) fn offset_commit_response() -> impl Strategy<Value = OffsetCommitResponse> {
+/// A OffsetCommit response.
+pub fn offset_commit_response() -> impl Strategy<Value = OffsetCommitResponse> {
     by_topic(error()).prop_map(|topics| OffsetCommitResponse { topics })
 }
 
@@ -214,15 +175,18 @@ fn offset_fetch_request<const VERSION: i16>() -> impl Strategy<Value = OffsetFet
     (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequest { group, topics })
 }
 
-pub(crate) fn offset_fetch_request_v0() -> impl Strategy<Value = OffsetFetchRequestV0> {
+/// A OffsetFetch request of version 0.
+pub fn offset_fetch_request_v0() -> impl Strategy<Value = OffsetFetchRequestV0> {
     offset_fetch_request()
 }
 
-pub(crate) fn offset_fetch_request_v1() -> impl Strategy<Value = OffsetFetchRequestV1> {
+/// A OffsetFetch request of version 1.
+pub fn offset_fetch_request_v1() -> impl Strategy<Value = OffsetFetchRequestV1> {
     offset_fetch_request()
 }
 
-pub(crate) fn offset_fetch_response() -> impl Strategy<Value = OffsetFetchResponse> {
+/// A OffsetFetch response.
+pub fn offset_fetch_response() -> impl Strategy<Value = OffsetFetchResponse> {
     let item = (offset(), maybe_text(), error()).prop_map(|(offset, metadata, error)| CommittedOffset {
         offset,
         metadata,
@@ -231,15 +195,18 @@ pub(crate) fn offset_fetch_response() -> impl Strategy<Value = OffsetFetchRespon
     by_topic(item).prop_map(|topics| OffsetFetchResponse { topics })
 }
 
-pub(crate) fn consumer_metadata_request() -> impl Strategy<Value = ConsumerMetadataRequest> {
+/// A ConsumerMetadata request.
+pub fn consumer_metadata_request() -> impl Strategy<Value = ConsumerMetadataRequest> {
     maybe_text().prop_map(|group| ConsumerMetadataRequest { group })
 }
 
-pub(crate) fn consumer_metadata_response() -> impl Strategy<Value = ConsumerMetadataResponse> {
+/// A ConsumerMetadata response.
+pub fn consumer_metadata_response() -> impl Strategy<Value = ConsumerMetadataResponse> {
     (error(), broker()).prop_map(|(error, broker)| ConsumerMetadataResponse { error, broker })
 }
 
-pub(crate) fn join_group_request() -> impl Strategy<Value = JoinGroupRequest> {
+/// A JoinGroup request.
+pub fn join_group_request() -> impl Strategy<Value = JoinGroupRequest> {
     (text(), any::<i32>(), vec(text(), 0..4), text(), text()).prop_map(
         |(group, timeout, topics, consumer, strategy)| JoinGroupRequest {
             group,
@@ -251,13 +218,15 @@ pub(crate) fn join_group_request() -> impl Strategy<Value = JoinGroupRequest> {
     )
 }
 
-pub(crate) fn join_group_response() -> impl Strategy<Value = JoinGroupResponse> {
+/// A JoinGroup response.
+pub fn join_group_response() -> impl Strategy<Value = JoinGroupResponse> {
     (error(), any::<i32>(), text(), by_topic(Just(()))).prop_map(|(error, generation, consumer, topics)| {
         JoinGroupResponse { error, generation: Generation(generation), consumer, topics }
     })
 }
 
-pub(crate) fn heartbeat_request() -> impl Strategy<Value = HeartbeatRequest> {
+/// A Heartbeat request.
+pub fn heartbeat_request() -> impl Strategy<Value = HeartbeatRequest> {
     (text(), any::<i32>(), text()).prop_map(|(group, generation, consumer)| HeartbeatRequest {
         group,
         generation: Generation(generation),
@@ -265,6 +234,63 @@ pub(crate) fn heartbeat_request() -> impl Strategy<Value = HeartbeatRequest> {
     })
 }
 
-pub(crate) fn heartbeat_response() -> impl Strategy<Value = HeartbeatResponse> {
+/// A Heartbeat response.
+pub fn heartbeat_response() -> impl Strategy<Value = HeartbeatResponse> {
     error().prop_map(|error| HeartbeatResponse { error })
+}
+
+/// A request of any API and version.
+pub fn any_request() -> impl Strategy<Value = AnyRequest> {
+    prop_oneof![
+        produce_request().prop_map(AnyRequest::Produce),
+        fetch_request().prop_map(AnyRequest::Fetch),
+        list_offsets_request().prop_map(AnyRequest::ListOffsets),
+        metadata_request().prop_map(AnyRequest::Metadata),
+        leader_and_isr_request().prop_map(AnyRequest::LeaderAndIsr),
+        stop_replica_request().prop_map(AnyRequest::StopReplica),
+        update_metadata_request().prop_map(AnyRequest::UpdateMetadata),
+        controlled_shutdown_request().prop_map(AnyRequest::ControlledShutdown),
+        any_group_request(),
+    ]
+}
+
+/// A request of those that concern groups: `prop_oneof` takes ten of a kind.
+fn any_group_request() -> impl Strategy<Value = AnyRequest> {
+    prop_oneof![
+        offset_commit_request_v0().prop_map(AnyRequest::OffsetCommitV0),
+        offset_commit_request_v1().prop_map(AnyRequest::OffsetCommitV1),
+        offset_fetch_request_v0().prop_map(AnyRequest::OffsetFetchV0),
+        offset_fetch_request_v1().prop_map(AnyRequest::OffsetFetchV1),
+        consumer_metadata_request().prop_map(AnyRequest::ConsumerMetadata),
+        join_group_request().prop_map(AnyRequest::JoinGroup),
+        heartbeat_request().prop_map(AnyRequest::Heartbeat),
+    ]
+}
+
+/// A response of any API and version.
+pub fn any_response() -> impl Strategy<Value = AnyResponse> {
+    prop_oneof![
+        produce_response().prop_map(AnyResponse::Produce),
+        fetch_response().prop_map(AnyResponse::Fetch),
+        list_offsets_response().prop_map(AnyResponse::ListOffsets),
+        metadata_response().prop_map(AnyResponse::Metadata),
+        leader_and_isr_response().prop_map(AnyResponse::LeaderAndIsr),
+        stop_replica_response().prop_map(AnyResponse::StopReplica),
+        update_metadata_response().prop_map(AnyResponse::UpdateMetadata),
+        controlled_shutdown_response().prop_map(AnyResponse::ControlledShutdown),
+        any_group_response(),
+    ]
+}
+
+/// A response of those that concern groups.
+fn any_group_response() -> impl Strategy<Value = AnyResponse> {
+    prop_oneof![
+        offset_commit_response().prop_map(AnyResponse::OffsetCommitV0),
+        offset_commit_response().prop_map(AnyResponse::OffsetCommitV1),
+        offset_fetch_response().prop_map(AnyResponse::OffsetFetchV0),
+        offset_fetch_response().prop_map(AnyResponse::OffsetFetchV1),
+        consumer_metadata_response().prop_map(AnyResponse::ConsumerMetadata),
+        join_group_response().prop_map(AnyResponse::JoinGroup),
+        heartbeat_response().prop_map(AnyResponse::Heartbeat),
+    ]
 }
