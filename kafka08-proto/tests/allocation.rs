@@ -11,7 +11,7 @@ use kafka08_proto::{
     api::{
         Body, Broker, FetchRequest, FetchResponse, HeartbeatRequest, JoinGroupResponse, ListOffsetsRequest,
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse,
-        OffsetFetchRequestV0, OffsetFetchResponse, PartitionMetadata, ProduceRequest, ProduceResponse, Request,
+        OffsetFetchRequestV0, OffsetFetchResponseV0, PartitionMetadata, ProduceRequest, ProduceResponse, Request,
         TopicMetadata,
     },
     connection::Prepared,
@@ -269,7 +269,7 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<ProduceResponse>(many(6), RESPONSE);
     within::<FetchResponse>(many(6), RESPONSE);
     within::<ListOffsetsResponse>(many(6), RESPONSE);
-    within::<OffsetFetchResponse>(many(6), RESPONSE);
+    within::<OffsetFetchResponseV0>(many(6), RESPONSE);
     within::<MetadataResponse>(many(10), RESPONSE);
     within::<MetadataResponse>([vec![0; 4], many(8)].concat(), RESPONSE);
     within::<MetadataRequest>(many(2), REQUEST);
@@ -292,7 +292,7 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
     within::<ProduceResponse>(lies(0, 6, 2, 14), RESPONSE);
     within::<FetchResponse>(lies(0, 6, 2, 18), RESPONSE);
     within::<ListOffsetsResponse>(lies(0, 6, 2, 10), RESPONSE);
-    within::<OffsetFetchResponse>(lies(0, 6, 2, 16), RESPONSE);
+    within::<OffsetFetchResponseV0>(lies(0, 6, 2, 16), RESPONSE);
     within::<MetadataResponse>(lies(4, 8, 4, 18), RESPONSE);
     within::<ProduceRequest>(lies(6, 6, 2, 8), REQUEST);
     // Items, of which an index is made: topics of one partition each, and one topic of as many as fit.
@@ -311,7 +311,7 @@ fn what_is_decoded_stays_within_a_multiple_of_what_was_received() {
         within::<ProduceResponse>(shape(0, 14), RESPONSE);
         within::<FetchResponse>(shape(0, 18), RESPONSE);
         within::<ListOffsetsResponse>(shape(0, 10), RESPONSE);
-        within::<OffsetFetchResponse>(shape(0, 16), RESPONSE);
+        within::<OffsetFetchResponseV0>(shape(0, 16), RESPONSE);
         within::<JoinGroupResponse>(shape(8, 4), RESPONSE);
         within::<OffsetFetchRequestV0>(shape(2, 4), REQUEST);
         within::<ProduceRequest>(shape(6, 8), REQUEST);

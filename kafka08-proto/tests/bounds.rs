@@ -11,8 +11,9 @@ use kafka08_proto::{
         FetchRequest, FetchResponse, FetchedPartition, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
         LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
         MetadataResponse, NameProblem, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse,
-        OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request,
-        RequestHeader, RequestProblem, StopReplicaRequest, StopReplicaResponse, Topics, UpdateMetadataRequest,
+        OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1, ProduceRequest,
+        ProduceResponse, Request, RequestHeader, RequestProblem, StopReplicaRequest, StopReplicaResponse, Topics,
+        UpdateMetadataRequest,
     },
     connection::{CloseReason, PrepareError, SendError},
     error_code::ErrorCode,
@@ -109,7 +110,9 @@ fn every_list_of_a_topic_and_its_partitions_is_believed_exactly_as_far_as_its_by
     holds_topics::<OffsetCommitRequestV1>(2 + 4 + 2, 4 + 8 + 8 + 2); // partition, offset, timestamp, metadata
     holds_topics::<OffsetCommitResponse>(0, 4 + 2); // partition, code
     holds_topics::<OffsetFetchRequestV0>(2, 4); // partition
-    holds_topics::<OffsetFetchResponse>(0, 4 + 8 + 2 + 2); // partition, offset, metadata, code
+    holds_topics::<OffsetFetchRequestV1>(2, 4);
+    holds_topics::<OffsetFetchResponseV1>(0, 4 + 8 + 2 + 2);
+    holds_topics::<OffsetFetchResponseV0>(0, 4 + 8 + 2 + 2); // partition, offset, metadata, code
     holds_topics::<JoinGroupResponse>(2 + 4 + 2, 4); // partition
     // one topic without a name, one partition: 0, no error
     holds_exactly::<ListOffsetsResponse>("offsets", &hex("00000001 0000 00000001 00000000 0000"), 8, 0);

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use kafka08_proto::{
     api::{
         Body as _, Broker, ByTopic, CommittedOffset, Encode as _, FetchResponse, FetchedPartition, LeaderProblem,
-        ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, PartitionMetadata,
-        PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems, TopicMetadata,
+        ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponseV0, OffsetFetchResponseV1,
+        PartitionMetadata, PartitionOffsets, PartitionProblem, ProduceResponse, ProducedPartition, TopicItems,
+        TopicMetadata,
     },
     error_code::{ErrorCode, Retry},
-    ids::{NodeId, Offset, PartitionId, Text, TopicPartition},
+    ids::{ApiKey, NodeId, Offset, PartitionId, Text, TopicPartition},
     message::{MessageSet, Origin},
 };
 use proptest::{collection::vec, prelude::*};
@@ -328,35 +329,42 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
     offsets.topics.push("t", 0, PartitionOffsets { error: code(3), offsets: vec![] });
     let mut commit = OffsetCommitResponse::default();
     commit.topics.push("t", 0, code(12));
-    let mut committed = OffsetFetchResponse::default();
-    for (partition, error) in [(0, 16), (1, 3), (2, 0)] {
-        let error = code(error);
-        committed.topics.push("t", partition, CommittedOffset { offset: Offset::NONE, metadata: None, error });
-    }
     let codes = [
         fetch.partition("t", 0).expect_err("code 1"),
         offsets.partition("t", 0).expect_err("code 3"),
         commit.partition("t", 0).expect_err("code 12"),
-        committed.partition("t", 0).expect_err("code 16"),
     ]
     .map(|error| error.problem);
-    assert_eq!(codes, [1, 3, 12, 16].map(|number| PartitionProblem::Refused(code(number))));
+    assert_eq!(codes, [1, 3, 12].map(|number| PartitionProblem::Refused(code(number))));
     assert_eq!(fetch.topics.find("t", 0).map(|item| item.error), Some(code(1)), "whatever its code");
     assert_eq!(offsets.topics.find("t", 0).map(|item| item.error), Some(code(3)));
     assert_eq!(commit.topics.find("t", 0), Some(&code(12)));
-    assert_eq!(committed.topics.find("t", 0).map(|item| item.error), Some(code(16)));
     let missing = [
         fetch.partition("t", 9).expect_err("not listed"),
         offsets.partition("t", 9).expect_err("not listed"),
         commit.partition("t", 9).expect_err("not listed"),
-        committed.partition("t", 9).expect_err("not listed"),
     ]
     .map(|error| (error.api.0, error.problem));
-    assert_eq!(missing, [1, 2, 8, 9].map(|key| (key, PartitionProblem::Missing)));
-    // Version 0 says by code 3 that nothing is committed, version 1 by none.
-    for partition in [1, 2] {
-        assert_eq!(committed.partition("t", partition).expect("no error").committed(), Ok(None));
+    assert_eq!(missing, [1, 2, 8].map(|key| (key, PartitionProblem::Missing)));
+}
+
+#[test]
+fn each_version_of_offset_fetch_says_in_its_own_way_that_nothing_is_committed() {
+    let mut topics = ByTopic::default();
+    for (partition, offset, error) in [(0, 7, 0), (1, -1, 0), (2, -1, 3), (3, -1, 16)] {
+        let (offset, error) = (Offset(offset), ErrorCode(error));
+        topics.push("t", partition, CommittedOffset { offset, metadata: None, error });
     }
-    committed.topics.push("t", 3, CommittedOffset { offset: Offset(0), metadata: None, error: code(0) });
-    assert_eq!(committed.partition("t", 3).expect("no error").committed(), Ok(Some(Offset(0))));
+    let (v0, v1) = (OffsetFetchResponseV0 { topics: topics.clone() }, OffsetFetchResponseV1 { topics });
+    let of_v0 = |n| v0.committed("t", n).map(|found| found.map(|found| found.offset)).map_err(|error| error.problem);
+    let of_v1 = |n| v1.committed("t", n).map(|found| found.map(|found| found.offset)).map_err(|error| error.problem);
+    let refused = |code| Err(PartitionProblem::Refused(ErrorCode(code)));
+    assert_eq!((of_v0(0), of_v1(0)), (Ok(Some(Offset(7))), Ok(Some(Offset(7)))));
+    // ZooKeeper holds whatever was committed, where Kafka says by it that it has nothing.
+    assert_eq!((of_v0(1), of_v1(1)), (Ok(Some(Offset(-1))), Ok(None)));
+    // Version 1 says by code 3 that there is no such partition.
+    assert_eq!((of_v0(2), of_v1(2)), (Ok(None), refused(3)));
+    assert_eq!((of_v0(3), of_v1(3)), (refused(16), refused(16)));
+    assert_eq!((of_v0(4), of_v1(4)), (Err(PartitionProblem::Missing), Err(PartitionProblem::Missing)));
+    assert_eq!(v1.committed("t", 4).map_err(|error| error.api), Err(ApiKey::OFFSET_FETCH));
 }

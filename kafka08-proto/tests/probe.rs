@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use common::start as origin;
 use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
-    api::{HeartbeatResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchResponse},
+    api::{HeartbeatResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchResponseV0},
     error_code::ErrorCode,
     ids::{ApiKey, ConnectionId},
     limits::Limits,
@@ -92,7 +92,7 @@ impl Peer {
             _ if act == Garbage => server.respond_raw(request.call, Bytes::from_static(&[1])),
             ApiKey::METADATA => server.respond(request.call, &MetadataResponse::default()),
             ApiKey::HEARTBEAT => server.respond(request.call, &HeartbeatResponse { error }),
-            ApiKey::OFFSET_FETCH => server.respond(request.call, &OffsetFetchResponse::default()),
+            ApiKey::OFFSET_FETCH => server.respond(request.call, &OffsetFetchResponseV0::default()),
             ApiKey::LIST_OFFSETS => server.respond(request.call, &ListOffsetsResponse::default()),
             other => panic!("the probe asks for {other}"),
         };

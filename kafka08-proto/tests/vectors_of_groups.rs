@@ -92,7 +92,7 @@ fn offset_fetch() {
         let mut topics = ByTopic::default();
         let (metadata, error) = (Some(Text::from_static(metadata)), ErrorCode::NONE);
         topics.push("t", 0, CommittedOffset { offset, metadata, error });
-        OffsetFetchResponse { topics }
+        OffsetFetchResponseV1 { topics }
     };
     is_response(
         "00000020 00000001           # length, id 1

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kafka08_proto::{
-    api::{AnyRequest, AnyResponse, Broker, ByTopic, PartitionResult, PartitionState, Topics},
+    api::{AnyRequest, AnyResponse, Broker, ByTopic, CommittedOffset, PartitionResult, PartitionState, Topics},
     ids::{Api, ApiKey, ApiVersion, NodeId, TopicPartition},
 };
 
@@ -52,6 +52,17 @@ fn states(to: &mut Tokens, states: &[PartitionState]) {
 fn results(to: &mut Tokens, results: &[PartitionResult]) {
     to.each(results, |to, result| {
         partition(to, &result.of).number(result.error.0);
+    });
+}
+
+fn offset_fetch(to: &mut Tokens, group: Option<&str>, wanted: &ByTopic<()>) {
+    to.maybe_text(group);
+    topics(to, wanted, |_, ()| ());
+}
+
+fn committed(to: &mut Tokens, found: &ByTopic<CommittedOffset>) {
+    topics(to, found, |to, p| {
+        to.number(p.offset.0).maybe_text(p.metadata.as_deref()).number(p.error.0);
     });
 }
 
@@ -116,14 +127,8 @@ fn request(to: &mut Tokens, request: AnyRequest) {
                 to.number(p.offset.0).number(p.timestamp.0).maybe_text(p.metadata.as_deref());
             });
         }
-        AnyRequest::OffsetFetchV0(r) => {
-            to.maybe_text(r.group.as_deref());
-            topics(to, &r.topics, |_, ()| ());
-        }
-        AnyRequest::OffsetFetchV1(r) => {
-            to.maybe_text(r.group.as_deref());
-            topics(to, &r.topics, |_, ()| ());
-        }
+        AnyRequest::OffsetFetchV0(r) => offset_fetch(to, r.group.as_deref(), &r.topics),
+        AnyRequest::OffsetFetchV1(r) => offset_fetch(to, r.group.as_deref(), &r.topics),
         AnyRequest::ConsumerMetadata(r) => {
             to.maybe_text(r.group.as_deref());
         }
@@ -174,9 +179,8 @@ fn response(to: &mut Tokens, response: AnyResponse) {
                 to.number(p.0);
             });
         }
-        AnyResponse::OffsetFetchV0(r) | AnyResponse::OffsetFetchV1(r) => topics(to, &r.topics, |to, p| {
-            to.number(p.offset.0).maybe_text(p.metadata.as_deref()).number(p.error.0);
-        }),
+        AnyResponse::OffsetFetchV0(r) => committed(to, &r.topics),
+        AnyResponse::OffsetFetchV1(r) => committed(to, &r.topics),
         AnyResponse::ConsumerMetadata(r) => {
             to.number(r.error.0).number(r.broker.node.0).text(&r.broker.host).number(r.broker.raw_port);
         }

@@ -9,8 +9,8 @@ use super::{
     Encode, FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
     LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
     MetadataResponse, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0,
-    OffsetFetchRequestV1, OffsetFetchResponse, ProduceRequest, ProduceResponse, Request as _, StopReplicaRequest,
-    StopReplicaResponse, UpdateMetadataRequest, UpdateMetadataResponse,
+    OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1, ProduceRequest, ProduceResponse, Request as _,
+    StopReplicaRequest, StopReplicaResponse, UpdateMetadataRequest, UpdateMetadataResponse,
 };
 use crate::{
     ids::{Api, ApiKey, CorrelationId},
@@ -141,8 +141,8 @@ any! {
     ControlledShutdown, ControlledShutdownRequest, ControlledShutdownResponse;
     OffsetCommitV0, OffsetCommitRequestV0, OffsetCommitResponse;
     OffsetCommitV1, OffsetCommitRequestV1, OffsetCommitResponse;
-    OffsetFetchV0, OffsetFetchRequestV0, OffsetFetchResponse;
-    OffsetFetchV1, OffsetFetchRequestV1, OffsetFetchResponse;
+    OffsetFetchV0, OffsetFetchRequestV0, OffsetFetchResponseV0;
+    OffsetFetchV1, OffsetFetchRequestV1, OffsetFetchResponseV1;
     ConsumerMetadata, ConsumerMetadataRequest, ConsumerMetadataResponse;
     JoinGroup, JoinGroupRequest, JoinGroupResponse;
     Heartbeat, HeartbeatRequest, HeartbeatResponse;
@@ -164,7 +164,7 @@ impl AnyResponse {
     /// Reads a response's frame, without its length, that is seen alone: the range of its correlation id tells the API.
     ///
     /// Works for requests that this crate's connections sent. OffsetCommit and OffsetFetch come out as version 0, whose
-    /// responses are those of version 1.
+    /// layouts are those of version 1. What an OffsetFetch means by "nothing committed" only its request tells.
     ///
     /// # Errors
     /// The id tells no API, or the frame is malformed.

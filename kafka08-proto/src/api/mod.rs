@@ -48,7 +48,7 @@ pub use offset_commit::{
     OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetToCommitV0, OffsetToCommitV1,
 };
 pub use offset_fetch::{
-    CommittedOffset, OffsetFetchRequest, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponse,
+    CommittedOffset, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1,
 };
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
 pub use partition_state::{PartitionResult, PartitionState};

@@ -1,9 +1,11 @@
 //! OffsetFetch (key 9): look up how far a group has read.
+//!
+//! Both versions have the same layout. They ask different stores, and say differently that nothing is committed.
 
 use bytes::Bytes;
 
 use super::{
-    Body, ByTopic, Encode, PartitionError, Request, RequestProblem,
+    Body, ByTopic, Encode, PartitionError, PartitionProblem, Request, RequestProblem,
     partition_error::Outcome,
     problem::{check_group, check_zookeeper_group},
 };
@@ -12,29 +14,33 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, int16, int64, nullable_text, parse},
 };
 
-/// Looks a group's offsets up in ZooKeeper (since 0.8.1). Any broker may be asked.
-pub type OffsetFetchRequestV0 = OffsetFetchRequest<0>;
-
-/// Looks a group's offsets up in Kafka (since 0.8.2). Only the group's coordinator may be asked.
-///
-/// Send it to brokers of 0.8.2 only: 0.8.1 answers it from ZooKeeper.
-pub type OffsetFetchRequestV1 = OffsetFetchRequest<1>;
-
-/// Looks a group's offsets up (`OffsetFetchRequest`). Both versions have the same layout; the version says where to look.
+/// Looks a group's offsets up in ZooKeeper (`OffsetFetchRequest`, since 0.8.1). Any broker may be asked.
 ///
 /// There is no "all partitions": an empty list is answered with an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OffsetFetchRequest<const VERSION: i16> {
+pub struct OffsetFetchRequestV0 {
     /// The group. [`Request::check`] refuses null.
     pub group: Option<Text>,
     /// Which partitions.
     pub topics: ByTopic<()>,
 }
 
-impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
+/// Looks a group's offsets up in Kafka (`OffsetFetchRequest`, since 0.8.2). Only the group's coordinator may be asked.
+///
+/// Send it to brokers of 0.8.2 only: 0.8.1 answers it from ZooKeeper, as version 0. There is no "all partitions": an empty
+/// list is answered with an empty list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetFetchRequestV1 {
+    /// The group. [`Request::check`] refuses null.
+    pub group: Option<Text>,
+    /// Which partitions.
+    pub topics: ByTopic<()>,
+}
+
+impl OffsetFetchRequestV0 {
     /// A request of `group` without partitions yet.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
@@ -49,42 +55,95 @@ impl<const VERSION: i16> OffsetFetchRequest<VERSION> {
     }
 }
 
-impl<const VERSION: i16> Encode for OffsetFetchRequest<VERSION> {
-    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.nullable_text("group", self.group.as_ref())?;
-        self.topics.encode(to, |_, ()| Ok(()))
+impl OffsetFetchRequestV1 {
+    /// A request of `group` without partitions yet.
+    #[must_use]
+    pub fn new(group: impl Into<Text>) -> Self {
+        Self { group: Some(group.into()), topics: ByTopic::default() }
+    }
+
+    /// With one more partition.
+    #[must_use]
+    pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
+        self.topics.push(topic, partition, ());
+        self
     }
 }
 
-impl<const VERSION: i16> Body for OffsetFetchRequest<VERSION> {
-    const NAME: &'static str = "OffsetFetch request";
+fn encode_request(to: &mut Encoder, group: Option<&Text>, topics: &ByTopic<()>) -> Result<(), EncodeError> {
+    to.nullable_text("group", group)?;
+    topics.encode(to, |_, ()| Ok(()))
+}
+
+fn parse_request<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, (Option<Text>, ByTopic<()>)> {
+    let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+    let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
+    Ok((i, (group, topics)))
+}
+
+impl Encode for OffsetFetchRequestV0 {
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        encode_request(to, self.group.as_ref(), &self.topics)
+    }
+}
+
+impl Body for OffsetFetchRequestV0 {
+    const NAME: &'static str = "OffsetFetch v0 request";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
-        parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
-            let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
-            Ok((i, Self { group, topics }))
-        })
+        let ((group, topics), taken) = parse(Self::NAME, body, |i| parse_request(body, i))?;
+        Ok((Self { group, topics }, taken))
     }
 }
 
-impl<const VERSION: i16> Request for OffsetFetchRequest<VERSION> {
-    type Response = OffsetFetchResponse;
-    const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(VERSION) };
+impl Request for OffsetFetchRequestV0 {
+    type Response = OffsetFetchResponseV0;
+    const API: Api = Api::v0(ApiKey::OFFSET_FETCH);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        if VERSION == 0 { check_zookeeper_group(self.group.as_ref()) } else { check_group(self.group.as_ref()) }
+        check_zookeeper_group(self.group.as_ref())
     }
 }
 
-/// A group's offsets (`OffsetFetchResponse`, 0.8.2): the same for both versions.
+impl Encode for OffsetFetchRequestV1 {
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        encode_request(to, self.group.as_ref(), &self.topics)
+    }
+}
+
+impl Body for OffsetFetchRequestV1 {
+    const NAME: &'static str = "OffsetFetch v1 request";
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        let ((group, topics), taken) = parse(Self::NAME, body, |i| parse_request(body, i))?;
+        Ok((Self { group, topics }, taken))
+    }
+}
+
+impl Request for OffsetFetchRequestV1 {
+    type Response = OffsetFetchResponseV1;
+    const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(1) };
+
+    fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
+        check_group(self.group.as_ref())
+    }
+}
+
+/// A group's offsets in ZooKeeper (`OffsetFetchResponse`, since 0.8.1).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct OffsetFetchResponse {
-    /// One per partition asked for.
+pub struct OffsetFetchResponseV0 {
+    /// One per partition asked for. [`OffsetFetchResponseV0::committed`] knows what they mean.
     pub topics: ByTopic<CommittedOffset>,
 }
 
-/// How far a group has read a partition.
+/// A group's offsets in Kafka (`OffsetFetchResponse`, since 0.8.2).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OffsetFetchResponseV1 {
+    /// One per partition asked for. [`OffsetFetchResponseV1::committed`] knows what they mean.
+    pub topics: ByTopic<CommittedOffset>,
+}
+
+/// How far a group has read a partition, as it stands on the wire: the response's `committed` reads the fields together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
     /// The next offset to read, or [`Offset::NONE`].
@@ -92,7 +151,7 @@ pub struct CommittedOffset {
     /// What was committed along with it: from version 0 always empty; from version 1 null if null was committed, until the
     /// coordinator reads its log again and makes that empty too.
     pub metadata: Option<Text>,
-    /// No error; or why there is no offset. [`CommittedOffset::committed`] reads both together.
+    /// No error; or why there is no offset.
     pub error: ErrorCode,
 }
 
@@ -100,67 +159,90 @@ impl Outcome for CommittedOffset {
     fn code(&self) -> ErrorCode {
         self.error
     }
-
-    fn is_success(&self) -> bool {
-        self.committed().is_ok()
-    }
 }
 
-impl CommittedOffset {
-    /// The offset, or `None` if the group has committed none.
+impl OffsetFetchResponseV0 {
+    /// What the group has committed for one partition, or `None` if it has committed nothing.
     ///
-    /// "None" is [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] from version 0 and no error from version 1, which says that code
-    /// of partitions that do not exist. This takes both for "none": ask Metadata whether a partition exists.
+    /// A broker says "nothing" by [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`], also of a topic that does not exist: ask
+    /// Metadata whether it does. It validates no offset that is committed, so this may be negative.
     ///
     /// # Errors
-    /// Any other code: see [`ErrorCode::is_retriable`].
-    pub fn committed(&self) -> Result<Option<Offset>, ErrorCode> {
-        match self.error {
-            ErrorCode::NONE => Ok(Some(self.offset).filter(|offset| offset.0 >= 0)),
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Ok(None),
-            error => Err(error),
+    /// The broker gave another code, or left the partition out, which does not say that nothing is committed.
+    pub fn committed(
+        &self,
+        topic: &str,
+        partition: impl Into<PartitionId>,
+    ) -> Result<Option<&CommittedOffset>, PartitionError> {
+        const NOTHING: PartitionProblem = PartitionProblem::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        match self.topics.success(ApiKey::OFFSET_FETCH, topic, partition) {
+            Err(PartitionError { problem: NOTHING, .. }) => Ok(None),
+            found => found.map(Some),
         }
     }
 }
 
-impl OffsetFetchResponse {
-    /// How far the group has read one partition. [`CommittedOffset::committed`] gives the offset, if there is one.
+impl OffsetFetchResponseV1 {
+    /// What the group has committed for one partition, or `None` if it has committed nothing: the broker says so by a
+    /// negative offset without an error.
     ///
     /// # Errors
-    /// The broker gave a code other than the one by which version 0 says that nothing is committed, or left the partition
-    /// out, which does not say that nothing is.
-    pub fn partition(
+    /// The broker gave a code, or left the partition out, which does not say that nothing is committed.
+    /// [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] says that there is no such partition.
+    pub fn committed(
         &self,
         topic: &str,
         partition: impl Into<PartitionId>,
-    ) -> Result<&CommittedOffset, PartitionError> {
-        self.topics.success(ApiKey::OFFSET_FETCH, topic, partition)
+    ) -> Result<Option<&CommittedOffset>, PartitionError> {
+        let found = self.topics.success(ApiKey::OFFSET_FETCH, topic, partition)?;
+        Ok(Some(found).filter(|found| found.offset.0 >= 0))
     }
 }
 
-impl Encode for OffsetFetchResponse {
+fn encode_offsets(to: &mut Encoder, topics: &ByTopic<CommittedOffset>) -> Result<(), EncodeError> {
+    topics.encode(to, |to, item| {
+        to.int64(item.offset.0);
+        to.nullable_text("metadata", item.metadata.as_ref())?;
+        to.int16(item.error.0);
+        Ok(())
+    })
+}
+
+fn parse_offsets<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, ByTopic<CommittedOffset>> {
+    ByTopic::parse(Rules::Strict, 8 + 2 + 2, body, i, |i| {
+        let (i, offset) = int64("offset", i)?;
+        let (i, metadata) = nullable_text("metadata", Rules::Strict, body, i)?;
+        let (i, error) = int16("error_code", i)?;
+        Ok((i, CommittedOffset { offset, metadata, error }))
+    })
+}
+
+impl Encode for OffsetFetchResponseV0 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.topics.encode(to, |to, item| {
-            to.int64(item.offset.0);
-            to.nullable_text("metadata", item.metadata.as_ref())?;
-            to.int16(item.error.0);
-            Ok(())
-        })
+        encode_offsets(to, &self.topics)
     }
 }
 
-impl Body for OffsetFetchResponse {
-    const NAME: &'static str = "OffsetFetch response";
+impl Body for OffsetFetchResponseV0 {
+    const NAME: &'static str = "OffsetFetch v0 response";
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
-        parse(Self::NAME, body, |i| {
-            let (i, topics) = ByTopic::parse(Rules::Strict, 8 + 2 + 2, body, i, |i| {
-                let (i, offset) = int64("offset", i)?;
-                let (i, metadata) = nullable_text("metadata", Rules::Strict, body, i)?;
-                let (i, error) = int16("error_code", i)?;
-                Ok((i, CommittedOffset { offset, metadata, error }))
-            })?;
-            Ok((i, Self { topics }))
-        })
+        let (topics, taken) = parse(Self::NAME, body, |i| parse_offsets(body, i))?;
+        Ok((Self { topics }, taken))
+    }
+}
+
+impl Encode for OffsetFetchResponseV1 {
+    fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        encode_offsets(to, &self.topics)
+    }
+}
+
+impl Body for OffsetFetchResponseV1 {
+    const NAME: &'static str = "OffsetFetch v1 response";
+
+    fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
+        let (topics, taken) = parse(Self::NAME, body, |i| parse_offsets(body, i))?;
+        Ok((Self { topics }, taken))
     }
 }

@@ -70,11 +70,6 @@ impl std::error::Error for PartitionError {}
 pub(super) trait Outcome {
     /// No error, or why there is nothing for the partition.
     fn code(&self) -> ErrorCode;
-
-    /// Whether the response brings for the partition what the request asked for.
-    fn is_success(&self) -> bool {
-        self.code().is_ok()
-    }
 }
 
 impl Outcome for ErrorCode {
@@ -84,7 +79,7 @@ impl Outcome for ErrorCode {
 }
 
 impl<T> ByTopic<T> {
-    /// The item of a partition in a response of `api`, if it is there and a success.
+    /// The item of a partition in a response of `api`, if it is there and its code is no error.
     pub(super) fn success(
         &self,
         api: ApiKey,
@@ -96,7 +91,7 @@ impl<T> ByTopic<T> {
     {
         let partition = partition.into();
         let problem = match self.find(topic, partition) {
-            Some(item) if item.is_success() => return Ok(item),
+            Some(item) if item.code().is_ok() => return Ok(item),
             Some(item) => PartitionProblem::Refused(item.code()),
             None => PartitionProblem::Missing,
         };

@@ -148,13 +148,13 @@ pub fn controlled_shutdown_response() -> impl Strategy<Value = ControlledShutdow
         .prop_map(|(error, remaining)| ControlledShutdownResponse { error, remaining })
 }
 
-/// A OffsetCommit request of version 0.
+/// An OffsetCommit request of version 0.
 pub fn offset_commit_request_v0() -> impl Strategy<Value = OffsetCommitRequestV0> {
     let item = (offset(), maybe_text()).prop_map(|(offset, metadata)| OffsetToCommitV0 { offset, metadata });
     (maybe_text(), by_topic(item)).prop_map(|(group, topics)| OffsetCommitRequestV0 { group, topics })
 }
 
-/// A OffsetCommit request of version 1.
+/// An OffsetCommit request of version 1.
 pub fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1> {
     let item = (offset(), any::<i64>(), maybe_text()).prop_map(|(offset, timestamp, metadata)| OffsetToCommitV1 {
         offset,
@@ -166,33 +166,34 @@ pub fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1
     })
 }
 
-/// A OffsetCommit response.
+/// An OffsetCommit response.
 pub fn offset_commit_response() -> impl Strategy<Value = OffsetCommitResponse> {
     by_topic(error()).prop_map(|topics| OffsetCommitResponse { topics })
 }
 
-fn offset_fetch_request<const VERSION: i16>() -> impl Strategy<Value = OffsetFetchRequest<VERSION>> {
-    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequest { group, topics })
-}
-
-/// A OffsetFetch request of version 0.
+/// An OffsetFetch request of version 0.
 pub fn offset_fetch_request_v0() -> impl Strategy<Value = OffsetFetchRequestV0> {
-    offset_fetch_request()
+    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV0 { group, topics })
 }
 
-/// A OffsetFetch request of version 1.
+/// An OffsetFetch request of version 1.
 pub fn offset_fetch_request_v1() -> impl Strategy<Value = OffsetFetchRequestV1> {
-    offset_fetch_request()
+    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV1 { group, topics })
 }
 
-/// A OffsetFetch response.
-pub fn offset_fetch_response() -> impl Strategy<Value = OffsetFetchResponse> {
-    let item = (offset(), maybe_text(), error()).prop_map(|(offset, metadata, error)| CommittedOffset {
-        offset,
-        metadata,
-        error,
-    });
-    by_topic(item).prop_map(|topics| OffsetFetchResponse { topics })
+fn committed_offsets() -> impl Strategy<Value = ByTopic<CommittedOffset>> {
+    let item = (offset(), maybe_text(), error());
+    by_topic(item.prop_map(|(offset, metadata, error)| CommittedOffset { offset, metadata, error }))
+}
+
+/// An OffsetFetch response of version 0.
+pub fn offset_fetch_response_v0() -> impl Strategy<Value = OffsetFetchResponseV0> {
+    committed_offsets().prop_map(|topics| OffsetFetchResponseV0 { topics })
+}
+
+/// An OffsetFetch response of version 1.
+pub fn offset_fetch_response_v1() -> impl Strategy<Value = OffsetFetchResponseV1> {
+    committed_offsets().prop_map(|topics| OffsetFetchResponseV1 { topics })
 }
 
 /// A ConsumerMetadata request.
@@ -287,8 +288,8 @@ fn any_group_response() -> impl Strategy<Value = AnyResponse> {
     prop_oneof![
         offset_commit_response().prop_map(AnyResponse::OffsetCommitV0),
         offset_commit_response().prop_map(AnyResponse::OffsetCommitV1),
-        offset_fetch_response().prop_map(AnyResponse::OffsetFetchV0),
-        offset_fetch_response().prop_map(AnyResponse::OffsetFetchV1),
+        offset_fetch_response_v0().prop_map(AnyResponse::OffsetFetchV0),
+        offset_fetch_response_v1().prop_map(AnyResponse::OffsetFetchV1),
         consumer_metadata_response().prop_map(AnyResponse::ConsumerMetadata),
         join_group_response().prop_map(AnyResponse::JoinGroup),
         heartbeat_response().prop_map(AnyResponse::Heartbeat),

@@ -14,7 +14,7 @@ use kafka08_proto::{
     adapter::{CallError, ConnectError, FlushError},
     api::{
         AnyError, AnyRequest, AnyResponse, Body as _, FetchResponse, FetchedPartition, LeaderError, MetadataRequest,
-        MetadataResponse, NameProblem, OffsetCommitResponse, OffsetFetchResponse, PartitionError, PartitionMetadata,
+        MetadataResponse, NameProblem, OffsetCommitResponse, OffsetFetchResponseV0, PartitionError, PartitionMetadata,
         RequestProblem, TopicMetadata,
     },
     connection::{CloseReason, Closed, Disconnect, Heard, PrepareError, Progress, RequestError, SendError},
@@ -243,7 +243,7 @@ fn a_partition_that_a_response_leaves_out_says_what_may_have_happened() {
     let missing = [
         FetchResponse::default().partition("t", 0).expect_err("it is empty"),
         OffsetCommitResponse::default().partition("t", 0).expect_err("it is empty"),
-        OffsetFetchResponse::default().partition("t", 0).expect_err("it is empty"),
+        OffsetFetchResponseV0::default().committed("t", 0).expect_err("it is empty"),
     ];
     let expected = [
         "the Fetch response does not list t/0: if the request did, ask again",

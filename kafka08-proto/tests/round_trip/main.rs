@@ -64,8 +64,8 @@ round_trips! {
     controlled_shutdown_is_read_as_it_was_written: controlled_shutdown_request, controlled_shutdown_response;
     offset_commit_v0_is_read_as_it_was_written: offset_commit_request_v0, offset_commit_response;
     offset_commit_v1_is_read_as_it_was_written: offset_commit_request_v1, offset_commit_response;
-    offset_fetch_v0_is_read_as_it_was_written: offset_fetch_request_v0, offset_fetch_response;
-    offset_fetch_v1_is_read_as_it_was_written: offset_fetch_request_v1, offset_fetch_response;
+    offset_fetch_v0_is_read_as_it_was_written: offset_fetch_request_v0, offset_fetch_response_v0;
+    offset_fetch_v1_is_read_as_it_was_written: offset_fetch_request_v1, offset_fetch_response_v1;
     consumer_metadata_is_read_as_it_was_written: consumer_metadata_request, consumer_metadata_response;
     join_group_is_read_as_it_was_written: join_group_request, join_group_response;
     heartbeat_is_read_as_it_was_written: heartbeat_request, heartbeat_response;
