@@ -13,8 +13,10 @@ use kafka08_blocking::{Client, Driver};
 use kafka08_proto::{
     ClientConfig, Connection as _,
     api::{
-        ConsumerMetadataRequest, ControlledShutdownRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest,
-        OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1,
+        ConsumerMetadataRequest, MetadataRequest, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0,
+        OffsetFetchRequestV1,
+        controller::ControlledShutdownRequest,
+        membership::{HeartbeatRequest, JoinGroupRequest},
     },
     error_code::ErrorCode,
     ids::{ConnectionId, Generation, Millis, NodeId, Offset, Text},

@@ -22,7 +22,7 @@ use allocation_counter::measure;
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
-    api::{HeartbeatRequest, ListOffsetsRequest, ProduceRequest, Request},
+    api::{ListOffsetsRequest, ProduceRequest, Request, membership::HeartbeatRequest},
     connection::Ticket,
     frame::FrameDecoder,
     ids::{Acks, ConnectionId, Generation, Millis, OffsetTime},

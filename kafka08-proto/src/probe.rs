@@ -18,7 +18,7 @@ use std::{error::Error as _, fmt, io, time::Instant};
 use bytes::Buf as _;
 
 use crate::{
-    api::{HeartbeatRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequestV0},
+    api::{ListOffsetsRequest, MetadataRequest, OffsetFetchRequestV0, membership::HeartbeatRequest},
     connection::{
         ClientConfig, ClientConnection, ClientEvent, CloseReason, Connection as _, Disconnect, Heard, RequestError,
         ResponseFrame, SendError, Ticket,

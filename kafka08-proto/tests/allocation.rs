@@ -9,10 +9,10 @@ use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection, ServerConfig, ServerConnection,
     api::{
-        Body, Broker, FetchRequest, FetchResponse, HeartbeatRequest, JoinGroupResponse, ListOffsetsRequest,
-        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse,
-        OffsetFetchRequestV0, OffsetFetchResponseV0, PartitionMetadata, ProduceRequest, ProduceResponse, Request,
-        TopicMetadata,
+        Body, Broker, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+        MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchResponseV0,
+        PartitionMetadata, ProduceRequest, ProduceResponse, Request, TopicMetadata,
+        membership::{HeartbeatRequest, JoinGroupResponse},
     },
     connection::Prepared,
     error_code::ErrorCode,

@@ -7,13 +7,16 @@ use common::{hex, start as origin};
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     api::{
-        AnyError, AnyRequest, AnyResponse, Body, ConsumerMetadataRequest, ControlledShutdownResponse, Encode as _,
-        FetchRequest, FetchResponse, FetchedPartition, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-        LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-        MetadataResponse, NameProblem, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse,
-        OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1, ProduceRequest,
-        ProduceResponse, Request, RequestHeader, RequestProblem, StopReplicaRequest, StopReplicaResponse, Topics,
-        UpdateMetadataRequest,
+        AnyError, AnyRequest, AnyResponse, Body, ConsumerMetadataRequest, Encode as _, FetchRequest, FetchResponse,
+        FetchedPartition, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, NameProblem,
+        OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchRequestV1,
+        OffsetFetchResponseV0, OffsetFetchResponseV1, ProduceRequest, ProduceResponse, Request, RequestHeader,
+        RequestProblem, Topics,
+        controller::{
+            ControlledShutdownResponse, LeaderAndIsrRequest, LeaderAndIsrResponse, StopReplicaRequest,
+            StopReplicaResponse, UpdateMetadataRequest,
+        },
+        membership::{HeartbeatRequest, JoinGroupRequest, JoinGroupResponse},
     },
     connection::{CloseReason, PrepareError, SendError},
     error_code::ErrorCode,

@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use common::start as origin;
 use kafka08_proto::{
     ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
-    api::{HeartbeatResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchResponseV0},
+    api::{ListOffsetsResponse, MetadataResponse, OffsetFetchResponseV0, membership::HeartbeatResponse},
     error_code::ErrorCode,
     ids::{ApiKey, ConnectionId},
     limits::Limits,

@@ -4,7 +4,12 @@
 mod common;
 
 use bytes::Bytes;
-use kafka08_proto::{api::*, error_code::ErrorCode, ids::*, wire::Encoder};
+use kafka08_proto::{
+    api::{controller::*, membership::*, *},
+    error_code::ErrorCode,
+    ids::*,
+    wire::Encoder,
+};
 
 fn hex(text: &str) -> Bytes {
     common::hex(text).into()

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use kafka08_proto::{
-    api::{AnyRequest, AnyResponse, Broker, ByTopic, CommittedOffset, PartitionResult, PartitionState, Topics},
+    api::{
+        AnyRequest, AnyResponse, Broker, ByTopic, CommittedOffset, Topics,
+        controller::{PartitionResult, PartitionState},
+    },
     ids::{Api, ApiKey, ApiVersion, NodeId, TopicPartition},
 };
 

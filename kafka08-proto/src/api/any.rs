@@ -5,12 +5,15 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{
-    Body, ConsumerMetadataRequest, ConsumerMetadataResponse, ControlledShutdownRequest, ControlledShutdownResponse,
-    Encode, FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
-    LeaderAndIsrRequest, LeaderAndIsrResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-    MetadataResponse, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, OffsetFetchRequestV0,
-    OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1, ProduceRequest, ProduceResponse, Request as _,
-    StopReplicaRequest, StopReplicaResponse, UpdateMetadataRequest, UpdateMetadataResponse,
+    Body, ConsumerMetadataRequest, ConsumerMetadataResponse, Encode, FetchRequest, FetchResponse, ListOffsetsRequest,
+    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequestV0, OffsetCommitRequestV1,
+    OffsetCommitResponse, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1,
+    ProduceRequest, ProduceResponse, Request as _,
+    controller::{
+        ControlledShutdownRequest, ControlledShutdownResponse, LeaderAndIsrRequest, LeaderAndIsrResponse,
+        StopReplicaRequest, StopReplicaResponse, UpdateMetadataRequest, UpdateMetadataResponse,
+    },
+    membership::{HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse},
 };
 use crate::{
     ids::{Api, ApiKey, CorrelationId},

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::{
     Body, Encode, LeaderError, LeaderProblem, Request, RequestProblem,
     order::{Order, UNINDEXED},
-    partition_state::encode_nodes,
     problem::check_name,
 };
 use crate::{
@@ -313,6 +312,13 @@ pub(super) fn parse_broker<'a>(rules: Rules, body: &Bytes, i: &'a [u8]) -> Parse
     let (i, host) = text("host", rules, body, i)?;
     let (i, raw_port) = int32("port", i)?;
     Ok((i, Broker { node, host, raw_port }))
+}
+
+pub(super) fn encode_nodes(to: &mut Encoder, field: &'static str, nodes: &[NodeId]) -> Result<(), EncodeError> {
+    to.array(field, nodes, |to, node| {
+        to.int32(node.0);
+        Ok(())
+    })
 }
 
 impl TopicMetadata {

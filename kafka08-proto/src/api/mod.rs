@@ -1,5 +1,8 @@
 //! Requests and responses: one file per API, one type per key and version, both directions of each.
 //!
+//! What clients ask brokers for is here. What a controller and its brokers say to each other is in [`controller`], and what
+//! 0.8 never served, joining a group and staying in it, is in [`membership`].
+//!
 //! This layer knows bodies. It does not know connections, so that a sniffer, a log reader or a proxy can use it alone.
 //!
 //! Responses are read strictly, requests as the real broker reads them: there a negative length is null, a negative count
@@ -9,25 +12,20 @@
 mod any;
 mod by_topic;
 mod consumer_metadata;
-mod controlled_shutdown;
+pub mod controller;
 mod fetch;
 mod header;
-mod heartbeat;
-mod join_group;
-mod leader_and_isr;
 mod list_offsets;
+pub mod membership;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod order;
 mod partition_error;
-mod partition_state;
 mod problem;
 mod produce;
 mod set_check;
-mod stop_replica;
 mod traits;
-mod update_metadata;
 
 use std::time::Duration;
 
@@ -36,12 +34,8 @@ use bytes::Bytes;
 pub use any::{AnyError, AnyRequest, AnyResponse};
 pub use by_topic::{ByTopic, TopicItems};
 pub use consumer_metadata::{ConsumerMetadataRequest, ConsumerMetadataResponse};
-pub use controlled_shutdown::{ControlledShutdownRequest, ControlledShutdownResponse};
 pub use fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 pub use header::RequestHeader;
-pub use heartbeat::{HeartbeatRequest, HeartbeatResponse};
-pub use join_group::{JoinGroupRequest, JoinGroupResponse};
-pub use leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
 pub use list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, PartitionOffsets};
 pub use metadata::{Broker, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata, Topics};
 pub use offset_commit::{
@@ -51,12 +45,9 @@ pub use offset_fetch::{
     CommittedOffset, OffsetFetchRequestV0, OffsetFetchRequestV1, OffsetFetchResponseV0, OffsetFetchResponseV1,
 };
 pub use partition_error::{LeaderError, LeaderProblem, PartitionError, PartitionProblem};
-pub use partition_state::{PartitionResult, PartitionState};
 pub use problem::{MAX_WAIT, NameProblem, RequestProblem, check_topic_name};
 pub use produce::{ProduceRequest, ProduceResponse, ProducedPartition};
-pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
 pub use traits::{Reply, RequestTraits};
-pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
 
 use crate::{
     ids::Api,

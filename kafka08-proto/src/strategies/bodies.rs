@@ -5,7 +5,11 @@ use proptest::{collection::vec, prelude::*};
 use super::values::{
     by_topic, epoch, error, maybe_text, message_set, node, nodes, offset, partition, text, topic_partition,
 };
-use crate::{api::*, ids::*, message::Origin};
+use crate::{
+    api::{controller::*, membership::*, *},
+    ids::*,
+    message::Origin,
+};
 
 fn broker() -> impl Strategy<Value = Broker> {
     (node(), text(), any::<i32>()).prop_map(|(node, host, raw_port)| Broker { node, host, raw_port })

@@ -2,7 +2,7 @@ use std::{io::ErrorKind, time::Duration};
 
 use kafka08_proto::{
     ClientEvent, Connection as _, Disconnect, Fate, HostPort,
-    api::HeartbeatRequest,
+    api::membership::HeartbeatRequest,
     connection::{CloseReason, Heard, Progress},
     ids::{Acks, Api, ApiKey, Generation},
 };

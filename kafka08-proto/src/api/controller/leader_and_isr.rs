@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{
-    Body, Broker, Encode, Request,
-    metadata::{BROKER, parse_broker},
-    partition_state::{PartitionResult, PartitionState, encode_results, encode_states, parse_results, parse_states},
+use super::partition_state::{
+    PartitionResult, PartitionState, encode_results, encode_states, parse_results, parse_states,
 };
 use crate::{
+    api::{
+        Body, Broker, Encode, Request,
+        metadata::{BROKER, parse_broker},
+    },
     error_code::ErrorCode,
     ids::{Api, ApiKey, Epoch, NodeId},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Body, ByTopic, Encode, Request};
 use crate::{
+    api::{Body, ByTopic, Encode, Request},
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Millis, Text},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse, text},

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{
-    Body, Encode, Request,
-    partition_state::{NAMED, encode_partition, parse_partition},
-};
+use super::partition_state::{NAMED, encode_partition, parse_partition};
 use crate::{
+    api::{Body, Encode, Request},
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId, TopicPartition},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},

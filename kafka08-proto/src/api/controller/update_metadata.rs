@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{
-    Body, Broker, Encode, Request,
-    metadata::{BROKER, parse_broker},
-    partition_state::{PartitionState, encode_states, parse_states},
-};
+use super::partition_state::{PartitionState, encode_states, parse_states};
 use crate::{
+    api::{
+        Body, Broker, Encode, Request,
+        metadata::{BROKER, parse_broker},
+    },
     error_code::ErrorCode,
     ids::{Api, ApiKey, Epoch, NodeId},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},

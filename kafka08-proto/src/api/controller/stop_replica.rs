@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{
-    Body, Encode, Request,
-    partition_state::{NAMED, PartitionResult, encode_partition, encode_results, parse_partition, parse_results},
+use super::partition_state::{
+    NAMED, PartitionResult, encode_partition, encode_results, parse_partition, parse_results,
 };
 use crate::{
+    api::{Body, Encode, Request},
     error_code::ErrorCode,
     ids::{Api, ApiKey, Epoch, NodeId, TopicPartition},
     wire::{DecodeError, EncodeError, Encoder, Rules, array, flag, int16, int32, parse},

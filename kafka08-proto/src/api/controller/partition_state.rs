@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
+    api::metadata::encode_nodes,
     error_code::ErrorCode,
     ids::{Epoch, NodeId, PartitionId, Text, TopicPartition},
     wire::{EncodeError, Encoder, Parsed, Rules, array, int16, int32, text},
@@ -52,13 +53,6 @@ pub(super) fn parse_partition<'a>(rules: Rules, body: &Bytes, i: &'a [u8]) -> Pa
     let (i, topic): (_, Text) = text("topic", rules, body, i)?;
     let (i, partition): (_, PartitionId) = int32("partition", i)?;
     Ok((i, TopicPartition { topic, partition }))
-}
-
-pub(super) fn encode_nodes(to: &mut Encoder, field: &'static str, nodes: &[NodeId]) -> Result<(), EncodeError> {
-    to.array(field, nodes, |to, node| {
-        to.int32(node.0);
-        Ok(())
-    })
 }
 
 pub(super) fn encode_states(to: &mut Encoder, states: &[PartitionState]) -> Result<(), EncodeError> {

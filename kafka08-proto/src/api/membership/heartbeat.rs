@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Body, Encode, Request};
 use crate::{
+    api::{Body, Encode, Request},
     error_code::ErrorCode,
     ids::{Api, ApiKey, Generation, Text},
     wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, parse, text},

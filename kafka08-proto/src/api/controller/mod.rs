@@ -1,0 +1,16 @@
+//! What a controller and its brokers say to each other: no client of a cluster sends any of it.
+//!
+//! The requests are here for dissectors, proxies and tests. A broker obeys whoever has the newest epoch, so one that reaches
+//! a live cluster may take partitions offline or delete their data.
+
+mod controlled_shutdown;
+mod leader_and_isr;
+mod partition_state;
+mod stop_replica;
+mod update_metadata;
+
+pub use controlled_shutdown::{ControlledShutdownRequest, ControlledShutdownResponse};
+pub use leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
+pub use partition_state::{PartitionResult, PartitionState};
+pub use stop_replica::{StopReplicaRequest, StopReplicaResponse};
+pub use update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
