@@ -10,18 +10,20 @@ pub mod differential;
 mod input;
 mod messages;
 mod stream;
+mod whole_way;
 
 pub use bodies::{requests, responses};
 pub use clients::clients;
 pub use connection::connection;
 pub use messages::{decompress, message_set};
 pub use stream::{chunking, frame};
+pub use whole_way::whole_way;
 
 /// A target: panics if a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frame", frame),
     ("chunking", chunking),
     ("requests", requests),
@@ -30,4 +32,5 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("decompress", decompress),
     ("connection", connection),
     ("clients", clients),
+    ("whole_way", whole_way),
 ];

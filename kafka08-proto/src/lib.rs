@@ -99,6 +99,7 @@
 //! |---|---|---|
 //! | `gzip`, `snappy`, `lz4` | on | sets that are compressed with the codec can be opened and written; without it they can be received and passed on |
 //! | `proptest` | off | `strategies`: requests, responses, message sets, hostile bytes and cuts of streams, for property tests of yours |
+//! | `arbitrary` | off | `Arbitrary` for requests, responses, message sets and cuts of streams, for fuzz targets of yours |
 //!
 //! # Modules
 //!
@@ -114,7 +115,7 @@
 //! | [`connection`] | one byte stream, either end of it |
 //! | [`probe`] | which release is at the other end |
 //! | [`adapter`] | the errors that adapters share |
-//! | `strategies` | strategies of proptest, with the feature `proptest` |
+//! | `strategies` | values at random, with the feature `proptest` or `arbitrary` |
 
 pub mod adapter;
 pub mod api;
@@ -128,7 +129,7 @@ pub mod message;
 pub mod partitioner;
 pub mod probe;
 pub mod profile;
-#[cfg(feature = "proptest")]
+#[cfg(any(feature = "proptest", feature = "arbitrary"))]
 pub mod strategies;
 pub mod wire;
 

@@ -1,10 +1,11 @@
 //! The ways in which a stream can be cut up.
 
+#[cfg(feature = "proptest")]
 use proptest::{collection::vec, prelude::*};
 
 /// How a stream arrives: the lengths of its pieces, in bytes. After the last one it begins again with the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cuts(Vec<usize>);
+pub struct Cuts(pub(super) Vec<usize>);
 
 impl Cuts {
     /// The stream in pieces. None is empty, and together they are the stream.
@@ -25,6 +26,7 @@ impl Cuts {
 
 /// A way to cut up a stream of any length: whole, byte by byte, in pieces around the four bytes of a frame's length, or in
 /// pieces of any size up to what a socket's buffer holds.
+#[cfg(feature = "proptest")]
 pub fn cuts() -> impl Strategy<Value = Cuts> {
     let len = prop_oneof![4 => 1..9_usize, 3 => 1..64_usize, 2 => 64..4096_usize, 1 => 4096..200_000_usize];
     prop_oneof![
