@@ -8,16 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use interop::{Cluster, Release};
 use kafka08_blocking::{Client, Driver};
 use kafka08_proto::{
     ClientConfig, Connection as _,
     api::{
         ConsumerMetadataRequest, MetadataRequest, OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetFetchRequestV0,
-        OffsetFetchRequestV1,
+        OffsetFetchRequestV1, Reply, Request as _,
         controller::ControlledShutdownRequest,
         membership::{HeartbeatRequest, JoinGroupRequest},
     },
+    connection::Prepared,
     error_code::ErrorCode,
     ids::{ConnectionId, Generation, Millis, NodeId, Offset, Text},
     probe::Release as Found,
@@ -111,12 +113,12 @@ fn offsets_are_kept_in_kafka_by_version_1_once_there_is_a_coordinator() {
 #[test]
 fn an_answer_with_correlation_id_zero_is_taken_for_the_consumer_metadata_it_answers() {
     let (_cluster, mut client) = start(Release::V0_8_2_2);
-    // A null group is refused by our check, so it goes as it is: through a connection of its own.
+    // A null group cannot be said by our type, so it goes as bytes: through a connection of its own.
     let stream = TcpStream::connect(_cluster.broker()).expect("the broker listens");
     stream.set_nonblocking(true).expect("a setting");
     let mut driver = Driver::new(stream);
     let mut connection = kafka08_proto::ClientConnection::new(ClientConfig::default(), ConnectionId(0));
-    let prepared = kafka08_proto::connection::Prepared::new(&ConsumerMetadataRequest { group: None }).expect("it fits");
+    let prepared = Prepared::raw(ConsumerMetadataRequest::API, Bytes::from_static(&[0xff, 0xff]), Reply::Expected);
     let id = connection.send(Instant::now(), &prepared).expect("there is room");
     let answered = loop {
         if !driver.pump(Instant::now(), &mut connection) {

@@ -183,6 +183,17 @@ fn strings_of_requests_are_read_leniently_and_those_of_responses_are_not() {
     let fetch = hex("ffffffff 00000000 00000000 00000001 ffff 00000001 00000000 0000000000000000 00000001");
     let fetch = FetchRequest::decode_strict(&Bytes::from(fetch)).expect("a broker reads it");
     assert!(fetch.topics.find("", PartitionId(0)).is_some());
+    // Null groups, and a null consumer
+    let commit_v1 = OffsetCommitRequestV1::decode_strict(&Bytes::from(hex("ffff ffffffff ffff 00000000")));
+    assert_eq!(commit_v1.expect("a broker reads it"), OffsetCommitRequestV1::new(""));
+    for group in ["ffff", "8000"] {
+        let alone = Bytes::from(hex(group));
+        assert_eq!(ConsumerMetadataRequest::decode_strict(&alone), Ok(ConsumerMetadataRequest::new("")));
+        let body = Bytes::from(hex(&format!("{group} 00000000")));
+        assert_eq!(OffsetCommitRequestV0::decode_strict(&body), Ok(OffsetCommitRequestV0::new("")));
+        assert_eq!(OffsetFetchRequestV0::decode_strict(&body), Ok(OffsetFetchRequestV0::new("")));
+        assert_eq!(OffsetFetchRequestV1::decode_strict(&body), Ok(OffsetFetchRequestV1::new("")));
+    }
     // A heartbeat whose group is null, which the broker's Java reader refuses; and one in Latin-1, which it reads.
     let error = HeartbeatRequest::decode(&Bytes::from(hex("ffff 00000001 0000"))).expect_err("null");
     assert_eq!(error.problem, DecodeProblem::Negative(-1));
@@ -289,7 +300,7 @@ fn what_would_hang_or_harm_is_refused() {
     let negative = FetchRequest::new(Millis(0), 0).with("t", 0, Offset(0), -1);
     assert_eq!(refused(&negative), RequestProblem::NegativeMaxBytes(TopicPartition::new("t", 0)));
     assert_eq!(refused(&MetadataRequest { topics: Topics::Named(vec![]) }), RequestProblem::NoTopics);
-    assert_eq!(refused(&ConsumerMetadataRequest { group: None }), RequestProblem::NoGroup);
+    assert_eq!(refused(&ConsumerMetadataRequest::new("")), RequestProblem::NoGroup);
     assert_eq!(refused(&OffsetCommitRequestV1::new("")), RequestProblem::NoGroup);
 }
 

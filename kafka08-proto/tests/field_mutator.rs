@@ -124,7 +124,7 @@ const LAYOUTS: [Layout; 15] = [
     Layout {
         key: 8,
         version: 0,
-        request: &[NullableText, Array(&[Text, Array(&[I32, I64, NullableText])])],
+        request: &[Text, Array(&[Text, Array(&[I32, I64, NullableText])])],
         response: &[Array(&[Text, Array(&[I32, I16])])],
         requests: &["000167 00000001 000174 00000001 00000000 0000000000000007 00016d", "ffff 00000000"],
         responses: &["00000001 000174 00000001 00000000 000c"],
@@ -132,7 +132,7 @@ const LAYOUTS: [Layout; 15] = [
     Layout {
         key: 8,
         version: 1,
-        request: &[NullableText, I32, NullableText, Array(&[Text, Array(&[I32, I64, I64, NullableText])])],
+        request: &[Text, I32, Text, Array(&[Text, Array(&[I32, I64, I64, NullableText])])],
         response: &[Array(&[Text, Array(&[I32, I16])])],
         requests: &["000167 ffffffff 0000 00000001 000174 00000001 00000000 0000000000000007 ffffffffffffffff ffff"],
         responses: &["00000001 000174 00000001 00000000 000c"],
@@ -140,7 +140,7 @@ const LAYOUTS: [Layout; 15] = [
     Layout {
         key: 9,
         version: 0,
-        request: &[NullableText, Array(&[Text, Array(&[I32])])],
+        request: &[Text, Array(&[Text, Array(&[I32])])],
         response: &[Array(&[Text, Array(&[I32, I64, NullableText, I16])])],
         requests: &["000167 00000001 000174 00000001 00000000"],
         responses: &["00000001 000174 00000001 00000000 0000000000000007 00016d 0000"],
@@ -148,7 +148,7 @@ const LAYOUTS: [Layout; 15] = [
     Layout {
         key: 9,
         version: 1,
-        request: &[NullableText, Array(&[Text, Array(&[I32])])],
+        request: &[Text, Array(&[Text, Array(&[I32])])],
         response: &[Array(&[Text, Array(&[I32, I64, NullableText, I16])])],
         requests: &["000167 00000001 000174 00000001 00000000"],
         responses: &["00000001 000174 00000001 00000000 ffffffffffffffff ffff 0010"],
@@ -156,7 +156,7 @@ const LAYOUTS: [Layout; 15] = [
     Layout {
         key: 10,
         version: 0,
-        request: &[NullableText],
+        request: &[Text],
         response: &[I16, I32, Text, I32],
         requests: &["000167", "ffff"],
         responses: &["0000 00000001 00026831 00002384", "000f ffffffff 0000 ffffffff"],

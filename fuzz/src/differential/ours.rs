@@ -58,8 +58,8 @@ fn results(to: &mut Tokens, results: &[PartitionResult]) {
     });
 }
 
-fn offset_fetch(to: &mut Tokens, group: Option<&str>, wanted: &ByTopic<()>) {
-    to.maybe_text(group);
+fn offset_fetch(to: &mut Tokens, group: &str, wanted: &ByTopic<()>) {
+    to.text(group);
     topics(to, wanted, |_, ()| ());
 }
 
@@ -119,21 +119,21 @@ fn request(to: &mut Tokens, request: AnyRequest) {
             to.number(r.broker.0);
         }
         AnyRequest::OffsetCommitV0(r) => {
-            to.maybe_text(r.group.as_deref());
+            to.text(&r.group);
             topics(to, &r.topics, |to, p| {
                 to.number(p.offset.0).maybe_text(p.metadata.as_deref());
             });
         }
         AnyRequest::OffsetCommitV1(r) => {
-            to.maybe_text(r.group.as_deref()).number(r.generation.0).maybe_text(r.consumer.as_deref());
+            to.text(&r.group).number(r.generation.0).text(&r.consumer);
             topics(to, &r.topics, |to, p| {
                 to.number(p.offset.0).number(p.timestamp.0).maybe_text(p.metadata.as_deref());
             });
         }
-        AnyRequest::OffsetFetchV0(r) => offset_fetch(to, r.group.as_deref(), &r.topics),
-        AnyRequest::OffsetFetchV1(r) => offset_fetch(to, r.group.as_deref(), &r.topics),
+        AnyRequest::OffsetFetchV0(r) => offset_fetch(to, &r.group, &r.topics),
+        AnyRequest::OffsetFetchV1(r) => offset_fetch(to, &r.group, &r.topics),
         AnyRequest::ConsumerMetadata(r) => {
-            to.maybe_text(r.group.as_deref());
+            to.text(&r.group);
         }
         AnyRequest::Heartbeat(r) => {
             to.text(&r.group).number(r.generation.0).text(&r.consumer);

@@ -8,7 +8,7 @@ use crate::{
     ids::{Api, ApiKey, NodeId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Rules, int16, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, parse, text},
 };
 
 /// Asks any broker for a group's coordinator (`ConsumerMetadataRequest`, since 0.8.2).
@@ -17,21 +17,22 @@ use crate::{
 /// [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`]: ask again after a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerMetadataRequest {
-    /// The group. Null, which [`Request::check`] refuses, is answered with correlation id 0.
-    pub group: Option<Text>,
+    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker answers it with correlation
+    /// id 0.
+    pub group: Text,
 }
 
 impl ConsumerMetadataRequest {
     /// About `group`.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
-        Self { group: Some(group.into()) }
+        Self { group: group.into() }
     }
 }
 
 impl Encode for ConsumerMetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.nullable_text("group", self.group.as_ref())
+        to.text("group", &self.group)
     }
 }
 
@@ -40,7 +41,7 @@ impl Body for ConsumerMetadataRequest {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, group) = text("group", Rules::Broker, body, i)?;
             Ok((i, Self { group }))
         })
     }
@@ -51,7 +52,7 @@ impl Request for ConsumerMetadataRequest {
     const API: Api = Api::v0(ApiKey::CONSUMER_METADATA);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_group(self.group.as_ref())
+        check_group(&self.group)
     }
 }
 

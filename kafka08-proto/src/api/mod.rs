@@ -7,7 +7,8 @@
 //!
 //! Responses are read strictly, requests as the real broker reads them: there a negative length is null, a negative count
 //! is an empty array, except where Metadata says otherwise, and what is not UTF-8 in a string is replaced by U+FFFD. A null
-//! topic comes out as an empty name.
+//! topic, group or consumer comes out as an empty name. A broker may treat null and empty differently, so a proxy that must
+//! change nothing forwards the bytes of a request and not what it decoded.
 
 mod any;
 mod by_topic;

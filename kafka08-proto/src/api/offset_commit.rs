@@ -14,7 +14,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Generation, Offset, PartitionId, Text, Timestamp},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse, text},
 };
 
 /// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Any broker may be asked.
@@ -22,8 +22,8 @@ use crate::{
 /// The metadata is discarded, and neither partition nor offset is validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetCommitRequestV0 {
-    /// The group. Null, which [`Request::check`] refuses, becomes a group called "null".
-    pub group: Option<Text>,
+    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker reads it as "null".
+    pub group: Text,
     /// What to store.
     pub topics: ByTopic<OffsetToCommitV0>,
 }
@@ -43,12 +43,13 @@ pub struct OffsetToCommitV0 {
 /// empty list and stores nothing. So a partition that the answer lacks has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetCommitRequestV1 {
-    /// The group. Null, which [`Request::check`] refuses, is answered with [`ErrorCode::UNKNOWN`].
-    pub group: Option<Text>,
+    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker answers it with
+    /// [`ErrorCode::UNKNOWN`].
+    pub group: Text,
     /// Ignored by 0.8.2: [`Generation::NONE`].
     pub generation: Generation,
     /// Ignored by 0.8.2: empty.
-    pub consumer: Option<Text>,
+    pub consumer: Text,
     /// What to store.
     pub topics: ByTopic<OffsetToCommitV1>,
 }
@@ -69,7 +70,7 @@ impl OffsetCommitRequestV0 {
     /// A request of `group` without partitions yet.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
-        Self { group: Some(group.into()), topics: ByTopic::default() }
+        Self { group: group.into(), topics: ByTopic::default() }
     }
 
     /// With one more partition.
@@ -85,9 +86,9 @@ impl OffsetCommitRequestV1 {
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self {
-            group: Some(group.into()),
+            group: group.into(),
             generation: Generation::NONE,
-            consumer: Some(Text::default()),
+            consumer: Text::default(),
             topics: ByTopic::default(),
         }
     }
@@ -109,7 +110,7 @@ impl OffsetCommitRequestV1 {
 
 impl Encode for OffsetCommitRequestV0 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.nullable_text("group", self.group.as_ref())?;
+        to.text("group", &self.group)?;
         self.topics.encode(to, |to, item| {
             to.int64(item.offset.0);
             to.nullable_text("metadata", item.metadata.as_ref())
@@ -122,7 +123,7 @@ impl Body for OffsetCommitRequestV0 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, group) = text("group", Rules::Broker, body, i)?;
             let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 2, body, i, |i| {
                 let (i, offset) = int64("offset", i)?;
                 let (i, metadata) = nullable_text("metadata", Rules::Broker, body, i)?;
@@ -135,9 +136,9 @@ impl Body for OffsetCommitRequestV0 {
 
 impl Encode for OffsetCommitRequestV1 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        to.nullable_text("group", self.group.as_ref())?;
+        to.text("group", &self.group)?;
         to.int32(self.generation.0);
-        to.nullable_text("consumer_id", self.consumer.as_ref())?;
+        to.text("consumer_id", &self.consumer)?;
         self.topics.encode(to, |to, item| {
             to.int64(item.offset.0);
             to.int64(item.timestamp.0);
@@ -151,9 +152,9 @@ impl Body for OffsetCommitRequestV1 {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+            let (i, group) = text("group", Rules::Broker, body, i)?;
             let (i, generation) = int32("generation_id", i)?;
-            let (i, consumer) = nullable_text("consumer_id", Rules::Broker, body, i)?;
+            let (i, consumer) = text("consumer_id", Rules::Broker, body, i)?;
             let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 8 + 2, body, i, |i| {
                 let (i, offset) = int64("offset", i)?;
                 let (i, timestamp) = int64("timestamp", i)?;
@@ -170,7 +171,7 @@ impl Request for OffsetCommitRequestV0 {
     const API: Api = Api::v0(ApiKey::OFFSET_COMMIT);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_zookeeper_group(self.group.as_ref())?;
+        check_zookeeper_group(&self.group)?;
         check_topics(&self.topics)
     }
 
@@ -184,7 +185,7 @@ impl Request for OffsetCommitRequestV1 {
     const API: Api = Api { key: ApiKey::OFFSET_COMMIT, version: ApiVersion(1) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_group(self.group.as_ref())?;
+        check_group(&self.group)?;
         check_topics(&self.topics)
     }
 

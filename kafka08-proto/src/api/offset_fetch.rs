@@ -14,7 +14,7 @@ use crate::{
     ids::{Api, ApiKey, ApiVersion, Offset, PartitionId, Text},
     limits::Limits,
     profile::Profile,
-    wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, int16, int64, nullable_text, parse},
+    wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, int16, int64, nullable_text, parse, text},
 };
 
 /// Looks a group's offsets up in ZooKeeper (`OffsetFetchRequest`, since 0.8.1). Any broker may be asked.
@@ -22,8 +22,8 @@ use crate::{
 /// There is no "all partitions": an empty list is answered with an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetFetchRequestV0 {
-    /// The group. [`Request::check`] refuses null.
-    pub group: Option<Text>,
+    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty.
+    pub group: Text,
     /// Which partitions.
     pub topics: ByTopic<()>,
 }
@@ -34,8 +34,8 @@ pub struct OffsetFetchRequestV0 {
 /// list is answered with an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetFetchRequestV1 {
-    /// The group. [`Request::check`] refuses null.
-    pub group: Option<Text>,
+    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty.
+    pub group: Text,
     /// Which partitions.
     pub topics: ByTopic<()>,
 }
@@ -44,7 +44,7 @@ impl OffsetFetchRequestV0 {
     /// A request of `group` without partitions yet.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
-        Self { group: Some(group.into()), topics: ByTopic::default() }
+        Self { group: group.into(), topics: ByTopic::default() }
     }
 
     /// With one more partition.
@@ -59,7 +59,7 @@ impl OffsetFetchRequestV1 {
     /// A request of `group` without partitions yet.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
-        Self { group: Some(group.into()), topics: ByTopic::default() }
+        Self { group: group.into(), topics: ByTopic::default() }
     }
 
     /// With one more partition.
@@ -70,20 +70,20 @@ impl OffsetFetchRequestV1 {
     }
 }
 
-fn encode_request(to: &mut Encoder, group: Option<&Text>, topics: &ByTopic<()>) -> Result<(), EncodeError> {
-    to.nullable_text("group", group)?;
+fn encode_request(to: &mut Encoder, group: &Text, topics: &ByTopic<()>) -> Result<(), EncodeError> {
+    to.text("group", group)?;
     topics.encode(to, |_, ()| Ok(()))
 }
 
-fn parse_request<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, (Option<Text>, ByTopic<()>)> {
-    let (i, group) = nullable_text("group", Rules::Broker, body, i)?;
+fn parse_request<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, (Text, ByTopic<()>)> {
+    let (i, group) = text("group", Rules::Broker, body, i)?;
     let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
     Ok((i, (group, topics)))
 }
 
 impl Encode for OffsetFetchRequestV0 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        encode_request(to, self.group.as_ref(), &self.topics)
+        encode_request(to, &self.group, &self.topics)
     }
 }
 
@@ -101,13 +101,13 @@ impl Request for OffsetFetchRequestV0 {
     const API: Api = Api::v0(ApiKey::OFFSET_FETCH);
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_zookeeper_group(self.group.as_ref())
+        check_zookeeper_group(&self.group)
     }
 }
 
 impl Encode for OffsetFetchRequestV1 {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        encode_request(to, self.group.as_ref(), &self.topics)
+        encode_request(to, &self.group, &self.topics)
     }
 }
 
@@ -125,7 +125,7 @@ impl Request for OffsetFetchRequestV1 {
     const API: Api = Api { key: ApiKey::OFFSET_FETCH, version: ApiVersion(1) };
 
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
-        check_group(self.group.as_ref())
+        check_group(&self.group)
     }
 }
 

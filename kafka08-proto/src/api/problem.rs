@@ -318,19 +318,13 @@ pub(super) fn check_replica(id: ReplicaId) -> Result<(), RequestProblem> {
     if id.is_client() { Ok(()) } else { Err(RequestProblem::BrokerReplicaId(id)) }
 }
 
-/// Refuses a group that is null or empty.
-pub(super) fn check_group(group: Option<&Text>) -> Result<(), RequestProblem> {
-    match group {
-        Some(group) if !group.is_empty() => Ok(()),
-        _ => Err(RequestProblem::NoGroup),
-    }
+/// Refuses a group without a name.
+pub(super) fn check_group(group: &Text) -> Result<(), RequestProblem> {
+    if group.is_empty() { Err(RequestProblem::NoGroup) } else { Ok(()) }
 }
 
-/// Refuses a group that is null or empty, or that is no name of a node in ZooKeeper.
-pub(super) fn check_zookeeper_group(group: Option<&Text>) -> Result<(), RequestProblem> {
+/// Refuses a group without a name, or whose name is none of a node in ZooKeeper.
+pub(super) fn check_zookeeper_group(group: &Text) -> Result<(), RequestProblem> {
     check_group(group)?;
-    match group {
-        Some(group) if group.contains('/') => Err(RequestProblem::GroupName(group.clone())),
-        _ => Ok(()),
-    }
+    if group.contains('/') { Err(RequestProblem::GroupName(group.clone())) } else { Ok(()) }
 }

@@ -155,7 +155,7 @@ pub fn controlled_shutdown_response() -> impl Strategy<Value = ControlledShutdow
 /// An OffsetCommit request of version 0.
 pub fn offset_commit_request_v0() -> impl Strategy<Value = OffsetCommitRequestV0> {
     let item = (offset(), maybe_text()).prop_map(|(offset, metadata)| OffsetToCommitV0 { offset, metadata });
-    (maybe_text(), by_topic(item)).prop_map(|(group, topics)| OffsetCommitRequestV0 { group, topics })
+    (text(), by_topic(item)).prop_map(|(group, topics)| OffsetCommitRequestV0 { group, topics })
 }
 
 /// An OffsetCommit request of version 1.
@@ -165,7 +165,7 @@ pub fn offset_commit_request_v1() -> impl Strategy<Value = OffsetCommitRequestV1
         timestamp: Timestamp(timestamp),
         metadata,
     });
-    (maybe_text(), any::<i32>(), maybe_text(), by_topic(item)).prop_map(|(group, generation, consumer, topics)| {
+    (text(), any::<i32>(), text(), by_topic(item)).prop_map(|(group, generation, consumer, topics)| {
         OffsetCommitRequestV1 { group, generation: Generation(generation), consumer, topics }
     })
 }
@@ -177,12 +177,12 @@ pub fn offset_commit_response() -> impl Strategy<Value = OffsetCommitResponse> {
 
 /// An OffsetFetch request of version 0.
 pub fn offset_fetch_request_v0() -> impl Strategy<Value = OffsetFetchRequestV0> {
-    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV0 { group, topics })
+    (text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV0 { group, topics })
 }
 
 /// An OffsetFetch request of version 1.
 pub fn offset_fetch_request_v1() -> impl Strategy<Value = OffsetFetchRequestV1> {
-    (maybe_text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV1 { group, topics })
+    (text(), by_topic(Just(()))).prop_map(|(group, topics)| OffsetFetchRequestV1 { group, topics })
 }
 
 fn committed_offsets() -> impl Strategy<Value = ByTopic<CommittedOffset>> {
@@ -202,7 +202,7 @@ pub fn offset_fetch_response_v1() -> impl Strategy<Value = OffsetFetchResponseV1
 
 /// A ConsumerMetadata request.
 pub fn consumer_metadata_request() -> impl Strategy<Value = ConsumerMetadataRequest> {
-    maybe_text().prop_map(|group| ConsumerMetadataRequest { group })
+    text().prop_map(|group| ConsumerMetadataRequest { group })
 }
 
 /// A ConsumerMetadata response.
