@@ -85,7 +85,7 @@ fn consume(broker: &str, topic: &str, partition: i32, waits: bool) -> Result<(),
 fn fill(broker: &str) -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(broker, ClientConfig::default())?;
     // The first answer creates the topic, and says that it has no leader yet.
-    while client.call(&MetadataRequest::of(["access-log"]))?.leader("access-log", 0).is_err() {}
+    while client.call(&MetadataRequest::of(["access-log"]))?.leader_of("access-log", 0).is_err() {}
     let mut deflater = Deflater::new();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {
         let mut set = MessageSet::builder();

@@ -122,7 +122,7 @@ impl Shipper {
     async fn connect(&self) -> Result<Client, Box<dyn Error>> {
         let seed = Client::connect(&self.seed, ClientConfig::default()).await?;
         let metadata = seed.call(&MetadataRequest::of([&*self.topic])).await?;
-        let leader = metadata.leader(&self.topic, self.partition)?;
+        let leader = metadata.leader_of(&self.topic, self.partition)?;
         let address = leader.host_port().ok_or_else(|| format!("{leader:?} has no address"))?;
         Ok(Client::connect_to(address, ClientConfig::default()).await?)
     }

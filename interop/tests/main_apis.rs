@@ -36,7 +36,7 @@ fn create(client: &mut Client, topics: &[&str]) -> usize {
     let mut leaderless = 0;
     loop {
         let metadata = client.call(&MetadataRequest::of(topics.iter().copied())).expect("an answer");
-        if topics.iter().all(|topic| metadata.leader(topic, PartitionId(1)).is_ok()) {
+        if topics.iter().all(|topic| metadata.leader_of(topic, PartitionId(1)).is_ok()) {
             return leaderless;
         }
         let created = metadata.topics().iter().all(|topic| {

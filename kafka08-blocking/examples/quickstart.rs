@@ -96,7 +96,7 @@ fn each_partition() -> impl Iterator<Item = (&'static str, i32)> {
 fn metadata_with_leaders(client: &mut Client) -> Result<MetadataResponse, Box<dyn Error>> {
     for _ in 0..50 {
         let metadata = client.call(&MetadataRequest::of(TOPICS))?;
-        if each_partition().all(|(topic, partition)| metadata.leader(topic, partition).is_ok()) {
+        if each_partition().all(|(topic, partition)| metadata.leader_of(topic, partition).is_ok()) {
             return Ok(metadata);
         }
         thread::sleep(Duration::from_millis(100));
@@ -108,7 +108,7 @@ fn metadata_with_leaders(client: &mut Client) -> Result<MetadataResponse, Box<dy
 /// Whether the broker asked leads every partition; names the leaders if not, because this example has one connection.
 fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     let mut leaders: Vec<String> = each_partition()
-        .filter_map(|(topic, partition)| metadata.leader(topic, partition).ok())
+        .filter_map(|(topic, partition)| metadata.leader_of(topic, partition).ok())
         .map(|leader| format!("{}:{}", leader.host, leader.raw_port))
         .collect();
     leaders.sort_unstable();

@@ -25,7 +25,7 @@ fn connect(server: &Server) -> Client {
 }
 
 fn make_topic(client: &mut Client) {
-    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader("t", 0).is_err() {}
+    while client.call(&MetadataRequest::of(["t"])).expect("an answer").leader_of("t", 0).is_err() {}
 }
 
 /// Whether the other side closes within a time.

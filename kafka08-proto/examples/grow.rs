@@ -86,7 +86,7 @@ fn leaders(topics: i32) -> Result<usize, Box<dyn Error>> {
         let partition = |partition| PartitionMetadata {
             error: ErrorCode::NONE,
             partition: PartitionId(partition),
-            leader: NodeId(partition % (topics / 10).max(1)),
+            leader: Some(NodeId(partition % (topics / 10).max(1))),
             replicas: vec![],
             isr: vec![],
         };
@@ -95,7 +95,7 @@ fn leaders(topics: i32) -> Result<usize, Box<dyn Error>> {
     let response = MetadataResponse::new(brokers.collect(), names(topics).map(topic).collect());
     let read = decode::<MetadataResponse>(&response.to_bytes()?)?;
     let each = names(topics).flat_map(|name| (0..4).map(move |partition| (name.clone(), PartitionId(partition))));
-    Ok(each.filter(|(name, partition)| read.leader(name, *partition).is_ok()).count())
+    Ok(each.filter(|(name, partition)| read.leader_of(name, *partition).is_ok()).count())
 }
 
 fn decode<B: Body>(bytes: &Bytes) -> Result<B, Box<dyn Error>> {

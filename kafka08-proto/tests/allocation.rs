@@ -100,7 +100,7 @@ fn metadata_of_up_to_16_brokers_topics_and_partitions_costs_no_index() {
     let partition = |n| PartitionMetadata {
         error: ErrorCode::NONE,
         partition: PartitionId(n),
-        leader: NodeId(0),
+        leader: Some(NodeId(0)),
         replicas: vec![],
         isr: vec![],
     };

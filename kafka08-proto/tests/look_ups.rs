@@ -126,7 +126,7 @@ proptest! {
         let partition = |(partition, leader)| PartitionMetadata {
             error: ErrorCode::NONE,
             partition: PartitionId(partition),
-            leader: NodeId(leader),
+            leader: (leader >= 0).then_some(NodeId(leader)),
             replicas: vec![],
             isr: vec![],
         };
@@ -154,7 +154,7 @@ fn a_partition_of_metadata_is_found_among_many_in_any_order() {
     let partition = |n| PartitionMetadata {
         error: ErrorCode::NONE,
         partition: PartitionId(n),
-        leader: NodeId(n % 3),
+        leader: Some(NodeId(n % 3)),
         replicas: vec![],
         isr: vec![],
     };
@@ -169,7 +169,7 @@ fn a_partition_of_metadata_is_found_among_many_in_any_order() {
         for n in 0..50 {
             let name = format!("t{topic}");
             let found = response.find(&name, PartitionId(n)).expect("it is listed");
-            assert_eq!(found, response.topic(&name).and_then(|topic| topic.partition(PartitionId(n))).expect("listed"));
+            assert_eq!(found, response.topic(&name).and_then(|topic| topic.find(n)).expect("listed"));
         }
     }
     assert_eq!(response.find("t5", PartitionId(50)), None);
@@ -219,7 +219,7 @@ fn metadata() -> MetadataResponse {
     let partition = |n, leader, error| PartitionMetadata {
         error: ErrorCode(error),
         partition: PartitionId(n),
-        leader: NodeId(leader),
+        leader: (leader >= 0).then_some(NodeId(leader)),
         replicas: vec![],
         isr: vec![],
     };
@@ -237,7 +237,7 @@ fn metadata() -> MetadataResponse {
 #[test]
 fn a_leader_that_is_not_known_is_told_by_its_reason() {
     let metadata = metadata();
-    assert_eq!(metadata.leader("t", 0).map(|broker| broker.node), Ok(NodeId(0)), "code 9 means nothing");
+    assert_eq!(metadata.leader_of("t", 0).map(|broker| broker.node), Ok(NodeId(0)), "code 9 means nothing");
     for (topic, partition, problem, retry, text) in [
         (
             "u",
@@ -292,7 +292,7 @@ fn a_leader_that_is_not_known_is_told_by_its_reason() {
              pause",
         ),
     ] {
-        let error = metadata.leader(topic, partition).expect_err("no leader");
+        let error = metadata.leader_of(topic, partition).expect_err("no leader");
         assert_eq!((error.problem, error.retry()), (problem, retry));
         assert_eq!(error.to_string(), text);
     }

@@ -88,7 +88,7 @@ fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
     let partition = |partition, leader| PartitionMetadata {
         error: ErrorCode::NONE,
         partition: PartitionId(partition),
-        leader: NodeId(leader),
+        leader: (leader >= 0).then_some(NodeId(leader)),
         replicas: vec![],
         isr: vec![],
     };
@@ -105,7 +105,7 @@ fn meta_lies_are_held_as_they_are_and_what_is_asked_of_them_says_no() {
     let ports: Vec<_> = read.brokers().iter().map(Broker::port).collect();
     assert_eq!(ports, [None, Some(9092), None, None]);
     // The first of two counts, and a leader that is not listed or is none is no leader.
-    let problem = |partition| read.leader("t", partition).map_err(|error| error.problem);
+    let problem = |partition| read.leader_of("t", partition).map_err(|error| error.problem);
     assert_eq!(problem(5), Err(LeaderProblem::BrokerMissing(NodeId(7))));
     assert_eq!(problem(6), Err(LeaderProblem::NoLeader(ErrorCode::NONE)));
     assert_eq!(problem(-1).map(|broker| broker.node), Ok(NodeId(2)));

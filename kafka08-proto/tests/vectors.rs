@@ -300,14 +300,14 @@ fn a_metadata_response_is_read_and_written_as_on_the_wire() {
                         PartitionMetadata {
                             error: ErrorCode(9),
                             partition: PartitionId(0),
-                            leader: NodeId(1),
+                            leader: Some(NodeId(1)),
                             replicas: vec![NodeId(1), NodeId(2)],
                             isr: vec![NodeId(1)],
                         },
                         PartitionMetadata {
                             error: ErrorCode(5),
                             partition: PartitionId(1),
-                            leader: NodeId(-1),
+                            leader: None,
                             replicas: vec![NodeId(2)],
                             isr: vec![],
                         },

@@ -99,7 +99,7 @@ fn each_partition() -> impl Iterator<Item = (&'static str, i32)> {
 async fn metadata_with_leaders(client: &Client) -> Result<MetadataResponse, Box<dyn Error>> {
     for _ in 0..50 {
         let metadata = client.call(&MetadataRequest::of(TOPICS)).await?;
-        if each_partition().all(|(topic, partition)| metadata.leader(topic, partition).is_ok()) {
+        if each_partition().all(|(topic, partition)| metadata.leader_of(topic, partition).is_ok()) {
             return Ok(metadata);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -111,7 +111,7 @@ async fn metadata_with_leaders(client: &Client) -> Result<MetadataResponse, Box<
 /// Whether the broker asked leads every partition; names the leaders if not, because this example has one connection.
 fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     let mut leaders: Vec<String> = each_partition()
-        .filter_map(|(topic, partition)| metadata.leader(topic, partition).ok())
+        .filter_map(|(topic, partition)| metadata.leader_of(topic, partition).ok())
         .map(|leader| format!("{}:{}", leader.host, leader.raw_port))
         .collect();
     leaders.sort_unstable();

@@ -161,7 +161,7 @@ fn response(to: &mut Tokens, response: AnyResponse) {
             brokers(to, r.brokers());
             to.each(r.topics(), |to, topic| {
                 to.number(topic.error.0).text(&topic.name).each(&topic.partitions, |to, p| {
-                    to.number(p.error.0).number(p.partition.0).number(p.leader.0);
+                    to.number(p.error.0).number(p.partition.0).number(p.leader.map_or(-1, |node| node.0));
                     nodes(to, &p.replicas);
                     nodes(to, &p.isr);
                 });

@@ -13,7 +13,7 @@ pub(crate) fn await_leaders(client: &mut Client, topic: &str, partitions: u16, l
     let started = Instant::now();
     loop {
         let metadata = client.call(&MetadataRequest::of([topic])).expect("an answer");
-        if (0..partitions).all(|partition| metadata.leader(topic, PartitionId(partition.into())).is_ok()) {
+        if (0..partitions).all(|partition| metadata.leader_of(topic, PartitionId(partition.into())).is_ok()) {
             return;
         }
         assert!(started.elapsed() < limit, "not every partition of {topic} has a leader: {metadata:?}");

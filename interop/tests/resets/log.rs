@@ -24,7 +24,7 @@ pub(crate) fn create(broker: &str, topics: &[&str]) {
     let started = Instant::now();
     loop {
         let metadata = client.call(&MetadataRequest::of(topics.iter().copied())).expect("an answer");
-        if topics.iter().all(|topic| metadata.leader(topic, PartitionId(0)).is_ok()) {
+        if topics.iter().all(|topic| metadata.leader_of(topic, PartitionId(0)).is_ok()) {
             return;
         }
         assert!(started.elapsed() < LIMIT, "no leaders: {metadata:?}");

@@ -59,7 +59,7 @@ fn describe(node: NodeId, name: &Text, topic: &mut Topic) -> TopicMetadata {
     let partitions = (0..).zip(&topic.partitions).map(|(partition, _)| PartitionMetadata {
         error: ErrorCode::NONE,
         partition: PartitionId(partition),
-        leader: node,
+        leader: Some(node),
         replicas: vec![node],
         isr: vec![node],
     });

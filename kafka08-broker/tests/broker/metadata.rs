@@ -25,7 +25,7 @@ fn a_topic_is_created_by_being_asked_for_and_is_leaderless_at_first() {
     let response = rig.call(&MetadataRequest::of(["new"]));
     let topic = response.topic("new").expect("it is told");
     assert_eq!((topic.error, topic.partitions.len()), (ErrorCode::NONE, 2));
-    let leader = response.leader("new", 1).expect("it has a leader");
+    let leader = response.leader_of("new", 1).expect("it has a leader");
     assert_eq!((leader.node, leader.host.as_str(), leader.port()), (NodeId(1), "127.0.0.1", Some(9092)));
 }
 

@@ -153,8 +153,8 @@ pub struct PartitionMetadata {
     pub error: ErrorCode,
     /// Its number.
     pub partition: PartitionId,
-    /// Its leader, or [`NodeId::NONE`].
-    pub leader: NodeId,
+    /// Its leader, if it has one: the wire says by -1 that it has none.
+    pub leader: Option<NodeId>,
     /// Where its replicas are. With an error, only the live ones.
     pub replicas: Vec<NodeId>,
     /// Which of them are in sync.
@@ -204,10 +204,11 @@ impl MetadataResponse {
 
     /// A partition by its topic's name and its number.
     #[must_use]
-    pub fn find(&self, topic: &str, partition: PartitionId) -> Option<&PartitionMetadata> {
+    pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&PartitionMetadata> {
+        let partition = partition.into();
         let order = &self.index.partitions;
         if !order.is_built() {
-            return self.topic(topic)?.partition(partition);
+            return self.topic(topic)?.find(partition);
         }
         let sought = (Some(topic.as_bytes()), Some(partition));
         let (topic, place) = order.first(|place| partition_key(&self.topics, place).cmp(&sought))?;
@@ -220,7 +221,7 @@ impl MetadataResponse {
     /// # Errors
     /// The topic or the partition is not listed or was refused, there is no leader, or the leader is not listed.
     /// [`LeaderError::retry`] says whether to ask again.
-    pub fn leader(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&Broker, LeaderError> {
+    pub fn leader_of(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&Broker, LeaderError> {
         let partition = partition.into();
         self.find_leader(topic, partition)
             .map_err(|problem| LeaderError { of: TopicPartition::new(topic, partition), problem })
@@ -234,7 +235,7 @@ impl MetadataResponse {
                 Some(topic) => LeaderProblem::TopicRefused(topic.error),
             });
         };
-        let node = found.leader().ok_or(LeaderProblem::NoLeader(found.error))?;
+        let node = found.leader.ok_or(LeaderProblem::NoLeader(found.error))?;
         self.broker(node).ok_or(LeaderProblem::BrokerMissing(node))
     }
 }
@@ -324,16 +325,9 @@ pub(super) fn encode_nodes(to: &mut Encoder, field: &'static str, nodes: &[NodeI
 impl TopicMetadata {
     /// A partition by its number. Looks at one after the other: [`MetadataResponse::find`] does not.
     #[must_use]
-    pub fn partition(&self, partition: PartitionId) -> Option<&PartitionMetadata> {
+    pub fn find(&self, partition: impl Into<PartitionId>) -> Option<&PartitionMetadata> {
+        let partition = partition.into();
         self.partitions.iter().find(|candidate| candidate.partition == partition)
-    }
-}
-
-impl PartitionMetadata {
-    /// Its leader, if it has one: a broker's id is 0 or more.
-    #[must_use]
-    pub fn leader(&self) -> Option<NodeId> {
-        Some(self.leader).filter(|node| node.0 >= 0)
     }
 }
 
@@ -346,7 +340,7 @@ impl Encode for MetadataResponse {
             to.array("partitions", &topic.partitions, |to, partition| {
                 to.int16(partition.error.0);
                 to.int32(partition.partition.0);
-                to.int32(partition.leader.0);
+                to.int32(partition.leader.unwrap_or(NodeId::NONE).0);
                 encode_nodes(to, "replicas", &partition.replicas)?;
                 encode_nodes(to, "isr", &partition.isr)
             })
@@ -369,6 +363,7 @@ impl Body for MetadataResponse {
                     let (i, error) = int16("partition_error", i)?;
                     let (i, partition) = int32("partition_id", i)?;
                     let (i, leader) = int32("leader", i)?;
+                    let leader = Some(leader).filter(|node| *node != NodeId::NONE);
                     let (i, replicas) = array("replicas", Rules::Strict, 4, i, |i| int32("replica", i))?;
                     let (i, isr) = array("isr", Rules::Strict, 4, i, |i| int32("in-sync replica", i))?;
                     Ok((i, PartitionMetadata { error, partition, leader, replicas, isr }))

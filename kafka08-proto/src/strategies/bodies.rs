@@ -69,8 +69,9 @@ pub fn metadata_request() -> impl Strategy<Value = MetadataRequest> {
 
 /// A Metadata response.
 pub fn metadata_response() -> impl Strategy<Value = MetadataResponse> {
+    let leader = node().prop_map(|node| Some(node).filter(|node| *node != NodeId::NONE));
     let partition =
-        (error(), partition(), node(), nodes(), nodes()).prop_map(|(error, partition, leader, replicas, isr)| {
+        (error(), partition(), leader, nodes(), nodes()).prop_map(|(error, partition, leader, replicas, isr)| {
             PartitionMetadata { error, partition, leader, replicas, isr }
         });
     let topic = (error(), text(), vec(partition, 0..4)).prop_map(|(error, name, partitions)| TopicMetadata {

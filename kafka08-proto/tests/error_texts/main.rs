@@ -299,7 +299,7 @@ fn a_partition_without_success_or_leader_says_what_to_do_about_it() {
         let partition = PartitionMetadata {
             error: ErrorCode(error),
             partition: PartitionId(0),
-            leader: NodeId(leader),
+            leader: (leader >= 0).then_some(NodeId(leader)),
             replicas: vec![],
             isr: vec![],
         };
@@ -317,7 +317,7 @@ fn a_partition_without_success_or_leader_says_what_to_do_about_it() {
         ("t5-1", 0, format!("the partition has LeaderNotAvailable (5); {}", ErrorCode(5).advice())),
         ("t07", 0, "it is broker 7, which the metadata does not list; ask for metadata again after a pause".to_owned()),
     ] {
-        let error: LeaderError = metadata.leader(topic, partition).expect_err("no leader");
+        let error: LeaderError = metadata.leader_of(topic, partition).expect_err("no leader");
         assert_eq!(error.to_string(), format!("no leader is known for {topic}/{partition}: {expected}"));
         says_each_once(&error);
     }
