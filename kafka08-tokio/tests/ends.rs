@@ -8,7 +8,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use common::{answer, client, half_dead_client, long_poll, produce, read_id, seconds, serve_one, settle, wait_for_end};
+use common::{
+    answer, client, half_dead_client, long_poll, poll_once, produce, read_id, seconds, serve_one, settle, wait_for_end,
+};
 use kafka08_tokio::{
     CallError, Client, MAX_UNTOLD,
     proto::{
@@ -22,11 +24,6 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     time::{sleep, timeout},
 };
-
-/// Polls a future once, with a waker that does nothing.
-fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
 
 fn is_abandoned(error: &CallError) -> bool {
     match error {

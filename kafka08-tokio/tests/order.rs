@@ -2,22 +2,14 @@
 
 mod common;
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
+use std::task::Poll;
 
-use common::{answer, client, produce, read_id, seconds, serve_one, settle};
+use common::{answer, client, poll_once, produce, read_id, seconds, serve_one, settle};
 use kafka08_tokio::{
     Client, Pending,
     proto::{ClientConfig, api::MetadataRequest, ids::Acks},
 };
 use tokio::{io::DuplexStream, time::timeout};
-
-/// Polls a future once, with a waker that does nothing.
-fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
 
 /// A client whose places are all taken by answers that are here.
 async fn without_a_place(places: usize) -> (Client, DuplexStream, Vec<Pending<MetadataRequest>>) {
