@@ -87,6 +87,8 @@ async fn calls_that_come_after_the_task_has_gone_end_at_once() {
         assert!(is_abandoned(&client.call(&request).await.expect_err("the task is gone")));
         assert!(is_abandoned(&client.send(&request).await.expect_err("the task is gone")));
         assert!(is_abandoned(&client.send_and_forget(&request).await.expect_err("the task is gone")));
+        let timed = timeout(seconds(1), client.send_with_timeout(&request, seconds(60))).await;
+        assert!(is_abandoned(&timed.expect("it ends at once").expect_err("the task is gone")));
         client.flush().await.expect_err("the task is gone");
         assert_eq!(client.close().await.closed.reason, CloseReason::Abandoned);
         assert_eq!(client.wait_closed().await.reason, CloseReason::Abandoned);

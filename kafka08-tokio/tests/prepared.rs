@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{client, produce, seconds, serve_one, settle};
+use std::task::Poll;
+
+use common::{client, poll_once, produce, seconds, serve_one, settle};
 use kafka08_tokio::{
     CallError,
     proto::{
@@ -51,6 +53,18 @@ async fn a_prepared_request_without_an_answer_cannot_be_waited_for() {
     // Nothing was sent: the next request is the first one that the peer sees.
     let next = client.send_prepared(&metadata()).await.expect("there is room");
     assert_eq!(serve_one(&mut far).await, next.id().0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prepared_request_is_staged_at_once_if_there_is_room() {
+    let (client, mut far) = client(4096, ClientConfig::default());
+    let prepared = metadata();
+    // Polled once, and the connection's task has not run.
+    let Poll::Ready(Ok(pending)) = poll_once(&mut Box::pin(client.send_prepared(&prepared))) else {
+        panic!("there is room")
+    };
+    assert_eq!(serve_one(&mut far).await, pending.id().0);
+    pending.await.expect("it is answered");
 }
 
 #[tokio::test(start_paused = true)]
