@@ -51,18 +51,23 @@ async fn a_turn_reads_some_hundred_kib_of_a_peer_that_sends_without_pause() {
     }
 }
 
+/// The bytes of a produce request of one message without its value: its head, its body up to the set, and the message.
+const FRAME: usize = (4 + 2 + 2 + 4 + 2 + 7) + (2 + 4 + 4 + 2 + 1 + 4 + 4 + 4) + (8 + 4 + 4 + 1 + 1 + 4 + 4);
+
 #[tokio::test(start_paused = true)]
-async fn a_large_request_does_not_wait_for_what_other_tasks_may_send() {
-    for (value, is_written) in [(100, false), (20_000, true)] {
+async fn what_other_tasks_may_send_is_waited_for_below_16_kib_and_not_from_there_on() {
+    for (staged, is_written) in [((16 << 10) - 1, false), (16 << 10, true)] {
         let (near, mut far) = duplex(1 << 20);
         let (client, task) = Client::with_task(near, ClientConfig::default());
         let mut task = Box::pin(task);
-        client.send_and_forget(&common::produce(Acks::NONE, value)).await.expect("there is room");
+        client.send_and_forget(&common::produce(Acks::NONE, staged - FRAME)).await.expect("there is room");
         turn(&mut task);
-        let mut first = [0];
-        let mut space = ReadBuf::new(&mut first);
+        let mut len = [0; 4];
+        let mut space = ReadBuf::new(&mut len);
         let read = Pin::new(&mut far).poll_read(&mut Context::from_waker(Waker::noop()), &mut space);
-        assert_eq!(read.is_ready(), is_written, "{value} bytes");
+        assert_eq!(read.is_ready(), is_written, "{staged} bytes");
+        let rest = if is_written { staged - len.len() } else { 0 };
+        assert_eq!(usize::try_from(u32::from_be_bytes(len)), Ok(rest));
     }
 }
 
