@@ -207,3 +207,46 @@ fn gather(queue: &SendQueue, len: usize, to: &mut Vec<u8>) {
         left -= step;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use kafka08_proto::{
+        ClientConfig, ClientConnection,
+        api::ProduceRequest,
+        ids::{Acks, ConnectionId, Millis},
+        message::MessageSet,
+    };
+
+    use super::*;
+
+    /// A connection in which a produce is staged, whose value is a piece of its own.
+    fn two_pieces() -> ClientConnection {
+        let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+        let request = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(&[7; 10_000]));
+        connection.request(Instant::now(), &request).expect("there is room");
+        connection
+    }
+
+    #[test]
+    fn what_is_staged_in_pieces_leaves_a_socket_in_one_call() {
+        let mut connection = two_pieces();
+        let (_, queue) = connection.buffers();
+        assert!(queue.chunk().len() < queue.remaining());
+        // It takes everything that one call offers.
+        let mut stream = Vec::new();
+        let written = write_to_socket(Pin::new(&mut stream), &mut Context::from_waker(Waker::noop()), queue);
+        assert!(matches!(written, Poll::Ready(Ok(n)) if n == queue.remaining()), "{written:?}");
+    }
+
+    #[test]
+    fn no_more_is_gathered_than_is_to_be_offered() {
+        let mut connection = two_pieces();
+        let (_, queue) = connection.buffers();
+        let len = queue.chunk().len() + 1000;
+        let mut gathered = Vec::new();
+        gather(queue, len, &mut gathered);
+        assert_eq!(gathered.len(), len);
+    }
+}

@@ -181,3 +181,16 @@ pub(crate) fn keep_waker(kept: &mut Option<Waker>, cx: &Context<'_>) -> Option<W
         _ => kept.replace(cx.waker().clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waker_is_kept_when_the_same_task_polls_again() {
+        let mut kept = None;
+        let cx = Context::from_waker(Waker::noop());
+        assert!(keep_waker(&mut kept, &cx).is_none() && kept.is_some());
+        assert!(keep_waker(&mut kept, &cx).is_none(), "it was replaced by one like it");
+    }
+}

@@ -315,6 +315,16 @@ async fn a_stream_that_buffers_is_flushed_so_that_requests_leave() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_is_flushed_once_for_what_is_written_together_and_not_for_what_is_read() {
+    let (client, mut far, seen) = scripted(Manner::Plain, 1 << 20, ClientConfig::default());
+    let pending = client.send(&produce(Acks::LEADER, 200_000)).await.expect("there is room");
+    serve_one(&mut far).await;
+    pending.await.expect("it is answered");
+    assert!(writes(&seen).len() > 1);
+    assert_eq!(seen.lock().expect("no test panics with it").flushes, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn flush_returns_only_when_the_streams_own_buffer_is_empty() {
     let (client, mut far, _seen) = scripted(Manner::Buffering, 64, ClientConfig::default());
     let id = client.send_and_forget(&produce(Acks::NONE, 1000)).await.expect("there is room");

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -84,8 +84,36 @@ async fn an_answer_that_is_here_beats_its_deadline_although_it_takes_several_tur
     far.write_all(&[&1_000_004_u32.to_be_bytes(), &id, &vec![0; 1_000_000][..]].concat()).await.expect("there is room");
     advance(Duration::from_secs(11)).await;
     (0..10).for_each(|_| turn(&mut task));
-    let answer = Pin::new(&mut pending).poll(&mut Context::from_waker(Waker::noop()));
+    let answer = common::poll_once(&mut pending);
     assert!(matches!(answer, Poll::Ready(Ok(_))), "{answer:?}");
+}
+
+/// Counts how often a task is woken.
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_is_not_woken_when_an_answer_is_taken_whose_place_nobody_waits_for() {
+    let (near, mut far) = duplex(4096);
+    let (client, task) = Client::with_task(near, ClientConfig::default());
+    let mut task = Box::pin(task);
+    let counter = Arc::new(Counter(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&counter));
+    let mut turns = || (0..3).for_each(|_| assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()));
+    let mut pending = client.send(&MetadataRequest::all()).await.expect("there is room");
+    turns();
+    common::serve_one(&mut far).await;
+    turns();
+    let woken = counter.0.load(Ordering::Relaxed);
+    assert!(woken > 0);
+    let answer = common::poll_once(&mut pending);
+    assert!(matches!(answer, Poll::Ready(Ok(_))), "{answer:?}");
+    assert_eq!(counter.0.load(Ordering::Relaxed), woken);
 }
 
 /// A stream whose first writes are interrupted, and what each attempt to write offered.
