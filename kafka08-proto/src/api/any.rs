@@ -156,9 +156,11 @@ fn layout_of(api: Api) -> Option<Api> {
     match (api.key, api.version.0) {
         (ApiKey::OFFSET_COMMIT, 0) => Some(OffsetCommitRequestV0::API),
         (ApiKey::OFFSET_COMMIT, 1) => Some(OffsetCommitRequestV1::API),
+        // 0.8.2 fails on any other version of this key, and closes the connection.
         (ApiKey::OFFSET_COMMIT, _) => None,
         (ApiKey::OFFSET_FETCH, 0) => Some(OffsetFetchRequestV0::API),
         (ApiKey::OFFSET_FETCH, _) => Some(OffsetFetchRequestV1::API),
+        // A broker of 0.8.2 looks at the version of no other key.
         (key, _) => key.name().map(|_| Api::v0(key)),
     }
 }
@@ -174,6 +176,7 @@ impl AnyResponse {
     pub fn decode_alone(frame: &Bytes) -> Result<(CorrelationId, Self), AnyError> {
         let (id, taken) = parse("response header", frame, |i| int32::<i32>("correlation_id", i))?;
         let id = CorrelationId(id);
+        // The ranges are those of this crate's connections. Another client's ids tell nothing.
         let key = id.api_key().ok_or(AnyError::UnknownRange(id))?;
         Ok((id, Self::decode(Api::v0(key), &frame.slice(taken..))?))
     }

@@ -99,8 +99,10 @@ impl<T> ByTopic<T> {
             }
         };
         let Some(items) = self.topics.get_mut(group) else { return };
+        // A group may have been read from the wire without items; this gives it its first.
         self.empty -= usize::from(items.partitions.is_empty());
         items.partitions.push((partition.into(), item));
+        // The index keeps places and not keys: names would have to be copied, or borrowed from this very value.
         let place = (group, items.partitions.len() - 1);
         self.len += 1;
         let topics = &self.topics;
@@ -122,6 +124,7 @@ impl<T> ByTopic<T> {
                 // Any item of the topic will do.
                 key(&self.topics, place).map(|(name, _)| name).cmp(&Some(topic.as_bytes()))
             };
+            // The index knows only groups that have items.
             let found = self.order.first(is_of).map(|(group, _)| group);
             if found.is_some() || self.empty == 0 {
                 return found;
@@ -184,6 +187,7 @@ impl<T> ByTopic<T> {
             let (_, (topic, partition, _)) = all.find(|(n, (topic, partition, _))| is_behind(*n, topic, *partition))?;
             return Some(TopicPartition::new(topic, partition));
         }
+        // Equal ones stand side by side once they are sorted.
         let places = self.order.sorted(|a, b| compare(&self.topics, a, b));
         let twice = places.windows(2).find_map(|pair| match pair {
             &[a, b] if compare(&self.topics, a, b).is_eq() => Some(a),
@@ -216,6 +220,8 @@ impl<T> ByTopic<T> {
         i: &'a [u8],
         mut item: impl FnMut(&'a [u8]) -> Parsed<'a, T>,
     ) -> Parsed<'a, Self> {
+        // The smallest size of an element bounds what a count may claim: memory is reserved for no more than what was received can
+        // hold.
         const EMPTY_NAME_AND_COUNT: usize = 2 + 4;
         const PARTITION: usize = 4;
         let (i, topics) = array("topics", rules, EMPTY_NAME_AND_COUNT, i, |i| {
@@ -245,6 +251,7 @@ fn order<T>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> 
 
 impl<T> From<Vec<TopicItems<T>>> for ByTopic<T> {
     fn from(topics: Vec<TopicItems<T>>) -> Self {
+        // Counted once: the number is asked for with each item that is pushed.
         let len = topics.iter().map(|group| group.partitions.len()).sum();
         let empty = topics.iter().filter(|group| group.partitions.is_empty()).count();
         Self { order: order(&topics, len, empty), topics, len, empty }

@@ -74,6 +74,7 @@ impl ConsumerMetadataResponse {
     pub fn not_available() -> Self {
         Self {
             error: ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE,
+            // What 0.8.2 writes where it has no coordinator to name.
             broker: Broker { node: NodeId::NONE, host: Text::default(), raw_port: -1 },
         }
     }
@@ -100,6 +101,7 @@ impl Body for ConsumerMetadataResponse {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, error) = int16("error_code", i)?;
+            // It is there even with an error, when it means nothing.
             let (i, broker) = parse_broker(Rules::Strict, body, i)?;
             Ok((i, Self { error, broker }))
         })

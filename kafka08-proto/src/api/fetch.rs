@@ -70,6 +70,7 @@ impl FetchRequest {
     /// Refuses a minimum that all `max_bytes` together cannot reach. 0.8.0 and 0.8.1 count what they would send and wait the
     /// whole `max_wait`; 0.8.2 counts up to the high watermark. A request without partitions is answered at once.
     fn check_min_bytes(&self, profile: Profile, max_bytes: u64) -> Result<(), RequestProblem> {
+        // A negative minimum is reached at once.
         let out_of_reach = u64::try_from(self.min_bytes).is_ok_and(|min_bytes| min_bytes > max_bytes);
         if profile < Profile::V0_8_2 && out_of_reach && self.max_wait.0 > 0 && !self.topics.is_empty() {
             return Err(RequestProblem::MinBytesOutOfReach { min_bytes: self.min_bytes, max_bytes });
@@ -99,6 +100,7 @@ impl Body for FetchRequest {
             let (i, replica) = int32("replica_id", i)?;
             let (i, max_wait) = int32("max_wait_ms", i)?;
             let (i, min_bytes) = int32("min_bytes", i)?;
+            // Requests are read as leniently as a broker reads them, so that what passes here passes there.
             let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 4, body, i, |i| {
                 let (i, offset) = int64("fetch_offset", i)?;
                 let (i, max_bytes) = int32("max_bytes", i)?;
@@ -118,6 +120,8 @@ impl Request for FetchRequest {
         check_replica(self.replica)?;
         check_wait(self.max_wait)?;
         check_topics(&self.topics)?;
+        // The largest answer that a broker may send, counted to the byte: an answer above the frame limit would end the connection
+        // and every request on it.
         // The correlation id and the number of topics.
         let mut around: u64 = 4 + 4;
         let mut messages: u64 = 0;
@@ -129,6 +133,7 @@ impl Request for FetchRequest {
                     return Err(RequestProblem::NegativeMaxBytes(at));
                 };
                 around += (4 + FETCHED) as u64;
+                // A caller may ask for 2^31 - 1 bytes of each of many partitions.
                 messages = messages.saturating_add(max_bytes);
             }
         }
@@ -206,6 +211,7 @@ impl Body for FetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
+            // Answers are read strictly: one that a broker could not have sent shows that the stream has lost its meaning.
             let (i, topics) = ByTopic::parse(Rules::Strict, FETCHED, body, i, |i| {
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;

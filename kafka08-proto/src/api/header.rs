@@ -38,6 +38,7 @@ impl RequestHeader {
         to.int16(api.key.0);
         to.int16(api.version.0);
         to.int32(correlation_id.0);
+        // A broker of any release reads the header by its key, so this follows the key and not a setting.
         if has_client_id(api.key) {
             to.nullable_text("client_id", client_id)?;
         }
@@ -54,6 +55,7 @@ impl RequestHeader {
             let (i, version) = int16("api_version", i)?;
             let (i, correlation_id) = int32("correlation_id", i)?;
             let key = ApiKey(key);
+            // A client id that is not UTF-8 must not close a connection that brokers would keep.
             let (i, client_id) =
                 if has_client_id(key) { nullable_text("client_id", Rules::Broker, frame, i)? } else { (i, None) };
             let api = Api { key, version: ApiVersion(version) };

@@ -81,6 +81,7 @@ impl ListOffsetsRequest {
     /// With one more partition, of which one offset is wanted.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, time: OffsetTime) -> Self {
+        // One is enough: without a time in between, more offsets are bases of older segments.
         self.topics.push(topic, partition, ListOffsetsPartition { time, max_offsets: 1 });
         self
     }

@@ -53,6 +53,7 @@ impl MetadataRequest {
 
 impl Encode for MetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        // An empty array names all topics. There is no null array in version 0.
         let topics = match &self.topics {
             Topics::All => &[],
             Topics::Named(topics) => topics.as_slice(),
@@ -67,6 +68,8 @@ impl Body for MetadataRequest {
     /// A negative count is an error here: the broker closes the connection on it, alone among all requests.
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
+            // A negative count closes the connection here, while it is an empty array in other requests: the broker reads this one by
+            // other code.
             let (i, topics) = array("topics", Rules::Strict, 2, i, |i| text("topic", Rules::Broker, body, i))?;
             Ok((i, Self { topics: if topics.is_empty() { Topics::All } else { Topics::Named(topics) } }))
         })
@@ -80,6 +83,7 @@ impl Request for MetadataRequest {
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
         match &self.topics {
             Topics::All => Ok(()),
+            // It would be written as a request for all topics, which is seldom meant where names were collected.
             Topics::Named(topics) if topics.is_empty() => Err(RequestProblem::NoTopics),
             Topics::Named(topics) => topics.iter().try_for_each(check_name),
         }
@@ -184,6 +188,7 @@ impl MetadataResponse {
     /// A broker by its id.
     #[must_use]
     pub fn broker(&self, node: NodeId) -> Option<&Broker> {
+        // Small clusters are the rule: for up to 16 brokers a search from end to end is faster.
         let order = &self.index.brokers;
         if !order.is_built() {
             return self.brokers.iter().find(|broker| broker.node == node);
@@ -210,6 +215,7 @@ impl MetadataResponse {
         if !order.is_built() {
             return self.topic(topic)?.find(partition);
         }
+        // One look-up by both, and not one after the other: a topic that stands twice has its partitions in two lists.
         let sought = (Some(topic.as_bytes()), Some(partition));
         let (topic, place) = order.first(|place| partition_key(&self.topics, place).cmp(&sought))?;
         self.topics.get(topic)?.partitions.get(place)
@@ -228,6 +234,7 @@ impl MetadataResponse {
     }
 
     fn find_leader(&self, topic: &str, partition: PartitionId) -> Result<&Broker, LeaderProblem> {
+        // The partition first: that is the usual case. Why it is missing is asked only if it is.
         let Some(found) = self.find(topic, partition) else {
             return Err(match self.topic(topic) {
                 None => LeaderProblem::TopicMissing,
@@ -235,6 +242,7 @@ impl MetadataResponse {
                 Some(topic) => LeaderProblem::TopicRefused(topic.error),
             });
         };
+        // The code counts only where there is no leader: code 9 says that a replica is down while the leader serves.
         let node = found.leader.ok_or(LeaderProblem::NoLeader(found.error))?;
         self.broker(node).ok_or(LeaderProblem::BrokerMissing(node))
     }
@@ -252,6 +260,7 @@ impl Index {
             index.topics = Order::of((0..topics.len()).collect(), compare);
         }
         let partitions: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
+        // Many topics without partitions count too: the search for a topic is what takes the time there.
         if partitions > UNINDEXED || topics.len() > UNINDEXED {
             let mut places = Vec::with_capacity(partitions);
             for (place, topic) in topics.iter().enumerate() {
@@ -293,6 +302,7 @@ impl Broker {
     /// Where it listens; `None` if its port is none, or its host is empty.
     #[must_use]
     pub fn host_port(&self) -> Option<HostPort> {
+        // What a broker advertises comes from its configuration, and may be nothing that can be connected to.
         let port = self.port().filter(|_| !self.host.is_empty())?;
         Some(HostPort::new(self.host.as_str(), port))
     }
@@ -340,6 +350,7 @@ impl Encode for MetadataResponse {
             to.array("partitions", &topic.partitions, |to, partition| {
                 to.int16(partition.error.0);
                 to.int32(partition.partition.0);
+                // -1 is what brokers write where there is no leader.
                 to.int32(partition.leader.unwrap_or(NodeId::NONE).0);
                 encode_nodes(to, "replicas", &partition.replicas)?;
                 encode_nodes(to, "isr", &partition.isr)
@@ -363,6 +374,7 @@ impl Body for MetadataResponse {
                     let (i, error) = int16("partition_error", i)?;
                     let (i, partition) = int32("partition_id", i)?;
                     let (i, leader) = int32("leader", i)?;
+                    // Other negative numbers stay: they are no answer of a broker, and a proxy must show them.
                     let leader = Some(leader).filter(|node| *node != NodeId::NONE);
                     let (i, replicas) = array("replicas", Rules::Strict, 4, i, |i| int32("replica", i))?;
                     let (i, isr) = array("isr", Rules::Strict, 4, i, |i| int32("in-sync replica", i))?;

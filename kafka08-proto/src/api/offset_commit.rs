@@ -87,6 +87,8 @@ impl OffsetCommitRequestV1 {
     pub fn new(group: impl Into<Text>) -> Self {
         Self {
             group: group.into(),
+            // What a consumer without a group's membership says. 0.8.2 looks at neither field; later releases accept it while the
+            // group has no members.
             generation: Generation::NONE,
             consumer: Text::default(),
             topics: ByTopic::default(),

@@ -77,6 +77,7 @@ fn encode_request(to: &mut Encoder, group: &Text, topics: &ByTopic<()>) -> Resul
 
 fn parse_request<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, (Text, ByTopic<()>)> {
     let (i, group) = text("group", Rules::Broker, body, i)?;
+    // Behind each partition number stands nothing, so an item may have no bytes at all.
     let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
     Ok((i, (group, topics)))
 }
@@ -174,6 +175,7 @@ impl OffsetFetchResponseV0 {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<Option<&CommittedOffset>, PartitionError> {
+        // The node in ZooKeeper does not exist. The broker answers the same for a partition that does not exist.
         const NOTHING: PartitionProblem = PartitionProblem::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         match self.topics.success(ApiKey::OFFSET_FETCH, topic, partition) {
             Err(PartitionError { problem: NOTHING, .. }) => Ok(None),
@@ -195,6 +197,7 @@ impl OffsetFetchResponseV1 {
         partition: impl Into<PartitionId>,
     ) -> Result<Option<&CommittedOffset>, PartitionError> {
         let found = self.topics.success(ApiKey::OFFSET_FETCH, topic, partition)?;
+        // The coordinator has nothing: offset -1 and no error.
         Ok(Some(found).filter(|found| found.offset.0 >= 0))
     }
 }

@@ -45,6 +45,7 @@ impl<P: Copy + Ord> Order<P> {
     pub(super) fn push(&mut self, place: P, compare: impl Fn(P, P) -> Ordering) {
         let mut start = self.places.len();
         self.places.push(place);
+        // As in a binary counter: each place takes part in as many merges as the length has bits.
         while let Some(front) = self.runs.pop_if(|front| start - *front <= self.places.len() - start) {
             start = front;
         }
@@ -58,6 +59,7 @@ impl<P: Copy + Ord> Order<P> {
     pub(super) fn first(&self, compare: impl Fn(P) -> Ordering) -> Option<P> {
         let ends = self.runs.iter().skip(1).copied().chain([self.places.len()]);
         let runs = self.runs.iter().zip(ends).filter_map(|(&start, end)| self.places.get(start..end));
+        // Equal keys may stand in several runs. The smallest place is the one that is first in the list.
         let found = runs.filter_map(|run| {
             let at = run.partition_point(|&place| compare(place).is_lt());
             run.get(at).copied().filter(|&place| compare(place).is_eq())

@@ -90,6 +90,7 @@ impl<T> ByTopic<T> {
         T: Outcome,
     {
         let partition = partition.into();
+        // A partition that is left out is told apart from a refused one: its fate is not known.
         let problem = match self.find(topic, partition) {
             Some(item) if item.code().is_ok() => return Ok(item),
             Some(item) => PartitionProblem::Refused(item.code()),
@@ -131,6 +132,7 @@ impl LeaderError {
     pub fn retry(&self) -> Retry {
         match self.problem {
             LeaderProblem::TopicRefused(code) => code.retry(),
+            // A topic that was just created may not have reached this broker yet; one that never existed stays missing.
             LeaderProblem::TopicMissing | LeaderProblem::NoSuchPartition => Retry::Limited,
             LeaderProblem::NoLeader(_) | LeaderProblem::BrokerMissing(_) => Retry::Yes,
         }

@@ -272,6 +272,7 @@ impl std::error::Error for NameProblem {}
 /// The first of the rules that it breaks.
 pub fn check_topic_name(name: &str) -> Result<(), NameProblem> {
     match name {
+        // Why a name is wrong is looked for only if it is.
         _ if is_sound(name.as_bytes()) => Ok(()),
         "" => Err(NameProblem::Empty),
         "." | ".." => Err(NameProblem::Dots),
@@ -302,6 +303,7 @@ fn is_allowed(byte: u8) -> bool {
 
 /// Refuses partitions that stand twice, of which the broker would drop one, and names that are no topic's.
 pub(super) fn check_topics<T>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
+    // A broker reads the request into a map, where the later one replaces the earlier without a word.
     if let Some(twice) = topics.duplicate() {
         return Err(RequestProblem::DuplicatePartition(twice));
     }
@@ -310,6 +312,7 @@ pub(super) fn check_topics<T>(topics: &ByTopic<T>) -> Result<(), RequestProblem>
 
 /// Refuses what holds up a connection for longer than a broker keeps it.
 pub(super) fn check_wait(wait: Millis) -> Result<(), RequestProblem> {
+    // Brokers of 0.8.2 close connections that were silent for ten minutes, also while they owe an answer.
     if wait > MAX_WAIT { Err(RequestProblem::WaitTooLong(wait)) } else { Ok(()) }
 }
 
@@ -326,5 +329,6 @@ pub(super) fn check_group(group: &Text) -> Result<(), RequestProblem> {
 /// Refuses a group without a name, or whose name is none of a node in ZooKeeper.
 pub(super) fn check_zookeeper_group(group: &Text) -> Result<(), RequestProblem> {
     check_group(group)?;
+    // The group is part of a path in ZooKeeper: /consumers/GROUP/offsets.
     if group.contains('/') { Err(RequestProblem::GroupName(group.clone())) } else { Ok(()) }
 }

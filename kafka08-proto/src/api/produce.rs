@@ -67,6 +67,7 @@ impl Body for ProduceRequest {
             let (i, acks) = int16("required_acks", i)?;
             let (i, timeout) = int32("timeout_ms", i)?;
             let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| {
+                // The offsets in it are the producer's and mean nothing; the broker overwrites them.
                 let (i, set) = sized_blob("message_set", body, i)?;
                 Ok((i, MessageSet::new(set, Origin::Produced)))
             })?;
@@ -82,11 +83,13 @@ impl Request for ProduceRequest {
     /// Compressed sets are opened, up to [`Limits::max_inflated`] bytes of all together; one whose codec is not in this build
     /// is let pass.
     fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
+        // Before the sets, which cost more to look at.
         if self.timeout.0 < 0 {
             return Err(RequestProblem::NegativeTimeout(self.timeout));
         }
         check_wait(self.timeout)?;
         check_topics(&self.topics)?;
+        // One budget for the sets of the whole request, so that many small bombs cost no more than a large one.
         let mut sets = SetCheck::new(profile, limits);
         self.topics.iter().try_for_each(|(topic, partition, messages)| {
             sets.check(TopicPartition { topic: topic.clone(), partition }, messages)

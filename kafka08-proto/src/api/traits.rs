@@ -65,6 +65,7 @@ impl RequestTraits {
 
     /// `required_acks:int16 timeout_ms:int32 …`
     fn of_produce(body: &[u8]) -> Self {
+        // Too short to be a produce: a broker would close the connection, which ends the request anyway.
         let Some((acks, rest)) = body.split_first_chunk::<2>() else { return Self::UNKNOWN };
         let acks = Acks(i16::from_be_bytes(*acks));
         let Some(timeout) = rest.first_chunk::<4>() else { return Self::UNKNOWN };
@@ -82,6 +83,7 @@ impl RequestTraits {
         Self {
             reply: Reply::Expected,
             server_wait: Millis(i32::from_be_bytes(*max_wait)).to_duration(),
+            // A fetch of a follower tells the leader how far the follower is.
             changes_state: !ReplicaId(i32::from_be_bytes(*replica)).is_client(),
         }
     }
@@ -93,6 +95,7 @@ impl RequestTraits {
 /// make allowance.
 pub(super) fn produce_wait(acks: Acks, timeout: Millis) -> Duration {
     match acks {
+        // Neither waits for replicas, whatever the timeout says.
         Acks::NONE | Acks::LEADER => Duration::ZERO,
         _ => timeout.to_duration(),
     }
