@@ -4,6 +4,7 @@ mod client;
 mod connect;
 mod driver;
 mod flushes;
+mod id_hasher;
 mod line;
 mod pending;
 mod shared;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    hash::{BuildHasherDefault, Hasher},
+    hash::BuildHasherDefault,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::{
     flushes::Flushes,
+    id_hasher::IdHasher,
     line::{Kind, Left, Line, Number, keep_waker},
 };
 
@@ -77,30 +78,6 @@ enum Claim {
     Ended(Outcome),
     /// Its claim was dropped, and its cancel is on its way.
     Dropped,
-}
-
-/// Hashes correlation ids, which this side has chosen: no peer can make them collide.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_i32(&mut self, id: i32) {
-        self.write_u64(u64::from(id.cast_unsigned()));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // An odd number whose bits are evenly spread: ids that follow one another differ in the upper bits, too, which the
-        // map looks at.
-        self.0 = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.rotate_left(32)
-    }
 }
 
 /// What is to become of the connection.
@@ -381,22 +358,4 @@ pub(crate) fn now() -> Instant {
 fn next_id() -> ConnectionId {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{collections::BTreeSet, hash::BuildHasher as _};
-
-    use super::*;
-
-    #[test]
-    fn ids_that_count_up_fall_into_different_buckets() {
-        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
-        let hashes: Vec<_> =
-            (0..1024).map(|id| BuildHasherDefault::<IdHasher>::default().hash_one(CorrelationId(id))).collect();
-        let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();
-        let highest: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
-        // 1024 numbers without any order would take about 650 of 1024 buckets.
-        assert!(lowest.len() > 650 && highest.len() == 128, "{} and {}", lowest.len(), highest.len());
-    }
 }

@@ -1,0 +1,50 @@
+//! How correlation ids are spread over the buckets of a map.
+
+use std::hash::Hasher;
+
+/// Hashes correlation ids, which this side has chosen: no peer can make them collide.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_i32(&mut self, id: i32) {
+        self.write_u64(u64::from(id.cast_unsigned()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number whose bits are evenly spread: ids that follow one another differ in the upper bits, too, which the
+        // map looks at.
+        self.0 = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        hash::{BuildHasher as _, BuildHasherDefault},
+    };
+
+    use kafka08_proto::ids::CorrelationId;
+
+    use super::*;
+
+    #[test]
+    fn ids_that_count_up_fall_into_different_buckets() {
+        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
+        let hashes: Vec<_> =
+            (0..1024).map(|id| BuildHasherDefault::<IdHasher>::default().hash_one(CorrelationId(id))).collect();
+        let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();
+        let highest: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
+        // 1024 numbers without any order would take about 650 of 1024 buckets.
+        assert!(lowest.len() > 650 && highest.len() == 128, "{} and {}", lowest.len(), highest.len());
+    }
+}
