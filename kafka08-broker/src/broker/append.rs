@@ -13,7 +13,9 @@ const MAX_DEPTH: usize = 4;
 
 /// What a log takes.
 pub(super) struct Accepted {
+    /// The entries as the log keeps them, with their offsets.
     pub(super) bytes: Bytes,
+    /// The offset behind the last message.
     pub(super) end: Offset,
 }
 
@@ -37,6 +39,7 @@ pub(super) fn accept(
     if contents.ends.is_empty() {
         return Ok(None);
     }
+    // Without a compressed entry the set is kept as it came, but for its offsets.
     let Some(codec) = contents.codec else { return Ok(Some(number(set, &contents, first))) };
 
     let mut flat = MessageSetBuilder::fetched_from(first);
@@ -47,6 +50,7 @@ pub(super) fn accept(
     if flat.is_empty() {
         return Ok(Some(Accepted { bytes: Bytes::new(), end }));
     }
+    // All messages go into one entry, as a broker of 0.8.2 stores them, with the codec of the last compressed one.
     let wrapper = flat.build_compressed(codec, deflater).map_err(|_| ErrorCode::UNKNOWN)?;
     if wrapper.len() > max_message {
         return Err(ErrorCode::MESSAGE_SIZE_TOO_LARGE);
@@ -87,6 +91,7 @@ fn check(set: &MessageSet, max_message: usize) -> Result<Contents, ErrorCode> {
 /// A copy of the whole entries with their offsets overwritten.
 fn number(set: &MessageSet, contents: &Contents, first: Offset) -> Accepted {
     let whole = contents.ends.last().copied().unwrap_or(0);
+    // The one copy: the producer's bytes are shared with its frame.
     let mut bytes = BytesMut::from(set.bytes().get(..whole).unwrap_or_default());
     let mut offset = first;
     let mut from = 0;

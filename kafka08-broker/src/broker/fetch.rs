@@ -15,20 +15,26 @@ use super::{Broker, Caller, Now};
 /// A fetch that waits for data.
 #[derive(Debug)]
 pub(super) struct WaitingFetch {
+    /// What was asked for. It is read anew when something is appended.
     pub(super) request: FetchRequest,
+    /// When it is answered with what there is. `None`: so far away that the clock cannot say it.
     pub(super) deadline: Option<Instant>,
 }
 
 /// Whether a fetch can be answered, however long it would wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ready {
+    /// It may wait: less than its `min_bytes` is there.
     No,
+    /// There is enough, or a partition has an error.
     Yes,
 }
 
 impl Broker {
+    /// Answers a fetch, or lets it wait for data (`KafkaApis.handleFetchRequest`, 0.8.2).
     pub(super) fn fetch(&mut self, caller: Caller, request: FetchRequest, now: Now) {
         let (response, ready) = self.read_all(&request);
+        // A fetch of no partitions could wait for nothing.
         let may_wait = request.max_wait.0 > 0 && !request.topics.is_empty() && self.has_room_to_wait();
         if ready == Ready::Yes || !may_wait {
             self.respond(caller, AnyResponse::Fetch(response));
@@ -40,6 +46,7 @@ impl Broker {
 
     /// Answers the fetches for which there is enough now.
     pub(super) fn wake_fetches(&mut self) {
+        // All of them: which ones a new message concerns would have to be kept by partition.
         let waiting = std::mem::take(&mut self.fetches);
         for (caller, fetch) in waiting {
             match self.read_all(&fetch.request) {
@@ -78,6 +85,7 @@ impl Broker {
         (FetchResponse { topics }, ready)
     }
 
+    /// Reads one partition: its high watermark, and bytes that are cut at `max_bytes` wherever that is.
     fn read_one(
         &self,
         topic: &str,

@@ -9,6 +9,7 @@ use kafka08_proto::{
 use super::{Broker, Now, log::Log};
 
 impl Broker {
+    /// Answers ListOffsets: each partition by itself, with its own code.
     pub(super) fn list_offsets(&self, request: &ListOffsetsRequest, now: Now) -> ListOffsetsResponse {
         let mut topics = ByTopic::default();
         for (topic, partition, item) in request.topics.iter() {

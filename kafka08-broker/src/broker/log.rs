@@ -11,9 +11,13 @@ use kafka08_proto::{
 /// A log in memory: what was appended, in the pieces in which it was.
 #[derive(Debug)]
 pub(super) struct Log {
+    /// In the order of their offsets.
     pieces: VecDeque<Piece>,
+    /// The offset of the first message that is kept.
     start: Offset,
+    /// The offset that the next message gets.
     end: Offset,
+    /// Bytes of all pieces.
     bytes: usize,
     /// When it was last appended to, or made: what a segment file's modification time is to a real broker.
     modified: Timestamp,
@@ -23,6 +27,7 @@ pub(super) struct Log {
 struct Piece {
     /// The offset behind its last message.
     end: Offset,
+    /// The entries, as they are sent to consumers.
     bytes: Bytes,
 }
 
@@ -31,22 +36,27 @@ struct Piece {
 pub(super) struct OutOfRange;
 
 impl Log {
+    /// An empty log that was made now.
     pub(super) fn new(now: Timestamp) -> Self {
         Self { pieces: VecDeque::new(), start: Offset(0), end: Offset(0), bytes: 0, modified: now }
     }
 
+    /// The offset of the first message that is kept.
     pub(super) fn start(&self) -> Offset {
         self.start
     }
 
+    /// The offset that the next message gets, which is also the high watermark: there are no other replicas.
     pub(super) fn end(&self) -> Offset {
         self.end
     }
 
+    /// How many bytes of messages it keeps.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// When it was last appended to, or made.
     pub(super) fn modified(&self) -> Timestamp {
         self.modified
     }
@@ -72,15 +82,18 @@ impl Log {
         if offset < self.start || offset > self.end {
             return Err(OutOfRange);
         }
+        // The first piece that is not wholly in front of the offset.
         let first = self.pieces.partition_point(|piece| piece.end <= offset);
         let Some(piece) = self.pieces.get(first) else { return Ok(Bytes::new()) };
         let head = piece.bytes.slice(position(&piece.bytes, offset)..);
+        // A slice of the log: what lies in one piece is sent without a copy.
         if head.len() >= max {
             return Ok(head.slice(..max));
         }
         if first + 1 == self.pieces.len() {
             return Ok(head);
         }
+        // Several pieces become one slice of the answer, as in a segment file.
         let mut joined = BytesMut::from(&head[..]);
         for piece in self.pieces.range(first + 1..) {
             let room = max - joined.len();

@@ -14,6 +14,7 @@ use kafka08_proto::{
 use super::{Broker, Now, topics::Topic};
 
 impl Broker {
+    /// Answers Metadata, and creates topics that it names (`KafkaApis.handleTopicMetadataRequest`, 0.8.2).
     pub(super) fn metadata(&mut self, request: &MetadataRequest, now: Now) -> MetadataResponse {
         let node = self.config.node;
         let topics = match &request.topics {
@@ -30,7 +31,9 @@ impl Broker {
         MetadataResponse::new(brokers, topics)
     }
 
+    /// What is said of a topic that was named; it is created if it may be.
     fn describe_or_create(&mut self, name: &Text, now: Now) -> TopicMetadata {
+        // 0.8 creates topics here and nowhere else.
         if self.topics.get_mut(name).is_none() {
             if !self.config.auto_create {
                 return without_partitions(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
@@ -45,14 +48,17 @@ impl Broker {
         }
     }
 
+    /// Where clients are told to connect to.
     fn address(&self) -> BrokerAddress {
         let host = Text::from(self.advertised.host());
         BrokerAddress { node: self.config.node, host, raw_port: self.advertised.port().into() }
     }
 }
 
+/// A topic with its partitions, which this broker leads; or without them while it counts as leaderless.
 fn describe(node: NodeId, name: &Text, topic: &mut Topic) -> TopicMetadata {
     if topic.leaderless > 0 {
+        // Counted in answers and not in time, so that tests need no clock.
         topic.leaderless -= 1;
         return without_partitions(name, ErrorCode::LEADER_NOT_AVAILABLE);
     }
@@ -66,6 +72,7 @@ fn describe(node: NodeId, name: &Text, topic: &mut Topic) -> TopicMetadata {
     TopicMetadata { error: ErrorCode::NONE, name: name.clone(), partitions: partitions.collect() }
 }
 
+/// A topic of which nothing is said but a code.
 fn without_partitions(name: &Text, error: ErrorCode) -> TopicMetadata {
     TopicMetadata { error, name: name.clone(), partitions: Vec::new() }
 }

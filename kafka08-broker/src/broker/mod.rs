@@ -66,13 +66,22 @@ pub enum Action {
 /// Give it each request with [`Broker::handle_request`], and do what [`Broker::poll_action`] says, until it says nothing.
 /// Call [`Broker::handle_timeout`] when [`Broker::poll_timeout`] has come. The same requests at the same times have the same
 /// answers.
+///
+/// It keeps messages up to [`BrokerConfig::with_max_log_bytes`], and requests that wait up to
+/// [`BrokerConfig::with_max_waiting`]; a waiting fetch keeps its request, and a waiting produce its answer. Actions that are
+/// not taken are kept too: one for each request that was handled.
 #[derive(Debug)]
 pub struct Broker {
+    /// Settings and bounds.
     config: BrokerConfig,
+    /// Where Metadata says that the broker listens.
     advertised: HostPort,
     topics: Topics,
+    /// Fetches that wait for data.
     fetches: BTreeMap<Caller, WaitingFetch>,
+    /// Produces that wait for replicas, of which there are none.
     produces: BTreeMap<Caller, WaitingProduce>,
+    /// What is still to be done for connections, in the order of the requests.
     actions: VecDeque<Action>,
     inflater: Inflater,
     deflater: Deflater,
@@ -136,10 +145,12 @@ impl Broker {
     /// Time has passed: whatever waits for no longer than `now` is answered.
     pub fn handle_timeout(&mut self, now: Instant) {
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        // Collected first, because answering changes the map.
         let fetches: Vec<Caller> =
             self.fetches.iter().filter(|(_, waiting)| is_due(waiting.deadline)).map(|(caller, _)| *caller).collect();
         for caller in fetches {
             if let Some(waiting) = self.fetches.remove(&caller) {
+                // As much as there is, which may be nothing: the wait is over.
                 let (response, _) = self.read_all(&waiting.request);
                 self.respond(caller, AnyResponse::Fetch(response));
             }
@@ -160,19 +171,23 @@ impl Broker {
         fetches.chain(self.produces.values().filter_map(|waiting| waiting.deadline)).min()
     }
 
-    /// What to do next.
+    /// What to do next, for one connection; `None` when there is nothing more to do until a request comes or
+    /// [`Broker::poll_timeout`] has passed.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
+    /// Whether a request may name so many partitions.
     fn allows(&self, partitions: usize) -> bool {
         partitions <= self.config.max_partitions_per_request
     }
 
+    /// Whether one more request may wait. One for which there is no room is answered at once.
     fn has_room_to_wait(&self) -> bool {
         self.fetches.len() + self.produces.len() < self.config.max_waiting
     }
 
+    /// Has a call answered.
     fn respond(&mut self, caller: Caller, response: AnyResponse) {
         let Caller { connection, call } = caller;
         self.actions.push_back(Action::Respond { connection, call, response });

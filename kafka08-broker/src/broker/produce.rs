@@ -21,6 +21,7 @@ pub(super) struct WaitingProduce {
 }
 
 impl Broker {
+    /// Appends messages, and answers or lets the answer wait (`KafkaApis.handleProducerOrOffsetCommitRequest`, 0.8.2).
     pub(super) fn produce(&mut self, caller: Caller, request: &ProduceRequest, now: Now) {
         // Read into a map, as a real broker does: of two sets for one partition the last is kept.
         let sets: BTreeMap<TopicPartition, &MessageSet> = request
@@ -39,9 +40,11 @@ impl Broker {
             topics.push(to.topic, to.partition, ProducedPartition { error, offset });
         }
         self.answer_produce(caller, request, ProduceResponse { topics }, has_failed, now);
+        // After the answer: a consumer that wakes up must find what the producer knows to be there.
         self.wake_fetches();
     }
 
+    /// What follows from the acks of a produce whose messages are appended or refused.
     fn answer_produce(
         &mut self,
         caller: Caller,
@@ -52,6 +55,7 @@ impl Broker {
     ) {
         let Caller { connection, call } = caller;
         match request.acks {
+            // There is no answer to put a code into, so a broker closes the connection.
             Acks::NONE if has_failed => self.actions.push_back(Action::Close { connection }),
             Acks::NONE => self.actions.push_back(Action::Finish { connection, call }),
             // One replica, which has the messages: whoever asks for all of them is served.
@@ -80,6 +84,7 @@ impl Broker {
             return Ok(Offset::NONE);
         };
         let bytes = accepted.bytes.len();
+        // A set whose messages all lie in an empty wrapper changes nothing.
         if bytes > 0
             && let Some(log) = self.topics.log_mut(&to.topic, to.partition)
         {

@@ -7,15 +7,22 @@ use kafka08_proto::ids::{PartitionId, Text, Timestamp};
 use super::log::Log;
 
 #[derive(Debug)]
+/// Every topic of the broker.
 pub(super) struct Topics {
+    /// In the order of their names, in which Metadata lists them.
     by_name: BTreeMap<Text, Topic>,
+    /// `BrokerConfig::with_max_topics`.
     max_topics: usize,
+    /// `BrokerConfig::with_max_log_bytes`.
     max_bytes: usize,
+    /// Bytes of messages in all logs together.
     bytes: usize,
 }
 
 #[derive(Debug)]
+/// One topic.
 pub(super) struct Topic {
+    /// The log of each partition, by its number.
     pub(super) partitions: Vec<Log>,
     /// Metadata answers that are still to call it leaderless.
     pub(super) leaderless: u32,
@@ -52,11 +59,13 @@ impl Topics {
         true
     }
 
+    /// The log of a partition, if there is one of this name and number.
     pub(super) fn log(&self, topic: &str, partition: PartitionId) -> Option<&Log> {
         let index = usize::try_from(partition.0).ok()?;
         self.by_name.get(&Text::from(topic))?.partitions.get(index)
     }
 
+    /// The same, to be appended to.
     pub(super) fn log_mut(&mut self, topic: &str, partition: PartitionId) -> Option<&mut Log> {
         let index = usize::try_from(partition.0).ok()?;
         self.by_name.get_mut(&Text::from(topic))?.partitions.get_mut(index)
@@ -67,6 +76,7 @@ impl Topics {
         self.bytes += bytes;
         while self.bytes > self.max_bytes {
             let logs = self.by_name.values_mut().flat_map(|topic| &mut topic.partitions);
+            // The largest: a busy topic must not push out a quiet one.
             match logs.max_by_key(|log| log.bytes()).map(Log::drop_oldest) {
                 Some(dropped) if dropped > 0 => self.bytes -= dropped,
                 _ => break,

@@ -13,18 +13,26 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{Action, Broker, BrokerConfig, ConnectionId, Now};
 
+/// The thread's state.
 pub(super) struct Serving {
+    /// The state machine that answers.
     broker: Broker,
     config: BrokerConfig,
+    /// New connections come in here.
     listener: TcpListener,
     /// Readable when it is time to stop.
     stopped: UnixStream,
+    /// Every client that is connected.
     connections: BTreeMap<ConnectionId, Peer>,
+    /// The identity of the next connection.
     next: u64,
 }
 
+/// A client that is connected.
 struct Peer {
+    /// Moves the bytes.
     driver: Driver<TcpStream>,
+    /// Cuts them into requests.
     connection: ServerConnection,
 }
 
@@ -33,9 +41,11 @@ impl Serving {
         Self { broker, config, listener, stopped, connections: BTreeMap::new(), next: 0 }
     }
 
+    /// Serves until it is told to stop.
     pub(super) fn run(&mut self) {
         while !self.wait() {
             self.accept();
+            // Before the timeouts: a request that is here is served, and one that is complete is not slow.
             self.pump();
             let now = Instant::now();
             self.broker.handle_timeout(now);
@@ -67,6 +77,7 @@ impl Serving {
         polled.first().is_some_and(|stopped| !stopped.revents().is_empty())
     }
 
+    /// Takes every connection that waits.
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             // One that cannot be set up, or is one too many, is closed at once, as 0.8.2 does.
@@ -99,6 +110,7 @@ impl Serving {
                         ServerEvent::Closed(_) => self.broker.handle_closed(id),
                     }
                 }
+                // Collected, because the map is being walked through.
                 if peer.connection.is_over() {
                     closed.push(id);
                 }
@@ -107,6 +119,7 @@ impl Serving {
                 self.broker.handle_closed(id);
                 self.connections.remove(&id);
             }
+            // Answers may make room for more requests of the same connection.
             moved |= self.act();
         }
     }
@@ -140,6 +153,7 @@ impl Serving {
     }
 }
 
+/// Both clocks: one for deadlines, one for the times of logs.
 fn now() -> Now {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall = Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
