@@ -36,6 +36,7 @@ pub(crate) async fn try_each(
         let share = u32::try_from(to_try).map_or(Duration::ZERO, |to_try| left / to_try);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
+                // Requests are gathered here, where it is known what follows. The system would only delay the last of them.
                 stream.set_nodelay(true).map_err(ConnectError::Setup)?;
                 return Ok(stream);
             }

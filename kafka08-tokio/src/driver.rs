@@ -173,6 +173,7 @@ fn write_to_any<S: AsyncWrite>(
     let is_repeated = *offered > 0;
     let (chunk, remaining) = (queue.chunk().len(), queue.remaining());
     if !is_repeated {
+        // Each write to a TLS layer becomes a record, with a header, a checksum and a call of the cipher.
         let gathers = chunk < RECORD && chunk < remaining;
         // Counted as offered before the attempt: whatever the stream answers, it has seen them.
         *offered = if gathers { remaining.min(RECORD) } else { chunk.min(OFFER) };

@@ -117,6 +117,7 @@ impl<R: Request> Future for Pending<R> {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        // One whose answer was taken has given its place back already.
         if !self.is_settled {
             drop(self.shared.command(|state| state.drop_claim(self.id)));
         }

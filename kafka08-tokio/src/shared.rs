@@ -330,6 +330,7 @@ impl State {
                 }
             }
             Some(_) => {}
+            // Nobody has a claim on it. An answer is dropped, a failure is kept for the next flush.
             None => self.failures.extend(outcome.err().map(|error| *error)),
         }
     }
@@ -356,6 +357,7 @@ pub(crate) fn now() -> Instant {
 
 /// An identity for a connection: no two of this crate's have the same one.
 fn next_id() -> ConnectionId {
+    // Correlation ids begin at the same number in each connection, so a claim also says whose it is.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
