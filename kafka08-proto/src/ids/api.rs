@@ -1,42 +1,44 @@
-//! API keys and versions: which request it is.
+//! API keys and versions: the kinds of requests.
 
 use std::fmt;
 
-/// Which of the broker's services a request asks for.
+/// The number of the API that a request calls.
 ///
-/// Open: any `i16` that arrives is held as it is. The constants are the keys a 0.8 broker knows (`RequestKeys`, 0.8.2).
+/// Any `i16` is kept as it arrives. The constants are the keys that a 0.8 broker knows (`RequestKeys`, 0.8.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiKey(pub i16);
 
 impl ApiKey {
-    /// Append messages to partitions.
+    /// Appends messages to partitions.
     pub const PRODUCE: Self = Self(0);
-    /// Read messages from partitions.
+    /// Reads messages from partitions.
     pub const FETCH: Self = Self(1);
-    /// Look up log offsets by time. Kafka 0.8 calls it "Offsets", later releases "ListOffsets".
+    /// Looks up log offsets by time. Kafka 0.8 calls this API "Offsets", later releases call it "ListOffsets".
     pub const LIST_OFFSETS: Self = Self(2);
-    /// Brokers, topics, partitions and leaders.
+    /// Lists brokers, topics, partitions and leaders.
     pub const METADATA: Self = Self(3);
-    /// Controller to broker: become leader or follower.
+    /// Tells a broker to become the leader or a follower of partitions. Only the controller sends it.
     pub const LEADER_AND_ISR: Self = Self(4);
-    /// Controller to broker: stop serving replicas.
+    /// Tells a broker to stop serving replicas. Only the controller sends it.
     pub const STOP_REPLICA: Self = Self(5);
-    /// Controller to broker: the cluster's state. It is not OffsetCommit, whatever old clients say.
+    /// Tells a broker the cluster's state. Only the controller sends it.
+    // `ApiKeys` of the Java client of 0.8.1, and clients that copied it, call 6 OffsetCommit and 7 OffsetFetch. A
+    // commit sent as 6 makes the broker read bytes of the group's name as the controller's epoch.
     pub const UPDATE_METADATA: Self = Self(6);
-    /// Broker to controller: about to stop. It is not OffsetFetch, whatever old clients say.
+    /// Tells the controller that a broker is about to stop. Only brokers send it.
     pub const CONTROLLED_SHUTDOWN: Self = Self(7);
-    /// Store a group's offsets. Since 0.8.1.
+    /// Stores a group's offsets. Since 0.8.1.
     pub const OFFSET_COMMIT: Self = Self(8);
-    /// Read a group's offsets. Since 0.8.1.
+    /// Reads a group's offsets. Since 0.8.1.
     pub const OFFSET_FETCH: Self = Self(9);
-    /// Find a group's coordinator. Since 0.8.2.
+    /// Finds a group's coordinator. Since 0.8.2.
     pub const CONSUMER_METADATA: Self = Self(10);
-    /// Parsed by 0.8.2, and always answered with an error.
+    /// Joins a consumer group. 0.8.2 parses this request and always answers it with an error.
     pub const JOIN_GROUP: Self = Self(11);
-    /// Parsed by 0.8.2, and always answered with an error.
+    /// Keeps a member of a consumer group alive. 0.8.2 parses this request and always answers it with an error.
     pub const HEARTBEAT: Self = Self(12);
 
-    /// The name of a key that some 0.8 release knows, `None` for any other.
+    /// The name of the API if some 0.8 release knows the key, otherwise `None`.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -73,21 +75,21 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The version of a request's layout. A 0.8 broker checks it for OffsetCommit only.
+/// The version of a request's layout. A 0.8 broker looks at the version of OffsetCommit and OffsetFetch only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ApiVersion(pub i16);
 
 /// A request's kind: its key and its version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Api {
-    /// Which service.
+    /// The API that is called.
     pub key: ApiKey,
-    /// Which layout.
+    /// The version of the layout.
     pub version: ApiVersion,
 }
 
 impl Api {
-    /// The first version, which is the only one most APIs of 0.8 have.
+    /// Version 0 of an API. Most APIs of 0.8 have only this version.
     #[must_use]
     pub const fn v0(key: ApiKey) -> Self {
         Self { key, version: ApiVersion(0) }

@@ -1,10 +1,10 @@
-//! Which connection something belongs to.
+//! The identity of a connection.
 
 use std::fmt;
 
-/// Names a connection among those of a process: correlation ids repeat from connection to connection.
+/// Identifies one connection of a process. A correlation id alone does not, because each connection uses the same ids.
 ///
-/// The caller chooses it; the core has no counter of its own. Two connections that are told apart must have two ids.
+/// The caller chooses the id; the core has no counter for it. Give each connection of a process a different id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 

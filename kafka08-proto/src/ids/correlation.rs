@@ -1,27 +1,30 @@
-//! Correlation ids whose range tells the API.
+//! Correlation ids. The range of an id tells the API of its request.
 
 use std::fmt;
 
 use super::ApiKey;
 
-/// Bits of an id that count; the bits above them name the API.
+/// The number of low bits that hold the sequence number. The four bits above them name the API, and the sign bit is 0.
+// Four bits hold the 13 keys of 0.8, each plus one. The sign bit stays 0, so that a negative id is never one of ours.
 const SEQUENCE_BITS: u32 = 27;
-/// The range of requests whose key is none of 0.8's: `Prepared::raw` can send any.
+/// The range of requests whose API key no 0.8 release knows. `Prepared::raw` can send any key.
+// The highest number that four bits hold, so that ranges for more keys can follow 13.
 const FOREIGN: i32 = 15;
 
 /// The number that a response repeats from its request.
 ///
-/// Ids that a [`ClientConnection`](crate::connection::ClientConnection) hands out are `(api_key + 1) << 27 | sequence`,
-/// so that an id met in a log or a capture tells which API its response belongs to. Ids below 2^27 are never handed
-/// out: neither the 0 of a broker's ConsumerMetadata quirk nor an echo of our own request can match one. A server sees
-/// ids of other clients, which may be any `i32`.
+/// A [`ClientConnection`](crate::connection::ClientConnection) assigns the ids `(api_key + 1) << 27 | sequence`, so an
+/// id in a log or a packet capture tells the API of its request. It never assigns an id below 2^27. The correlation id
+/// 0 of a failed ConsumerMetadata (0.8.2) therefore matches no request, and neither does a request that a peer echoes.
+/// A server receives the ids of any client, which may be any `i32`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CorrelationId(pub i32);
 
 impl CorrelationId {
-    /// The API that the id's range tells; `None` outside the ranges of 0.8's keys.
+    /// The API that the id's range stands for; `None` if the id is outside the ranges of the keys of 0.8.
     #[must_use]
     pub fn api_key(self) -> Option<ApiKey> {
+        // The shift keeps the sign, so a negative id becomes a negative key, which has no name.
         let key = i16::try_from(self.0 >> SEQUENCE_BITS).ok()?.checked_sub(1)?;
         Some(ApiKey(key)).filter(|key| key.name().is_some())
     }
@@ -42,12 +45,14 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
-/// Numbers the requests of one connection. It never wraps; its low 27 bits are those of the correlation id.
+/// The number of a request among those of its connection. Its low 27 bits are those of the correlation id.
+///
+/// A serial never wraps, so serials are in the order of sending even when correlation ids repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(u64);
 
 impl Serial {
-    /// Whether so many requests lie between the two that their ids may be the same.
+    /// Whether at least 2^27 requests lie between the two, so that both may have the same correlation id.
     pub(crate) fn is_a_period_behind(self, first: Self) -> bool {
         self.0 - first.0 >= PERIOD
     }
@@ -57,9 +62,11 @@ const MASK: i32 = (1 << SEQUENCE_BITS) - 1;
 const PERIOD: u64 = 1 << SEQUENCE_BITS;
 
 impl CorrelationId {
-    /// The serials between `first` and `last` that this id can belong to, in ascending order.
+    /// The serials from `first` to `last` that this id can belong to, in ascending order.
     pub(crate) fn serials_between(self, first: Serial, last: Serial) -> impl Iterator<Item = Serial> {
         let low_bits = u64::try_from(self.0 & MASK).unwrap_or(0);
+        // The subtraction wraps where `first` is the larger number. The mask then leaves the distance to the next
+        // serial that has these low bits.
         let distance = low_bits.wrapping_sub(first.0) & (PERIOD - 1);
         std::iter::successors(first.0.checked_add(distance), |serial| serial.checked_add(PERIOD))
             .take_while(move |&serial| serial <= last.0)
@@ -67,7 +74,7 @@ impl CorrelationId {
     }
 }
 
-/// Counts requests of one connection.
+/// Assigns serials and correlation ids to the requests of one connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sequence(Serial);
 
@@ -76,23 +83,26 @@ impl Sequence {
         Self(Serial(u64::from(first) & (PERIOD - 1)))
     }
 
-    /// As if so many ids had been given out.
+    /// Skips this many ids, as if they had been assigned.
     #[cfg(test)]
     pub(crate) fn skip(&mut self, ids: u64) {
         self.0 = Serial(self.0.0 + ids);
     }
 
-    /// The next id of `key`'s range that `taken` does not know, with its serial. `taken` must know fewer than 2^27 ids.
+    /// Assigns the next id of `key`'s range for which `taken` returns false, and its serial. `taken` must return true
+    /// for fewer than 2^27 ids, or this never returns.
     pub(crate) fn next(
         &mut self,
         key: ApiKey,
         taken: impl Fn(CorrelationId, Serial) -> bool,
     ) -> (CorrelationId, Serial) {
         let range = if key.name().is_some() { i32::from(key.0) + 1 } else { FOREIGN } << SEQUENCE_BITS;
+        // Ids repeat after 2^27 requests. A request that has been in flight for that long still owns its id.
         loop {
             let serial = self.0;
             let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
             let id = CorrelationId(range | low_bits);
+            // Cannot overflow: 2^64 requests take 500,000 years at a million requests a second.
             self.0 = Serial(serial.0 + 1);
             if !taken(id, serial) {
                 return (id, serial);

@@ -1,4 +1,4 @@
-//! Where a broker listens.
+//! The host and port that a broker listens on.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
@@ -9,17 +9,17 @@ pub struct HostPort {
     port: u16,
 }
 
-/// A text that is no host and port. Write it as `host:port`.
+/// The text is not a host and a port. Write it as `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadHostPort(String);
 
 impl HostPort {
-    /// A host, which is a name or an address (an IPv6 address without brackets), and a port.
+    /// A host and a port. The host is a name or an address; an IPv6 address has no brackets here.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
     }
 
-    /// The name or address, without brackets.
+    /// The host's name or address. An IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -37,14 +37,17 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, BadHostPort> {
         let bad = || BadHostPort(text.to_owned());
+        // The last colon, because an IPv6 address contains colons too.
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        // A system takes port 0 as "any free port" for listening; nobody can be reached there.
         let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(bad)?;
+        // `a,b:9092` would pass as a name, and the resolver's error would not tell that a list is the mistake.
         if host.contains(',') {
             return Err(bad());
         }
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(bad)?,
-            // More colons without brackets: an IPv6 address whose last group may or may not be the port.
+            // An IPv6 address without brackets: its last group may be the port or a part of the address.
             None if host.contains(':') => return Err(bad()),
             None => host,
         };
@@ -60,6 +63,7 @@ impl From<SocketAddr> for HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Metadata responses contain hosts, so a peer can put control characters into one that ends up in a log.
         let host = self.host.escape_debug();
         if self.host.contains(':') { write!(f, "[{host}]:{}", self.port) } else { write!(f, "{host}:{}", self.port) }
     }
@@ -70,12 +74,12 @@ impl fmt::Display for BadHostPort {
         if self.0.contains(',') {
             return write!(
                 f,
-                "{:?} is a list of brokers, and a connection goes to one of them: connect to one after the other until one \
-                 answers, and ask it for the leaders",
+                "{:?} is a list of brokers, but a connection has one broker: connect to one after the other until one \
+                 answers, then ask it for the leaders",
                 self.0
             );
         }
-        write!(f, "{:?} is no host and port: write it as host:port, for example broker1:9092 or [::1]:9092", self.0)
+        write!(f, "{:?} is not a host and port: write it as host:port, for example broker1:9092 or [::1]:9092", self.0)
     }
 }
 

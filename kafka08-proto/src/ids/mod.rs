@@ -1,7 +1,7 @@
-//! The plain values of the protocol: names, numbers and identifiers, each with a type of its own.
+//! The plain values of the protocol: names, numbers and identifiers, each with its own type.
 //!
-//! This layer knows nothing of bytes on the wire; any number a peer can send fits in these types, and accessors say
-//! which of them make sense.
+//! This layer does not know the encoding. Each type holds any number that a peer can send; constants and methods say which
+//! numbers have a meaning.
 
 mod api;
 mod connection;

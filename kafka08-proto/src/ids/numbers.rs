@@ -1,11 +1,11 @@
-//! Numbers that mean different things have different types.
+//! The numbers of the protocol. Numbers with different meanings have different types.
 
 use std::{fmt, time::Duration};
 
 use super::Text;
 
-// None of these numbers has a `Default`, except where zero is harmless: 0 as acks means fire and forget, as a replica id it
-// is a broker's, as an error code it means success.
+// A type has a `Default` only if 0 does no harm. Acks of 0 ask for no response, and a replica id of 0 is the id of a
+// broker.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -37,79 +37,82 @@ number! {
     NodeId(i32)
 }
 number! {
-    /// A partition of a topic. Sound ones are not negative.
+    /// The number of a partition of a topic. Valid numbers are zero or positive.
     PartitionId(i32)
 }
 number! {
-    /// A position in a partition's log: the number of a message, or where the next one will be.
+    /// A position in a partition's log: the number of a message, or the number that the next message will get.
     #[derive(Default)]
     Offset(i64)
 }
 number! {
-    /// A time span in milliseconds, as the wire holds it: a peer may say something negative.
+    /// A duration in milliseconds, as encoded. A peer can send a negative one.
     Millis(i32)
 }
 number! {
-    /// Who fetches. Clients are [`ReplicaId::CONSUMER`]; the id of a broker makes the leader believe that this replica has
-    /// the data, and corrupts its in-sync set (0.8.0).
+    /// The sender of a fetch. Clients send [`ReplicaId::CONSUMER`].
+    ///
+    /// A broker's id makes the leader count the client as that broker's replica. A leader of 0.8.0 may then add the id
+    /// to the in-sync set.
     ReplicaId(i32)
 }
 number! {
-    /// How many replicas must have a produced message before the broker answers.
+    /// The number of replicas that must have a produced message before the broker answers, or one of the constants.
     Acks(i16)
 }
 number! {
-    /// What ListOffsets looks for: a time in milliseconds since the epoch, or one of the two constants.
+    /// The time that ListOffsets searches for, in milliseconds since the Unix epoch, or one of the two constants.
     OffsetTime(i64)
 }
 
 number! {
-    /// Counts a group's memberships. Ignored by 0.8.
+    /// The number of a consumer group's generation, which grows with each rebalance. Brokers of 0.8 ignore it.
     Generation(i32)
 }
 number! {
-    /// Counts elections: of a controller, or of a partition's leader.
+    /// The number of an election, of the controller or of a partition's leader. A higher number is a later election.
     Epoch(i32)
 }
 number! {
-    /// A time in milliseconds since the epoch, or [`Timestamp::NOW`].
+    /// A time in milliseconds since the Unix epoch, or [`Timestamp::NOW`].
     Timestamp(i64)
 }
 
 impl Generation {
-    /// None: what a client of 0.8.2 sends.
+    /// No generation. Clients of 0.8.2 send this number.
     pub const NONE: Self = Self(-1);
 }
 
 impl Timestamp {
-    /// The time at which the broker receives it.
+    /// The time at which the broker receives the request.
     pub const NOW: Self = Self(-1);
 }
 
 impl NodeId {
-    /// No broker: a partition without a leader, a group without a coordinator.
+    /// No broker: the partition has no leader, or the group has no coordinator.
     pub const NONE: Self = Self(-1);
 }
 
 impl Offset {
-    /// "No offset" where a response has to fill the field.
+    /// No offset, in a response whose layout has a field for one.
     pub const NONE: Self = Self(-1);
 
-    /// The offset after this one; it stays at the last one there is.
+    /// The offset after this one. The highest offset, `i64::MAX`, stays as it is.
     #[must_use]
     pub fn next(self) -> Self {
+        // A peer can send `i64::MAX`. Wrapping would move a reader to the lowest negative offset.
         Self(self.0.saturating_add(1))
     }
 }
 
 impl ReplicaId {
-    /// An ordinary consumer: asks leaders, and sees what is committed.
+    /// An ordinary consumer. Only the partition's leader answers it, with messages below the high watermark.
     pub const CONSUMER: Self = Self(-1);
-    /// A debugging consumer: any broker that hosts a replica answers.
+    /// A debugging consumer. Any broker that hosts a replica answers it.
     pub const DEBUG: Self = Self(-2);
 
-    /// Whether it is one of the two ids of clients. Any other may be taken for a follower's: 0.8.0 takes even ids below
-    /// -2 for one.
+    /// Whether this is one of the two ids of clients. A broker may take any other id as a follower's; 0.8.0 does so
+    /// even for ids below -2.
     #[must_use]
     pub fn is_client(self) -> bool {
         matches!(self, Self::CONSUMER | Self::DEBUG)
@@ -117,28 +120,28 @@ impl ReplicaId {
 }
 
 impl Acks {
-    /// The broker sends no response at all. When such a produce fails, it closes the connection.
+    /// The broker sends no response. If the produce fails, it closes the connection.
     pub const NONE: Self = Self(0);
-    /// Answered when the leader has appended the messages.
+    /// The broker answers when the leader has appended the messages.
     pub const LEADER: Self = Self(1);
-    /// Answered when every in-sync replica has them.
+    /// The broker answers when every in-sync replica has the messages.
     pub const ALL: Self = Self(-1);
 }
 
 impl OffsetTime {
-    /// The log's end: the offset the next message will get (as far as it is committed).
+    /// The end of the log. A consumer gets the high watermark.
     pub const LATEST: Self = Self(-1);
-    /// The log's start.
+    /// The start of the log.
     pub const EARLIEST: Self = Self(-2);
 }
 
-/// A duration longer than the wire's 2^31 - 1 ms (24.8 days). Use a shorter one.
+/// The duration is longer than the 2^31 - 1 ms (24.8 days) that can be encoded. Use a shorter one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DurationTooLong(pub Duration);
 
 impl fmt::Display for DurationTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} does not fit the wire's 2^31 - 1 ms (24.8 days): use a shorter time", self.0)
+        write!(f, "{:?} is longer than 2^31 - 1 ms (24.8 days), which is the maximum: use a shorter time", self.0)
     }
 }
 
@@ -146,7 +149,7 @@ impl std::error::Error for DurationTooLong {}
 
 impl TryFrom<Duration> for Millis {
     type Error = DurationTooLong;
-    /// Rounds up to whole milliseconds, so that a short wait does not become none.
+    /// Rounds up to whole milliseconds, so that a wait of less than one does not become zero.
     fn try_from(span: Duration) -> Result<Self, DurationTooLong> {
         let millis = span.as_nanos().div_ceil(1_000_000);
         i32::try_from(millis).map(Self).map_err(|_| DurationTooLong(span))
@@ -154,7 +157,7 @@ impl TryFrom<Duration> for Millis {
 }
 
 impl Millis {
-    /// As a duration; what is negative counts as zero.
+    /// Converts to a duration. A negative number becomes zero.
     #[must_use]
     pub fn to_duration(self) -> Duration {
         Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
@@ -171,7 +174,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    /// `partition` of `topic`.
+    /// A partition, by its topic's name and its number.
     pub fn new(topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
         Self { topic: topic.into(), partition: partition.into() }
     }

@@ -1,4 +1,4 @@
-//! Strings that share the buffer they arrived in.
+//! Strings that share the memory of the buffer that they were received in.
 
 use std::{fmt, ops::Deref};
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 /// A UTF-8 string that is cheap to clone: a topic, a host, a client id.
 ///
-/// One that was decoded is a slice of its frame, and keeps that frame's memory alive; [`Text::detached`] copies it out.
-/// `Debug` and `Display` escape control characters, because most texts come from a peer and end in a log.
+/// A decoded string is a slice of its frame and keeps the frame's memory alive; [`Text::detached`] copies the string
+/// out. `Debug` and `Display` escape control characters, because most strings come from a peer and are written to logs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(Bytes);
 
-/// The bytes are not UTF-8. Nothing can be done with them as text.
+/// The bytes are not UTF-8, so they cannot become a [`Text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
@@ -24,35 +24,37 @@ impl fmt::Display for NotUtf8 {
 impl std::error::Error for NotUtf8 {}
 
 impl Text {
-    /// A string that lives as long as the program; costs no allocation.
+    /// A string that lives as long as the program. Allocates nothing.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         Self(Bytes::from_static(text.as_bytes()))
     }
 
-    /// The string itself, unescaped.
+    /// The string, without escapes.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        // Validated in each call, because skipping the validation takes `unsafe`, which this crate forbids.
         std::str::from_utf8(&self.0).expect("a Text is made from UTF-8 only")
     }
 
-    /// Its UTF-8, which sorts as the string does. Costs nothing, where [`Text::as_str`] looks at each byte.
+    /// The UTF-8 bytes, which have the same order as the strings. Unlike [`Text::as_str`] this validates nothing.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// A copy in memory of its own, so that a small name does not keep a large response alive.
+    /// A copy in its own memory, so that a short name does not keep a large response alive.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
-    /// `part`, which must lie in `whole`, without a copy.
+    /// A string that shares the memory of `whole`. Panics if `part` does not lie in `whole`.
     pub(crate) fn slice_of(whole: &Bytes, part: &str) -> Self {
         Self(whole.slice_ref(part.as_bytes()))
     }
 
-    /// `part`, which must lie in `whole`, without a copy, if all of it is ASCII.
+    /// A string that shares the memory of `whole`, or `None` if `part` is not all ASCII. Panics if `part` does not lie
+    /// in `whole`.
     pub(crate) fn ascii_slice_of(whole: &Bytes, part: &[u8]) -> Option<Self> {
         part.is_ascii().then(|| Self(whole.slice_ref(part)))
     }
@@ -107,6 +109,7 @@ impl TryFrom<Bytes> for Text {
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
+        // Look-ups by topic compare many names; comparing bytes saves their validation.
         *self.0 == *other.as_bytes()
     }
 }

@@ -359,9 +359,9 @@ fn a_text_that_is_no_address_is_told_from_a_list_of_them() {
     assert_eq!(
         bad.each_ref().map(ToString::to_string),
         [
-            "\"broker1\" is no host and port: write it as host:port, for example broker1:9092 or [::1]:9092",
-            "\"a:1,b:2\" is a list of brokers, and a connection goes to one of them: connect to one after the other until one \
-             answers, and ask it for the leaders",
+            "\"broker1\" is not a host and port: write it as host:port, for example broker1:9092 or [::1]:9092",
+            "\"a:1,b:2\" is a list of brokers, but a connection has one broker: connect to one after the other until one \
+             answers, then ask it for the leaders",
         ]
     );
 }
