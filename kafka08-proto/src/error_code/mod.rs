@@ -1,4 +1,4 @@
-//! What a broker says about a request, a topic or a partition.
+//! Error codes: the result that a broker reports for a request, a topic or a partition.
 
 mod table;
 
@@ -8,30 +8,31 @@ use table::{Row, TABLE};
 
 use crate::{fate::Fate, ids::Acks};
 
-/// A broker's verdict, as the wire holds it.
+/// An error code of a response, as encoded.
 ///
-/// Open: any code is kept. Those above 20 come from releases after 0.8; the ones with a name are those that they send to
-/// the requests of 0.8. Sources: `ErrorMapping` of 0.8.2, `Errors` of 0.9 to 3.9. The Java client's enum calls 13 a network
-/// exception of its own; on the wire 13 is [`ErrorCode::STALE_LEADER_EPOCH`].
+/// Any code is kept as it arrives. Codes above 20 come from releases after 0.8; the constants are those that later
+/// releases send in answers to requests of 0.8. Sources: `ErrorMapping` of 0.8.2, `Errors` of 0.9 to 3.9.
+// The Java client of 0.8.2 uses 13 for a network exception that it makes itself. Brokers send 13 as a stale leader
+// epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub i16);
 
-/// Whether asking again, after a pause, may succeed.
+/// Whether the same request may succeed when it is sent again after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
-    /// It will not, unless the request or the broker's settings are changed.
+    /// The request fails again, unless it or the broker's settings are changed.
     No,
-    /// It may, but nothing says so: give up after a few attempts.
+    /// The request may succeed, but the code does not tell. Give up after a few attempts.
     Limited,
-    /// What stands in the way passes by itself: ask until a deadline of your own.
+    /// The cause is temporary. Retry until a deadline of your own.
     Yes,
 }
 
-/// What to do next about a code. How often to try is what [`ErrorCode::retry`] says.
+/// The next step after a code. [`ErrorCode::retry`] says how often to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NextStep {
-    /// Nothing: there is no error, or it concerns only replicas.
+    /// Go on: there is no error, or the error concerns only replicas.
     GoOn,
     /// Send the same request to the same broker again.
     Resend,
@@ -39,88 +40,98 @@ pub enum NextStep {
     RefreshMetadata,
     /// Ask ConsumerMetadata for the group's coordinator, and send the request there.
     FindCoordinator,
-    /// Wait for what the broker needs, such as in-sync replicas, and send it the same request again.
+    /// Wait until the broker has what it lacks, such as in-sync replicas, and send the same request to it again.
     Wait,
-    /// Stop: the same request fails again. [`ErrorCode::advice`] says what to change.
+    /// Give up: the same request fails again. [`ErrorCode::advice`] says what to change.
     GiveUp,
 }
 
 impl ErrorCode {
-    /// An exception of the broker that has no code. 0.8.0 and 0.8.1 say it of a bad topic name, every release of data it
-    /// cannot decode and of a fetch between the high watermark and the log's end; the last passes by itself.
+    /// The broker met an exception that has no code.
+    ///
+    /// 0.8.0 and 0.8.1 answer an invalid topic name with it. Every release answers with it if it cannot decode the
+    /// data, and if a fetch begins between the high watermark and the end of the log. The last case is temporary.
     pub const UNKNOWN: Self = Self(-1);
     /// No error.
     pub const NONE: Self = Self(0);
-    /// Fetch: the offset is beyond the log's end or before its start. Ask ListOffsets where to go on.
+    /// Fetch: the offset is before the start of the log or behind its end. Ask ListOffsets for both.
     pub const OFFSET_OUT_OF_RANGE: Self = Self(1);
-    /// Produce: a message's checksum is wrong, or its size is below 14.
+    /// Produce: a message has a wrong checksum, or a size below 14 bytes.
     pub const INVALID_MESSAGE: Self = Self(2);
-    /// The broker does not host the partition (any more), or it exists nowhere. From OffsetFetch v0: nothing committed.
+    /// The broker does not host the partition, or no longer, or the partition does not exist. In OffsetFetch v0: the
+    /// group has committed nothing for the partition.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
-    /// Practically never sent.
+    /// The size of a fetch is invalid. Brokers of 0.8 practically never send it.
     pub const INVALID_FETCH_SIZE: Self = Self(4);
-    /// Metadata: an election is going on, or the topic was created by this very request. Ask again after a while.
+    /// Metadata: the partition's leader is being elected, or this request has just created the topic. Ask again after a
+    /// pause.
     pub const LEADER_NOT_AVAILABLE: Self = Self(5);
-    /// The broker hosts the partition but does not lead it.
+    /// The broker hosts the partition but is not its leader.
     pub const NOT_LEADER_FOR_PARTITION: Self = Self(6);
-    /// Produce with acks other than 0 and 1: appended, but not acknowledged by the replicas in time.
+    /// Produce with acks other than 0 and 1: the leader appended the messages, and the replicas did not acknowledge
+    /// them in time.
     pub const REQUEST_TIMED_OUT: Self = Self(7);
-    /// Not seen on the wire.
+    /// A broker is not available. Brokers of 0.8 use it internally and do not send it.
     pub const BROKER_NOT_AVAILABLE: Self = Self(8);
-    /// Metadata: some replica is down. The partition is usable: ignore it.
+    /// Metadata: a replica is down. Ignore the code: the partition's leader is valid.
     pub const REPLICA_NOT_AVAILABLE: Self = Self(9);
     /// Produce: a message is larger than the broker's `message.max.bytes`.
     pub const MESSAGE_SIZE_TOO_LARGE: Self = Self(10);
-    /// To a controller: another one has taken over.
+    /// Answer to a controller: another controller has taken over.
     pub const STALE_CONTROLLER_EPOCH: Self = Self(11);
     /// OffsetCommit: the metadata is longer than `offset.metadata.max.bytes`. Since 0.8.1.
     pub const OFFSET_METADATA_TOO_LARGE: Self = Self(12);
-    /// To a controller: the partition has a newer leader epoch. Since 0.8.1.
+    /// Answer to a controller: the partition has a newer leader epoch. Since 0.8.1.
     pub const STALE_LEADER_EPOCH: Self = Self(13);
-    /// The coordinator still reads its offsets: ask the same broker again. Since 0.8.2.
+    /// The coordinator is still loading its offsets. Ask the same broker again. Since 0.8.2.
     pub const OFFSETS_LOAD_IN_PROGRESS: Self = Self(14);
-    /// No coordinator yet; the first question of a cluster's life creates the topic it needs. Since 0.8.2.
+    /// The group has no coordinator yet. The first ConsumerMetadata request of a cluster gets this code, because it
+    /// creates the topic that coordinators need. Since 0.8.2.
     pub const CONSUMER_COORDINATOR_NOT_AVAILABLE: Self = Self(15);
-    /// Another broker coordinates this group. Since 0.8.2.
+    /// Another broker is the group's coordinator. Since 0.8.2.
     pub const NOT_COORDINATOR_FOR_CONSUMER: Self = Self(16);
-    /// A topic name that is not allowed, or `__consumer_offsets`. Since 0.8.2.
+    /// The topic's name is not allowed, or the topic is `__consumer_offsets`. Since 0.8.2.
     pub const INVALID_TOPIC: Self = Self(17);
-    /// Produce: the set is larger than a log segment. Since 0.8.2.
+    /// Produce: the message set is larger than a log segment. Since 0.8.2.
     pub const MESSAGE_SET_SIZE_TOO_LARGE: Self = Self(18);
-    /// Produce: fewer in-sync replicas than `min.insync.replicas`; nothing was appended. Since 0.8.2.
+    /// Produce: fewer than `min.insync.replicas` replicas are in sync. The broker appended nothing. Since 0.8.2.
     pub const NOT_ENOUGH_REPLICAS: Self = Self(19);
-    /// Produce: appended, then the in-sync set shrank; a resend duplicates. Since 0.8.2.
+    /// Produce: the in-sync set became too small after the leader had appended the messages. Sending them again appends
+    /// them twice. Since 0.8.2.
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: Self = Self(20);
-    /// Produce: acks are none of -1, 0 and 1; nothing was appended. Since 0.9.
+    /// Produce: the acks are not -1, 0 or 1. The broker appended nothing. Since 0.9.
     pub const INVALID_REQUIRED_ACKS: Self = Self(21);
-    /// OffsetCommit v1: the generation is not the group's. A group of later clients is alive under this name. Since 0.9.
+    /// OffsetCommit v1: the generation is not the group's. The group has members, which are later clients. Since 0.9.
     pub const ILLEGAL_GENERATION: Self = Self(22);
-    /// The group's name is empty, which later coordinators do not take. Since 0.9.
+    /// The group's name is empty, which later coordinators refuse. Since 0.9.
     pub const INVALID_GROUP_ID: Self = Self(24);
-    /// OffsetCommit v1, Heartbeat: the consumer is no member of the group, which has others. Since 0.9.
+    /// OffsetCommit v1, Heartbeat: the group has members, and the consumer is not one of them. Since 0.9.
     pub const UNKNOWN_MEMBER_ID: Self = Self(25);
-    /// OffsetCommit v1: the group's members are being told their partitions anew. Since 0.9.
+    /// OffsetCommit v1: the group is assigning its partitions to its members again. Since 0.9.
     pub const REBALANCE_IN_PROGRESS: Self = Self(27);
-    /// OffsetCommit v1: with its metadata the offset is larger than a message may be. Since 0.9.
+    /// OffsetCommit v1: the offset and its metadata are together larger than a message may be. Since 0.9.
     pub const INVALID_COMMIT_OFFSET_SIZE: Self = Self(28);
     /// The broker does not allow this client to use the topic. Since 0.9.
     pub const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
     /// The broker does not allow this client to use the group. Since 0.9.
     pub const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
-    /// The broker does not allow this client what only brokers do. Since 0.9.
+    /// The broker allows this request to other brokers only. Since 0.9.
     pub const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
-    /// The broker no longer serves this version of the request: offsets in ZooKeeper where there is no ZooKeeper, or a fetch
-    /// that would have to convert messages and may not. Since 0.10.
+    /// The broker no longer serves this version of the request. Since 0.10.
+    ///
+    /// A cluster without ZooKeeper refuses version 0 of OffsetCommit and OffsetFetch. A broker that may not convert
+    /// messages refuses a fetch from a log of a later format.
     pub const UNSUPPORTED_VERSION: Self = Self(35);
-    /// Metadata: the topic cannot be created with as many replicas as the broker's settings say. Since 0.10.1.
+    /// Metadata: there are fewer brokers than replicas that a new topic has by the broker's settings. Since 0.10.1.
     pub const INVALID_REPLICATION_FACTOR: Self = Self(38);
-    /// The broker could parse the request and takes it for nonsense. Since 0.10.1.
+    /// The broker parsed the request, and its content is invalid. Since 0.10.1.
     pub const INVALID_REQUEST: Self = Self(42);
-    /// The disk under the partition has failed. Since 1.0.
+    /// The disk that holds the partition has failed. Since 1.0.
     pub const KAFKA_STORAGE_ERROR: Self = Self(56);
-    /// Fetch: the log holds messages compressed with zstd, which no request of 0.8 can be sent. Since 2.1.
+    /// Fetch: the log holds messages compressed with zstd, which a broker does not send to clients of 0.8. Since 2.1.
     pub const UNSUPPORTED_COMPRESSION_TYPE: Self = Self(76);
-    /// Produce: a message breaks a rule of its topic, such as a key in a compacted one; nothing was appended. Since 2.4.
+    /// Produce: a message breaks a rule of its topic; in a compacted topic each message needs a key. The broker
+    /// appended nothing. Since 2.4.
     pub const INVALID_RECORD: Self = Self(87);
 
     /// Whether this is [`ErrorCode::NONE`].
@@ -129,58 +140,60 @@ impl ErrorCode {
         self == Self::NONE
     }
 
-    /// `Ok` for no error, else the code as an error.
+    /// Converts the code to a `Result`, which is `Ok` for [`ErrorCode::NONE`].
     ///
     /// # Errors
-    /// The code itself; [`ErrorCode::next_step`] tells what to do about it, [`ErrorCode::retry`] how often.
+    /// Returns the code itself. [`ErrorCode::next_step`] says what to do about it, [`ErrorCode::retry`] how often.
     pub fn ok(self) -> Result<(), Self> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }
 
-    /// The name that the broker's source gives to the code; `None` for one that is not among the constants.
+    /// The code's name in the broker's source, or `None` if the code is not one of the constants.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         self.row().map(|row| row.name)
     }
 
-    /// What to do about the code, as half a sentence: "look up the leader, then try again".
+    /// What to do about the code, as a phrase to append to an error text: "look up the leader, then try again".
     #[must_use]
     pub fn advice(self) -> &'static str {
         self.row().map_or("a later release sends it: try a few times, then give up", |row| row.advice)
     }
 
-    /// Whether asking again, after a pause, may succeed. A code that is not among the constants counts as
-    /// [`ErrorCode::UNKNOWN`]: a few times.
+    /// Whether the same request may succeed when it is sent again after a pause. A code that is not one of the
+    /// constants counts as [`ErrorCode::UNKNOWN`], so its answer is [`Retry::Limited`].
     #[must_use]
     pub fn retry(self) -> Retry {
         self.row().map_or(Retry::Limited, |row| row.retry)
     }
 
-    /// Whether asking again, after a pause, may succeed at all. How often to ask is what [`ErrorCode::retry`] says.
+    /// Whether the answer of [`ErrorCode::retry`] is something other than [`Retry::No`].
     #[must_use]
     pub fn is_retriable(self) -> bool {
         self.retry() != Retry::No
     }
 
-    /// What to do next. A code that is not among the constants counts as [`ErrorCode::UNKNOWN`].
+    /// The next step after the code. A code that is not one of the constants counts as [`ErrorCode::UNKNOWN`].
     ///
-    /// A produce that is sent again may be appended twice: see [`ErrorCode::produce_fate`].
+    /// Messages that are sent again may be appended twice: see [`ErrorCode::produce_fate`].
     #[must_use]
     pub fn next_step(self) -> NextStep {
         self.row().map_or(NextStep::Resend, |row| row.next)
     }
 
-    /// Whether the messages of a partition that was answered with this code may be in its log all the same; `None` for no
-    /// error, where they are.
+    /// Whether the messages for a partition may be in its log, if a Produce response has this code for the partition.
+    /// `None` for [`ErrorCode::NONE`], because the messages are in the log then.
     ///
-    /// `acks` are the request's. With other acks than 1, a broker that has appended and then loses the partition answers
-    /// [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] or [`ErrorCode::NOT_LEADER_FOR_PARTITION`] too. A partition that the answer
-    /// lacks may have been applied. Sources: `Partition`, `KafkaApis` and `DelayedProduce` of 0.8.2.
+    /// `acks` are those of the request. With acks other than 1, a broker may append the messages, lose the partition
+    /// while it waits for replicas, and answer [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] or
+    /// [`ErrorCode::NOT_LEADER_FOR_PARTITION`]. A partition that is missing in the response counts as
+    /// [`Fate::MaybeApplied`]. Sources: `Partition`, `KafkaApis` and `DelayedProduce` of 0.8.2.
     #[must_use]
     pub fn produce_fate(self, acks: Acks) -> Option<Fate> {
         Some(match self {
             Self::NONE => return None,
-            // Said before anything is appended.
+            // Brokers find each of these before they append: the acks and the access first, then the partition's state,
+            // then the messages. Code 10 may also follow a recompression, which precedes the append too.
             Self::INVALID_MESSAGE
             | Self::MESSAGE_SIZE_TOO_LARGE
             | Self::INVALID_TOPIC
@@ -189,15 +202,18 @@ impl ErrorCode {
             | Self::INVALID_REQUIRED_ACKS
             | Self::TOPIC_AUTHORIZATION_FAILED
             | Self::INVALID_RECORD => Fate::NotApplied,
-            // With acks = 1 nothing is waited for once the messages are appended.
+            // With acks = 1 only the append itself gives these codes. `DelayedProduce`, which waits for replicas after
+            // the append, gives them as well.
             Self::UNKNOWN_TOPIC_OR_PARTITION | Self::NOT_LEADER_FOR_PARTITION if acks == Acks::LEADER => {
                 Fate::NotApplied
             }
+            // Codes 7 and 20 follow an append. The others are not known well enough to promise that a resend is safe.
             _ => Fate::MaybeApplied,
         })
     }
 
     fn row(self) -> Option<&'static Row> {
+        // The codes have gaps, and errors are rare: a search of 37 rows needs no index.
         TABLE.iter().find(|row| row.code == self)
     }
 }

@@ -1,22 +1,24 @@
-//! One row per code: its name, and what a client may do about it.
+//! The table of error codes: the name of each code, and what a client can do about it.
 
 use super::{ErrorCode, NextStep, Retry};
 
-/// What a client may do about a code.
+/// A code, its name, and what a client can do about it.
 pub(super) struct Row {
     pub(super) code: ErrorCode,
+    /// The name in `ErrorMapping` without the suffix `Code`; for codes of later releases the name in `Errors`.
     pub(super) name: &'static str,
     pub(super) retry: Retry,
     pub(super) next: NextStep,
+    /// A phrase that can follow a colon in an error text.
     pub(super) advice: &'static str,
 }
 
-/// A code after which the same request fails again.
+/// The row of a code after which the same request fails again.
 const fn fatal(code: ErrorCode, name: &'static str, advice: &'static str) -> Row {
     Row { code, name, retry: Retry::No, next: NextStep::GiveUp, advice }
 }
 
-/// Any other code.
+/// The row of a code after which the client retries or goes on.
 const fn row(code: ErrorCode, name: &'static str, next: NextStep, retry: Retry, advice: &'static str) -> Row {
     Row { code, name, retry, next, advice }
 }
@@ -27,9 +29,9 @@ pub(super) const TABLE: [Row; 37] = [
         "Unknown",
         NextStep::Resend,
         Retry::Limited,
-        "try a few times; if it stays, look into the broker's log",
+        "try a few times; if the error stays, look into the broker's log",
     ),
-    row(ErrorCode::NONE, "NoError", NextStep::GoOn, Retry::No, "nothing is to be done"),
+    row(ErrorCode::NONE, "NoError", NextStep::GoOn, Retry::No, "there is nothing to do"),
     fatal(
         ErrorCode::OFFSET_OUT_OF_RANGE,
         "OffsetOutOfRange",
@@ -39,15 +41,18 @@ pub(super) const TABLE: [Row; 37] = [
         ErrorCode::INVALID_MESSAGE,
         "InvalidMessage",
         NextStep::Resend,
+        // The Java producer of 0.8.2 retries this code too: the bytes may have been damaged on their way.
         Retry::Limited,
-        "try a few times: if it stays, the messages were built wrongly or are damaged on the way",
+        "try a few times; if the error stays, the messages were built wrongly or are damaged on the way",
     ),
     row(
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         "UnknownTopicOrPartition",
+        // A broker that hosts the partition no longer sends this code as well. The Java producer of 0.8.2 does not
+        // refresh its metadata on it, and then keeps asking the wrong broker.
         NextStep::RefreshMetadata,
         Retry::Yes,
-        "look up the leader, then try again; check the name if it stays",
+        "look up the leader, then try again; if the error stays, check the topic's name",
     ),
     fatal(ErrorCode::INVALID_FETCH_SIZE, "InvalidFetchSize", "use another max_bytes"),
     row(
@@ -69,6 +74,7 @@ pub(super) const TABLE: [Row; 37] = [
         "RequestTimedOut",
         NextStep::Resend,
         Retry::Yes,
+        // Not a reason to look for another leader: this broker has appended the messages.
         "try again if a duplicate does no harm: the leader has the messages, its replicas may not",
     ),
     fatal(ErrorCode::BROKER_NOT_AVAILABLE, "BrokerNotAvailable", "ask another broker"),
@@ -77,11 +83,12 @@ pub(super) const TABLE: [Row; 37] = [
         "ReplicaNotAvailable",
         NextStep::GoOn,
         Retry::No,
-        "ignore it in metadata, where the leader is valid; else ask a broker that hosts the partition",
+        "ignore it in metadata, where the leader is valid; otherwise ask a broker that hosts the partition",
     ),
     fatal(
         ErrorCode::MESSAGE_SIZE_TOO_LARGE,
         "MessageSizeTooLarge",
+        // The limit applies to each entry of a set, and a compressed entry counts as one.
         "send less at once, or raise the broker's message.max.bytes",
     ),
     fatal(ErrorCode::STALE_CONTROLLER_EPOCH, "StaleControllerEpoch", "stop: another controller has taken over"),
@@ -94,6 +101,7 @@ pub(super) const TABLE: [Row; 37] = [
     row(
         ErrorCode::OFFSETS_LOAD_IN_PROGRESS,
         "OffsetsLoadInProgress",
+        // The broker is the right one: looking up the coordinator again would return it again.
         NextStep::Wait,
         Retry::Yes,
         "ask the same broker again after a pause",
@@ -170,7 +178,8 @@ pub(super) const TABLE: [Row; 37] = [
     fatal(
         ErrorCode::UNSUPPORTED_VERSION,
         "UnsupportedVersion",
-        "keep offsets in Kafka, by version 1 of OffsetCommit and OffsetFetch; for a fetch, allow the broker to convert messages (message.downconversion.enable)",
+        "keep offsets in Kafka, by version 1 of OffsetCommit and OffsetFetch; for a fetch, allow the broker to convert \
+         messages (message.downconversion.enable)",
     ),
     row(
         ErrorCode::INVALID_REPLICATION_FACTOR,
