@@ -77,7 +77,7 @@ fn an_array_is_believed_no_further_than_its_bytes_reach() {
     assert_eq!(error.problem, DecodeProblem::CountTooLarge { count: 0x7fff_ffff, fit: 0 });
     assert_eq!(
         error.to_string(),
-        "malformed Produce response: topics at byte 0 claims 2147483647 elements, what is left can hold 0"
+        "malformed Produce response: topics at byte 0 claims 2147483647 elements, but the rest of the body can hold only 0"
     );
 }
 

@@ -217,7 +217,7 @@ fn a_body_from_outside_is_refused_in_the_same_words_as_those_of_this_crate() {
     // Port 0.
     let error =
         MetadataResponseV1::decode(&Bytes::from(hex("00000001 00000001 0000 00000000 ffff"))).expect_err("port 0");
-    assert_eq!(error.to_string(), "malformed Metadata v1 response: port at byte 10 is 0, which it may not be");
+    assert_eq!(error.to_string(), "malformed Metadata v1 response: port at byte 10 is 0, which is not allowed");
     let longer = Bytes::from([&bytes[..], &[1]].concat());
     let error = MetadataResponseV1::decode_strict(&longer).expect_err("a byte is left");
     assert_eq!(

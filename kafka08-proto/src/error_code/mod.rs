@@ -192,8 +192,8 @@ impl ErrorCode {
     pub fn produce_fate(self, acks: Acks) -> Option<Fate> {
         Some(match self {
             Self::NONE => return None,
-            // Brokers find each of these before they append: the acks and the access first, then the partition's state,
-            // then the messages. Code 10 may also follow a recompression, which precedes the append too.
+            // Brokers check all of these before they append (`Partition` and `Log` of 0.8.2). The size is checked again
+            // after recompression, which also precedes the append.
             Self::INVALID_MESSAGE
             | Self::MESSAGE_SIZE_TOO_LARGE
             | Self::INVALID_TOPIC

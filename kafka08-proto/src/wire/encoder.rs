@@ -1,4 +1,4 @@
-//! Writing: small things are copied into one buffer, large `Bytes` are kept as chunks of their own.
+//! Encoding: small values are copied into one buffer, and a large `Bytes` becomes a chunk of its own.
 
 use std::{fmt, vec};
 
@@ -6,53 +6,56 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::{ids::Text, limits::MAX_TEXT};
 
-/// From this size on, in bytes, a value is passed on by reference instead of copied: a chunk costs an entry of `writev`
-/// and a reference count, about as much as copying 1 to 2 KiB does.
+/// The size in bytes from which on a value is passed on by reference instead of copied.
+// A chunk costs a reference count and an entry of `writev`, which is about the cost of copying 1 to 2 KiB.
 pub(crate) const SPLICE_FROM: usize = 2048;
 
-/// Writes a body as a list of chunks.
+/// Encodes a body as a list of chunks.
 ///
-/// Everything is big-endian. What the wire cannot hold is refused; nothing else is.
+/// Numbers are big-endian. A method returns an error only if a length does not fit its field.
 #[derive(Debug, Default)]
 pub struct Encoder {
+    /// The chunks that are complete, in order.
     chunks: Vec<Bytes>,
+    /// The number of bytes in `chunks`.
     chunked: usize,
+    /// The bytes behind `chunks`, to which small values are appended.
     tail: BytesMut,
 }
 
-/// A value that the wire cannot hold. Nothing was sent; make the value smaller.
+/// A value is too long to be encoded. Nothing was sent; make the value shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodeError {
-    /// The field that it would be in.
+    /// The field of the value.
     pub field: &'static str,
-    /// Its length: bytes, or elements of an array.
+    /// The value's length: bytes, or elements of an array.
     pub len: usize,
-    /// The largest length the wire can hold there.
+    /// The largest length that can be encoded.
     pub max: usize,
 }
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} does not fit the wire, which holds at most {}", self.field, self.len, self.max)
+        write!(f, "{} has a length of {}, but at most {} can be encoded", self.field, self.len, self.max)
     }
 }
 
 impl std::error::Error for EncodeError {}
 
 impl Encoder {
-    /// An encoder that holds no bytes and has allocated none.
+    /// Creates an empty encoder. Allocates nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty one with room for `bytes` of small things.
+    /// Creates an empty encoder with room for this many bytes of small values.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self { tail: BytesMut::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Bytes written so far.
+    /// The number of bytes that were written.
     #[must_use]
     pub fn len(&self) -> usize {
         self.chunked + self.tail.len()
@@ -64,30 +67,30 @@ impl Encoder {
         self.len() == 0
     }
 
-    /// One byte.
+    /// Writes one byte.
     pub fn int8(&mut self, n: i8) {
         self.tail.put_i8(n);
     }
 
-    /// Two bytes.
+    /// Writes two bytes.
     pub fn int16(&mut self, n: i16) {
         self.tail.put_i16(n);
     }
 
-    /// Four bytes.
+    /// Writes four bytes.
     pub fn int32(&mut self, n: i32) {
         self.tail.put_i32(n);
     }
 
-    /// Eight bytes.
+    /// Writes eight bytes.
     pub fn int64(&mut self, n: i64) {
         self.tail.put_i64(n);
     }
 
-    /// A string: its length in two bytes, then its UTF-8.
+    /// Writes a string: its length in two bytes, then its UTF-8 bytes.
     ///
     /// # Errors
-    /// It is longer than 32 767 bytes.
+    /// The string is longer than 32 767 bytes.
     pub fn text(&mut self, field: &'static str, text: impl AsRef<[u8]>) -> Result<(), EncodeError> {
         let text = text.as_ref();
         let Ok(len) = i16::try_from(text.len()) else {
@@ -98,10 +101,10 @@ impl Encoder {
         Ok(())
     }
 
-    /// A string that may be null, which is a length of -1.
+    /// Writes a string, or a length of -1 for null.
     ///
     /// # Errors
-    /// It is longer than 32 767 bytes.
+    /// The string is longer than 32 767 bytes.
     pub fn nullable_text(&mut self, field: &'static str, text: Option<&Text>) -> Result<(), EncodeError> {
         match text {
             Some(text) => self.text(field, text),
@@ -112,31 +115,32 @@ impl Encoder {
         }
     }
 
-    /// Bytes after four bytes that count them. A large slice is not copied.
+    /// Writes a length in four bytes, then as many bytes. A large slice is not copied.
     ///
     /// # Errors
-    /// It is longer than 2^31 - 1 bytes.
+    /// The slice is longer than 2^31 - 1 bytes.
     pub fn sized_blob(&mut self, field: &'static str, bytes: &Bytes) -> Result<(), EncodeError> {
         self.count(field, bytes.len())?;
         self.blob(bytes);
         Ok(())
     }
 
-    /// Bytes as they are. A large slice is not copied.
+    /// Writes bytes without a length. A large slice is not copied.
     pub fn blob(&mut self, bytes: &Bytes) {
         if bytes.len() < SPLICE_FROM {
             self.tail.put_slice(bytes);
         } else {
+            // What was written before has to come before this chunk.
             self.cut();
             self.chunked += bytes.len();
             self.chunks.push(bytes.clone());
         }
     }
 
-    /// An array: its count in four bytes, then what `element` writes for each.
+    /// Writes an array: its count in four bytes, then what `element` writes for each element.
     ///
     /// # Errors
-    /// It has more than 2^31 - 1 elements, or `element` fails.
+    /// The array has more than 2^31 - 1 elements, or `element` returns an error.
     pub fn array<T>(
         &mut self,
         field: &'static str,
@@ -154,7 +158,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// What was written, in one piece. Copies if it is in several.
+    /// Returns the encoded bytes in one contiguous buffer. Copies them if they are in several chunks.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.finish().into_bytes()
@@ -162,26 +166,29 @@ impl Encoder {
 
     pub(crate) fn finish(self) -> Chunks {
         let len = self.len();
-        // Not split off but taken, which costs no reference count where the capacity was right.
+        // `freeze` of a whole buffer keeps its allocation. Splitting the bytes off would add a shared reference count.
         Chunks { list: self.chunks, last: self.tail.freeze(), len }
     }
 
-    /// Forgets what was written, and keeps the memory.
+    /// Drops what was written, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.chunks.clear();
         self.chunked = 0;
         self.tail.clear();
     }
 
-    /// Leaves room for a length in front of what follows: see [`Encoder::put_length`].
+    /// Clears the encoder and leaves room for a length: see [`Encoder::put_length`].
     pub(crate) fn begin_with_length(&mut self) {
         self.clear();
         self.int32(0);
     }
 
-    /// Writes the length that [`Encoder::begin_with_length`] has left room for. Returns false if that place is not in memory
-    /// of its own any more.
+    /// Writes the length into the room that [`Encoder::begin_with_length`] has left.
+    ///
+    /// Returns false if the room is in a chunk that is complete. The caller then writes the length in front of the
+    /// chunks.
     pub(crate) fn put_length(&mut self, len: i32) -> bool {
+        // A complete chunk is frozen: others may hold it, so it cannot be changed.
         match self.tail.first_chunk_mut::<4>().filter(|_| self.chunks.is_empty()) {
             Some(prefix) => {
                 *prefix = len.to_be_bytes();
@@ -191,12 +198,14 @@ impl Encoder {
         }
     }
 
-    /// Takes out what was written, in order: chunks, and the small things behind the last of them. Clear it afterwards.
+    /// Takes the complete chunks out, and returns them with the bytes behind the last one. Clear the encoder
+    /// afterwards.
     pub(crate) fn pieces(&mut self) -> (vec::Drain<'_, Bytes>, &[u8]) {
         (self.chunks.drain(..), &self.tail)
     }
 
     fn cut(&mut self) {
+        // `split` leaves the spare capacity to `tail`, so small values behind a large one need no new allocation.
         if !self.tail.is_empty() {
             self.chunked += self.tail.len();
             self.chunks.push(self.tail.split().freeze());
@@ -204,12 +213,15 @@ impl Encoder {
     }
 }
 
-/// What an [`Encoder`] wrote. In two fields, because most bodies are one piece and then need no list.
+/// The bytes that an [`Encoder`] wrote.
+// Two fields, because most bodies are one chunk, and then the empty list allocates nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Chunks {
+    /// All chunks except the last.
     list: Vec<Bytes>,
-    /// Behind those of `list`; may be empty.
+    /// The last chunk, which may be empty.
     last: Bytes,
+    /// The number of bytes in all chunks.
     len: usize,
 }
 

@@ -1,57 +1,57 @@
-//! Why a body could not be read.
+//! The error of a body that cannot be decoded.
 
 use std::fmt;
 
-/// A body does not have the layout that its API and version say.
+/// A body does not have the layout of its API and version.
 ///
-/// Only the request it belongs to is concerned; the connection's framing is intact. Asking again would bring the same
-/// bytes, unless the peer is not what it seems.
+/// The error concerns this body only: the frames behind it can still be read. Do not send the request again, because
+/// the peer would send the same bytes again; it may speak another version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
     /// The body that was read, for example "Metadata response".
     pub body: &'static str,
-    /// The field at which it failed.
+    /// The field that could not be read.
     pub field: &'static str,
-    /// Where the field begins, in bytes from the body's start.
+    /// The position at which the field begins, in bytes from the start of the body.
     pub at: usize,
-    /// What is wrong there.
+    /// The problem with the field.
     pub problem: DecodeProblem,
 }
 
 impl DecodeError {
-    /// The error that `field` of `body`, which begins `at` bytes behind the body's start, has this problem.
+    /// Creates the error for a problem with `field`, which begins `at` bytes behind the start of `body`.
     #[must_use]
     pub const fn new(body: &'static str, field: &'static str, at: usize, problem: DecodeProblem) -> Self {
         Self { body, field, at, problem }
     }
 }
 
-/// What is wrong with a field.
+/// The problem with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeProblem {
     /// The body ends before the field does.
     Truncated {
-        /// Bytes the field takes.
+        /// The number of bytes that the field needs.
         needed: usize,
-        /// Bytes that are left.
+        /// The number of bytes that are left in the body.
         left: usize,
     },
-    /// A length or a count below zero where null is not allowed.
+    /// A length or a count is negative, and not the -1 of a null that the field allows.
     Negative(i32),
-    /// An array claims more elements than the bytes that are left could hold.
+    /// An array claims more elements than the rest of the body can hold.
     CountTooLarge {
-        /// Elements claimed.
+        /// The number of elements that the array claims.
         count: usize,
-        /// Elements that fit into what is left.
+        /// The number of elements that the rest of the body can hold.
         fit: usize,
     },
-    /// A string is not UTF-8.
+    /// A string is not UTF-8, or is too long once its invalid bytes are replaced.
     NotUtf8,
-    /// A number that is none of those the field may have.
+    /// A number is not one of the values that the field allows.
     OutOfRange(i64),
-    /// Bytes follow the body. Only [`Body::decode_strict`](crate::api::Body::decode_strict) minds.
+    /// This many bytes follow the body. Only [`Body::decode_strict`](crate::api::Body::decode_strict) reports it.
     Trailing(usize),
 }
 
@@ -65,16 +65,16 @@ impl fmt::Display for DecodeError {
             }
             DecodeProblem::Negative(n) => write!(f, "is {n}, which is neither a length nor null"),
             DecodeProblem::CountTooLarge { count, fit } => {
-                write!(f, "claims {}, what is left can hold {fit}", Count(*count, "element"))
+                write!(f, "claims {}, but the rest of the body can hold only {fit}", Count(*count, "element"))
             }
             DecodeProblem::NotUtf8 => f.write_str("is not UTF-8"),
-            DecodeProblem::OutOfRange(n) => write!(f, "is {n}, which it may not be"),
+            DecodeProblem::OutOfRange(n) => write!(f, "is {n}, which is not allowed"),
             DecodeProblem::Trailing(n) => write!(f, "is followed by {} too many", Count(*n, "byte")),
         }
     }
 }
 
-/// A number of things, in words: "1 byte", "2 bytes".
+/// A number with its noun: "1 byte", "2 bytes".
 struct Count(usize, &'static str);
 
 impl fmt::Display for Count {

@@ -1,7 +1,8 @@
-//! The primitives of the wire: big-endian integers, length-prefixed strings and bytes, arrays.
+//! The primitives of the protocol: big-endian integers, length-prefixed strings and bytes, arrays.
 //!
-//! This layer knows bytes, not Kafka's services. Reading is by nom parsers over a body that is already delimited, writing
-//! by [`Encoder`]. nom stays inside: [`Reader`] is the way for bodies that are implemented outside this crate. Source of the layouts: `ApiUtils` of 0.8.2.
+//! This layer does not know Kafka's APIs. The bodies of this crate are read by nom parsers and written by [`Encoder`].
+//! nom is not part of the public API: a body outside of this crate is read by [`Reader`]. Source of the layouts:
+//! `ApiUtils` of 0.8.2.
 
 mod encoder;
 mod error;

@@ -1,7 +1,9 @@
-//! Parsers: nom's complete ones, with our own error.
+//! Parsers of primitives, built on the complete parsers of nom, with an error that names the field.
 //!
-//! Every parser takes the field's name and the input, and gives the rest and the value, so that a decoder reads as one
-//! line per field. Positions are kept as "how much was left" and turned into offsets at the end.
+//! Every parser takes the field's name and the input, and returns the rest of the input and the value, so that a
+//! decoder has one line per field.
+// A parser sees only the rest of the body, so a fault keeps the number of bytes that were left. `Fault::placed`, which
+// knows the body's length, turns it into a position.
 
 use bytes::Bytes;
 use nom::{
@@ -14,20 +16,20 @@ use nom::{
 use super::{DecodeError, DecodeProblem};
 use crate::{ids::Text, limits::MAX_TEXT};
 
-/// What a parser gives: the rest of the input and the value, or a [`Fault`].
+/// The result of a parser: the rest of the input and the value, or a [`Fault`].
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
 
-/// A failure inside a parser, not yet placed in its body.
+/// An error of a parser, without the position in the body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     field: &'static str,
-    /// Bytes that were left where the field begins.
+    /// The number of bytes from the start of the field to the end of the parser's input.
     left: usize,
     problem: DecodeProblem,
 }
 
 impl Fault {
-    /// The failure of a parser.
+    /// Takes the fault out of nom's error.
     pub(super) fn of(error: nom::Err<Self>) -> Self {
         match error {
             nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
@@ -35,19 +37,20 @@ impl Fault {
         }
     }
 
-    /// As an error of a body, whose parser's input ended `end` bytes behind the body's start.
+    /// Turns the fault into an error of `body`. The parser's input ended `end` bytes behind the start of the body.
     pub(super) fn placed(self, body: &'static str, end: usize) -> DecodeError {
         DecodeError::new(body, self.field, end - self.left, self.problem)
     }
 
-    /// As it is for a parser that sees `bytes` more behind the input of the one that failed.
+    /// Adapts the fault to a parser whose input has this many bytes more at its end than the input of the one that
+    /// failed.
     fn with_behind(mut self, bytes: usize) -> Self {
         self.left += bytes;
         self
     }
 }
 
-/// What nom's own parsers fail with; [`field`] replaces it by a [`Fault`] that knows more.
+/// The error of nom's own parsers, which holds nothing. [`field`] replaces it by a [`Fault`].
 struct Short;
 
 impl<I> ParseError<I> for Short {
@@ -63,7 +66,7 @@ fn fault<T>(field: &'static str, at: &[u8], problem: DecodeProblem) -> Parsed<'s
     Err(nom::Err::Error(Fault { field, left: at.len(), problem }))
 }
 
-/// Runs `parser`, which takes `needed` bytes, and names `field` if they are not there.
+/// Runs `parser`, which needs `needed` bytes. If they are not there, the fault names `field`.
 fn field<'a, T>(
     field: &'static str,
     needed: usize,
@@ -92,7 +95,8 @@ pub(crate) fn int64<'a, T: From<i64>>(name: &'static str, i: &'a [u8]) -> Parsed
     field(name, 8, be_i64.map(T::from), i)
 }
 
-/// A byte that is 0 or 1.
+/// A byte that is 0 (false) or 1 (true).
+// Only StopReplica has such a field. A broker closes the connection on any other value.
 pub(crate) fn flag<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, bool> {
     match field(name, 1, be_i8, i)? {
         (rest, 0) => Ok((rest, false)),
@@ -101,21 +105,22 @@ pub(crate) fn flag<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, bool> {
     }
 }
 
-/// How lengths, counts and strings are read. Responses are read strictly; requests as the broker reads them.
+/// The rules for lengths, counts and strings. Responses are read by strict rules, requests as a broker reads them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// Only -1 is null where null is allowed; anything else negative is an error, and so is a string that is not UTF-8.
+    /// -1 is null where null is allowed. Any other negative number is an error, and so is a string that is not UTF-8.
     Strict,
-    /// As the broker's Scala reader: any negative length is null, any negative count is an empty array. What is not UTF-8 in
-    /// a string is replaced by U+FFFD.
+    /// The rules of the broker's Scala reader. A negative length is null, and a negative count is an empty array. Bytes
+    /// of a string that are not UTF-8 are replaced by U+FFFD.
     Broker,
-    /// As the Java reader, which brokers have for the bodies of APIs 11 and 12 only: nothing is null, strings are as above.
+    /// The rules of the broker's Java reader, which reads the bodies of APIs 11 and 12. A negative length or count is
+    /// an error. Bytes of a string that are not UTF-8 are replaced by U+FFFD.
     JavaBroker,
 }
 
 fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: usize, i: &'a [u8]) -> Parsed<'a, Text> {
     let (i, bytes) = field(name, len, take(len), i)?;
-    // Most names are, and it is told several bytes at a time.
+    // Most strings are ASCII, and checking for ASCII alone goes several bytes at a time.
     if let Some(ascii) = Text::ascii_slice_of(body, bytes) {
         return Ok((i, ascii));
     }
@@ -123,8 +128,10 @@ fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: u
         Ok(text) => Ok((i, Text::slice_of(body, text))),
         Err(_) if rules != Rules::Strict => {
             let text = String::from_utf8_lossy(bytes);
-            // Copied to its exact size. A replacement takes three bytes: what a broker could not write into its answer is refused here.
+            // U+FFFD takes three bytes, so the string can grow beyond what a response can hold. A broker that echoes
+            // the string could not encode it.
             if text.len() <= MAX_TEXT {
+                // Copied to its exact size: the string that `from_utf8_lossy` returns may have spare capacity.
                 Ok((i, Text::from(&*text)))
             } else {
                 fault(name, start, DecodeProblem::NotUtf8)
@@ -134,8 +141,9 @@ fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: u
     }
 }
 
-/// A string that may not be null. A broker's Scala reader knows no such: null is read as an empty string, which is no
-/// topic's name either.
+/// A string that may not be null. By the rules of [`Rules::Broker`], null is an empty string.
+// The Scala reader allows null in every string. `Text` has no null, and an empty string is not a valid topic name
+// either.
 pub(crate) fn text<'a>(name: &'static str, rules: Rules, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Text> {
     let (rest, len) = int16::<i16>(name, i)?;
     match usize::try_from(len) {
@@ -167,7 +175,9 @@ fn blob<'a>(name: &'static str, len: usize, i: &'a [u8]) -> Parsed<'a, &'a [u8]>
     field(name, len, take(len), i)
 }
 
-/// Bytes after an `int32` that counts them, never null: a message set to produce.
+/// A length of four bytes, then as many bytes; null is not allowed. The message set of a produce request is such a
+/// field.
+// No `Rules`: a broker's Scala reader refuses a negative length here too, and closes the connection.
 pub(crate) fn sized_blob<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Bytes> {
     let (rest, len) = int32::<i32>(name, i)?;
     let Ok(len) = usize::try_from(len) else {
@@ -177,7 +187,10 @@ pub(crate) fn sized_blob<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> P
     Ok((rest, body.slice_ref(bytes)))
 }
 
-/// The same, where null (-1) is read as no bytes: a message set that was fetched.
+/// A length of four bytes, then as many bytes; null (-1) is read as no bytes. The message set of a fetch response is
+/// such a field.
+// Brokers of 0.8 write no null here. Later ones do, for a partition that has an error (codes 35, 76) and also without
+// one.
 pub(crate) fn sized_blob_or_null<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Bytes> {
     match int32::<i32>(name, i)? {
         (rest, -1) => Ok((rest, Bytes::new())),
@@ -185,8 +198,8 @@ pub(crate) fn sized_blob_or_null<'a>(name: &'static str, body: &Bytes, i: &'a [u
     }
 }
 
-/// An array whose elements take at least `smallest` bytes each. A count is believed only as far as the bytes that are
-/// left could hold it, so that the reservation is exact and bounded.
+/// An array whose elements take at least `smallest` bytes each. A count that the rest of the input cannot hold is an
+/// error, so a peer cannot make the reservation larger than the bytes that it has sent.
 pub(crate) fn array<'a, T>(
     name: &'static str,
     rules: Rules,
@@ -206,8 +219,9 @@ pub(crate) fn array<'a, T>(
     }
     let mut elements = Vec::with_capacity(count);
     for behind in (0..count).rev() {
-        // The least that the elements behind this one take is theirs, so that all counts of a body together reserve no
-        // more than one of them alone could.
+        // An element must not see the bytes that the elements behind it need at least. Otherwise the count of each
+        // array in a nest could claim the whole rest of the body, and together they would reserve several times its
+        // size.
         let reserved = behind * smallest;
         let own = rest.get(..rest.len() - reserved).unwrap_or_default();
         let (left, value) = element(own).map_err(|error| error.map(|fault| fault.with_behind(reserved)))?;
@@ -217,7 +231,7 @@ pub(crate) fn array<'a, T>(
     Ok((rest, elements))
 }
 
-/// Runs `parser` over the whole of `body`: the value and how many bytes it took.
+/// Runs `parser` on `body`. Returns the value and the number of bytes that the parser took.
 pub(crate) fn parse<'a, T>(
     name: &'static str,
     body: &'a Bytes,
@@ -229,7 +243,7 @@ pub(crate) fn parse<'a, T>(
     }
 }
 
-/// Refuses bytes that are left after a body.
+/// Returns an error if the body is longer than the bytes that were taken.
 pub(crate) fn finish(name: &'static str, body: &Bytes, taken: usize) -> Result<(), DecodeError> {
     match body.len() - taken {
         0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Reading for those who write bodies of their own.
+//! The public reader, for bodies that are implemented outside of this crate.
 
 use bytes::Bytes;
 
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::ids::Text;
 
-/// Reads the fields of a body one after the other: for layouts that this crate does not have.
+/// Reads the fields of a body one after the other. Use it for layouts that this crate does not have.
 ///
-/// Each method takes the field's name, which errors repeat. Strings and bytes are slices of the body. A length or a count
-/// is believed only as far as the bytes that are left reach, so that nothing absurd is allocated.
+/// Each method takes the field's name, which errors contain. Strings and bytes are slices of the body. A length or a
+/// count that exceeds the rest of the body is an error, so a peer cannot cause a large allocation.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -31,112 +31,114 @@ use crate::ids::Text;
 pub struct Reader<'b> {
     name: &'static str,
     body: &'b Bytes,
-    /// Where the next field begins.
+    /// The position of the next field, in bytes.
     at: usize,
-    /// Where the field that was read last begins.
+    /// The position of the field that was read last, for errors about its value.
     last: usize,
-    /// Where what may be read ends: before the bytes that elements behind this one take at least.
+    /// The position up to which fields may be read. Inside an array, it lies before the bytes that the later elements
+    /// need.
     end: usize,
 }
 
 impl<'b> Reader<'b> {
-    /// A reader at the start of a body, which errors call `name`.
+    /// Creates a reader at the start of `body`. Errors call the body `name`.
     #[must_use]
     pub fn new(name: &'static str, body: &'b Bytes) -> Self {
         Self { name, body, at: 0, last: 0, end: body.len() }
     }
 
-    /// Bytes read so far: what [`Body::read`](crate::api::Body::read) returns beside the value.
+    /// The number of bytes that were read. [`Body::read`](crate::api::Body::read) returns it with the value.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.at
     }
 
-    /// The error that the field that was read last has this problem.
+    /// Creates an error for the field that was read last, if its value is invalid.
     #[must_use]
     pub fn fail(&self, field: &'static str, problem: DecodeProblem) -> DecodeError {
         DecodeError::new(self.name, field, self.last, problem)
     }
 
-    /// One byte.
+    /// Reads one byte.
     ///
     /// # Errors
-    /// The body ends here, as for every method that follows.
+    /// The body ends before the field does.
     pub fn int8(&mut self, field: &'static str) -> Result<i8, DecodeError> {
         self.take(|i| read::int8(field, i))
     }
 
-    /// Two bytes.
+    /// Reads two bytes.
     ///
     /// # Errors
-    /// The body ends before.
+    /// The body ends before the field does.
     pub fn int16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
         self.take(|i| read::int16(field, i))
     }
 
-    /// Four bytes.
+    /// Reads four bytes.
     ///
     /// # Errors
-    /// The body ends before.
+    /// The body ends before the field does.
     pub fn int32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         self.take(|i| read::int32(field, i))
     }
 
-    /// Eight bytes.
+    /// Reads eight bytes.
     ///
     /// # Errors
-    /// The body ends before.
+    /// The body ends before the field does.
     pub fn int64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         self.take(|i| read::int64(field, i))
     }
 
-    /// A byte that is 0 or 1.
+    /// Reads a byte that is 0 (false) or 1 (true).
     ///
     /// # Errors
-    /// The body ends before, or the byte is another.
+    /// The body ends before the field does, or the byte is neither 0 nor 1.
     pub fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         self.take(|i| read::flag(field, i))
     }
 
-    /// A string behind its length of two bytes.
+    /// Reads a length of two bytes, then a string of that length.
     ///
     /// # Errors
-    /// The body ends before, the length is negative, or the bytes are not UTF-8.
+    /// The body ends before the field does, the length is negative, or the bytes are not UTF-8.
     pub fn text(&mut self, field: &'static str) -> Result<Text, DecodeError> {
         let body = self.body;
         self.take(|i| read::text(field, read::Rules::Strict, body, i))
     }
 
-    /// A string behind its length of two bytes, of which -1 is null.
+    /// Reads a length of two bytes, then a string of that length. A length of -1 is null.
     ///
     /// # Errors
-    /// The body ends before, the length is below -1, or the bytes are not UTF-8.
+    /// The body ends before the field does, the length is below -1, or the bytes are not UTF-8.
     pub fn nullable_text(&mut self, field: &'static str) -> Result<Option<Text>, DecodeError> {
         let body = self.body;
         self.take(|i| read::nullable_text(field, read::Rules::Strict, body, i))
     }
 
-    /// Bytes behind their length of four bytes.
+    /// Reads a length of four bytes, then as many bytes.
     ///
     /// # Errors
-    /// The body ends before, or the length is negative.
+    /// The body ends before the field does, or the length is negative.
     pub fn sized_blob(&mut self, field: &'static str) -> Result<Bytes, DecodeError> {
         let body = self.body;
         self.take(|i| read::sized_blob(field, body, i))
     }
 
-    /// Bytes behind their length of four bytes, of which -1 is null.
+    /// Reads a length of four bytes, then as many bytes. A length of -1 is null.
     ///
     /// # Errors
-    /// The body ends before, or the length is below -1.
+    /// The body ends before the field does, or the length is below -1.
     pub fn nullable_blob(&mut self, field: &'static str) -> Result<Option<Bytes>, DecodeError> {
         if self.is_null_next(field)? { Ok(None) } else { self.sized_blob(field).map(Some) }
     }
 
-    /// An array behind its count of four bytes. Each element takes at least `smallest` bytes, which bounds the count.
+    /// Reads a count of four bytes, then as many elements. `smallest` is the least number of bytes that an element
+    /// takes; it bounds the count.
     ///
     /// # Errors
-    /// The count is negative or more than the bytes that are left can hold; or `element` fails.
+    /// The count is negative, the rest of the body cannot hold that many elements, or `element` returns an error.
     pub fn array<T>(
         &mut self,
         field: &'static str,
@@ -147,6 +149,7 @@ impl<'b> Reader<'b> {
         let count = self.int32(field)?;
         let fault = |problem| DecodeError::new(self.name, field, start, problem);
         let count = usize::try_from(count).map_err(|_| fault(DecodeProblem::Negative(count)))?;
+        // A caller's layout may allow empty elements. Without a least size a count would be bounded by nothing.
         let smallest = smallest.max(1);
         let fit = (self.end - self.at) / smallest;
         if count > fit {
@@ -155,8 +158,7 @@ impl<'b> Reader<'b> {
         let end = self.end;
         let mut elements = Vec::with_capacity(count);
         for behind in (0..count).rev() {
-            // The least that the elements behind this one take is theirs, so that all counts of a body together reserve no
-            // more than one of them alone could.
+            // An element must not see the bytes that the elements behind it need at least: see `array` in `read.rs`.
             self.end = end - behind * smallest;
             elements.push(element(self)?);
         }
@@ -164,10 +166,10 @@ impl<'b> Reader<'b> {
         Ok(elements)
     }
 
-    /// An array behind its count of four bytes, of which -1 is null.
+    /// Reads an array as [`Reader::array`] does. A count of -1 is null.
     ///
     /// # Errors
-    /// As [`Reader::array`], for counts below -1.
+    /// The errors of [`Reader::array`], except that -1 is not an error.
     pub fn nullable_array<T>(
         &mut self,
         field: &'static str,
@@ -177,7 +179,7 @@ impl<'b> Reader<'b> {
         if self.is_null_next(field)? { Ok(None) } else { self.array(field, smallest, element).map(Some) }
     }
 
-    /// Whether the next four bytes are a length of -1, which is then taken.
+    /// Whether the next four bytes are -1. If so, the reader takes them; otherwise it stays in front of them.
     fn is_null_next(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         let start = self.at;
         let is_null = self.int32(field)? == -1;
@@ -189,6 +191,7 @@ impl<'b> Reader<'b> {
 
     fn take<T>(&mut self, parser: impl FnOnce(&'b [u8]) -> Parsed<'b, T>) -> Result<T, DecodeError> {
         let body: &'b [u8] = self.body;
+        // Kept apart from `at`, which moves on: `fail` may report the value after the parser has accepted it.
         self.last = self.at;
         let input = body.get(self.at..self.end).unwrap_or_default();
         match parser(input) {

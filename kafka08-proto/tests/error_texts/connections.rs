@@ -130,7 +130,7 @@ fn a_request_that_was_not_sent_says_why_and_what_to_do() {
         ),
         (
             SendError::Prepare(PrepareError::Encode(encode)),
-            "the request cannot be encoded: topic of 40000 does not fit the wire, which holds at most 32767".to_owned(),
+            "the request cannot be encoded: topic has a length of 40000, but at most 32767 can be encoded".to_owned(),
         ),
         (
             SendError::TooLarge { len: 9, max: 8 },
@@ -140,7 +140,7 @@ fn a_request_that_was_not_sent_says_why_and_what_to_do() {
         ),
         (
             SendError::ClientId(encode),
-            "topic of 40000 does not fit the wire, which holds at most 32767: use a shorter client id".to_owned(),
+            "topic has a length of 40000, but at most 32767 can be encoded: use a shorter client id".to_owned(),
         ),
     ] {
         assert_eq!(error.to_string(), expected);
@@ -259,7 +259,7 @@ fn an_answer_that_was_not_taken_says_what_became_of_its_call() {
     );
     assert_eq!(
         RespondError::Encode(too_long()).to_string(),
-        "topic of 40000 does not fit the wire, which holds at most 32767: the call is still open, give it a smaller answer or \
+        "topic has a length of 40000, but at most 32767 can be encoded: the call is still open, give it a smaller answer or \
          close the connection"
     );
 }

@@ -153,8 +153,14 @@ fn one_thing_is_counted_in_the_singular() {
     for (problem, expected) in [
         (DecodeProblem::Truncated { needed: 1, left: 0 }, "needs 1 byte, 0 are left"),
         (DecodeProblem::Truncated { needed: 4, left: 1 }, "needs 4 bytes, 1 is left"),
-        (DecodeProblem::CountTooLarge { count: 1, fit: 0 }, "claims 1 element, what is left can hold 0"),
-        (DecodeProblem::CountTooLarge { count: 2, fit: 1 }, "claims 2 elements, what is left can hold 1"),
+        (
+            DecodeProblem::CountTooLarge { count: 1, fit: 0 },
+            "claims 1 element, but the rest of the body can hold only 0",
+        ),
+        (
+            DecodeProblem::CountTooLarge { count: 2, fit: 1 },
+            "claims 2 elements, but the rest of the body can hold only 1",
+        ),
         (DecodeProblem::Trailing(1), "is followed by 1 byte too many"),
         (DecodeProblem::Trailing(2), "is followed by 2 bytes too many"),
     ] {
@@ -258,7 +264,7 @@ fn a_partition_that_a_response_leaves_out_says_what_may_have_happened() {
 #[test]
 fn what_does_not_fit_or_cannot_be_opened_says_which_bound_it_met() {
     let long = Encoder::new().text("topic", "x".repeat(32_768)).expect_err("one byte too long");
-    assert_eq!(long.to_string(), "topic of 32768 does not fit the wire, which holds at most 32767");
+    assert_eq!(long.to_string(), "topic has a length of 32768, but at most 32767 can be encoded");
     let full = SetFull { entry: 27 };
     assert_eq!(
         full.to_string(),
