@@ -4,30 +4,30 @@ use std::{collections::VecDeque, fmt};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{FrameError, LENGTH_PREFIX, LooksLike, spares::Spares};
+use super::{FrameError, LENGTH_PREFIX, front::Front, spares::Spares};
 
-/// The size of a read while no large frame is on its way, in bytes: a power of two that holds some hundred small answers.
+/// The size of a read while no large frame is on its way, in bytes: a power of two that holds some hundred small
+/// answers.
 const READ: usize = 32 << 10;
-/// The size of a read at the beginning and after a rest, in bytes. The first read that fills it makes the next one [`READ`].
+/// The size of a read at the beginning and after a rest, in bytes. The first read that fills it makes the next one
+/// [`READ`].
 const READ_AFTER_REST: usize = 512;
-/// Small frames that are here together are copied out together, up to this many bytes: one allocation for the run. A frame
-/// that is kept keeps at most this much alive.
+/// Small frames that are here together are copied out together, up to this many bytes: one allocation for the run. A
+/// frame that is kept keeps at most this much alive.
 const RUN: usize = 4 << 10;
-/// The smallest frame, in bytes: a response without a body.
-const SMALLEST: i32 = 4;
 
 /// Cuts a byte stream into frames, however the stream arrives.
 ///
-/// Bytes go in by [`FrameDecoder::space`] and [`FrameDecoder::filled`], or by [`FrameDecoder::extend`]; frames come out of
-/// [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes.
+/// Bytes go in by [`FrameDecoder::space`] and [`FrameDecoder::filled`], or by [`FrameDecoder::extend`]; frames come out
+/// of [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes.
 ///
-/// Frames of up to 32 KiB are copied out of the read buffer, so that they do not keep it alive. A larger frame is read into
-/// memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it again:
-/// it is read there from its first byte on, because large frames come in rows.
+/// Frames of up to 32 KiB are copied out of the read buffer, so that they do not keep it alive. A larger frame is read
+/// into memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it
+/// again: it is read there from its first byte on, because large frames come in rows.
 ///
-/// Memory is at most twice the bytes received of the frame that is not complete, plus 64 KiB, plus what is kept of earlier
-/// large frames: two at most, each no larger than the largest that has arrived, and none after [`FrameDecoder::release`].
-/// What a length claims is reserved only as far as a frame of that size has arrived before.
+/// Memory is at most twice the bytes received of the frame that is not complete, plus 64 KiB, plus what is kept of
+/// earlier large frames: two at most, each no larger than the largest that has arrived, and none after
+/// [`FrameDecoder::release`]. What a length claims is reserved only as far as a frame of that size has arrived before.
 ///
 /// An error is final: it is returned again and again, and further bytes are ignored.
 pub struct FrameDecoder {
@@ -58,22 +58,13 @@ pub struct FrameDecoder {
 enum Role {
     /// The read buffer. Frames are copied out of it.
     Reads,
-    /// Memory of an earlier large frame, in which one of this many bytes is expected: nothing is read beyond them. Fewer
-    /// than four bytes are here.
+    /// Memory of an earlier large frame, in which one of this many bytes is expected: nothing is read beyond them.
+    /// Fewer than four bytes are here.
     Expects(usize),
     /// A large frame's own: nothing is read beyond this many bytes, which is where the frame ends.
     Large(usize),
     /// Memory in which a large frame was expected, and which holds something else besides or instead.
     Mixed,
-}
-
-/// What stands at the front of the buffer.
-enum Front {
-    /// Not even a length.
-    Nothing,
-    /// A frame of this many bytes, length prefix included.
-    Frame(usize),
-    Bad(FrameError),
 }
 
 impl FrameDecoder {
@@ -186,15 +177,15 @@ impl FrameDecoder {
         }
     }
 
-    /// Bytes received that were not handed out in frames yet. Once [`FrameDecoder::next_frame`] has returned `None`: those
-    /// of the frame that is not complete.
+    /// Bytes received that were not handed out in frames yet. Once [`FrameDecoder::next_frame`] has returned `None`:
+    /// those of the frame that is not complete.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.run.len() - self.run_at + self.ready.iter().map(Bytes::len).sum::<usize>() + self.end - self.start
     }
 
-    /// How many bytes of the frame that is arriving are here, and how many it has, not counting its length. `None` while
-    /// its length is not known, or if it is complete.
+    /// How many bytes of the frame that is arriving are here, and how many it has, not counting its length. `None`
+    /// while its length is not known, or if it is complete.
     pub(crate) fn arriving(&self) -> Option<(usize, usize)> {
         let received = self.end - self.start;
         match self.front() {
@@ -226,24 +217,7 @@ impl FrameDecoder {
     }
 
     fn front(&self) -> Front {
-        let received = self.buffer.get(self.start..self.end).unwrap_or_default();
-        match received.first_chunk::<LENGTH_PREFIX>() {
-            Some(prefix) => self.judge(*prefix),
-            None => Front::Nothing,
-        }
-    }
-
-    fn judge(&self, prefix: [u8; LENGTH_PREFIX]) -> Front {
-        let len = i32::from_be_bytes(prefix);
-        match usize::try_from(len) {
-            Ok(size) if len >= SMALLEST && size <= self.max_frame => Front::Frame(size.saturating_add(LENGTH_PREFIX)),
-            Ok(_) if len >= SMALLEST => Front::Bad(FrameError::TooLarge {
-                len,
-                max: self.max_frame,
-                looks_like: LooksLike::from_prefix(prefix),
-            }),
-            _ => Front::Bad(FrameError::TooSmall { len, looks_like: LooksLike::from_prefix(prefix) }),
-        }
+        Front::of(self.buffer.get(self.start..self.end).unwrap_or_default(), self.max_frame)
     }
 
     /// Takes a frame of `len` bytes, prefix included, off the front.
@@ -273,8 +247,8 @@ impl FrameDecoder {
         alone.unwrap_or_else(|| self.next_of_run())
     }
 
-    /// Whether a frame of `len` bytes may have the buffer, which is that of an earlier large frame, to itself. Not if it
-    /// would keep much more memory than it needs.
+    /// Whether a frame of `len` bytes may have the buffer, which is that of an earlier large frame, to itself. Not if
+    /// it would keep much more memory than it needs.
     fn is_large_here(&self, len: usize) -> bool {
         len > READ && len <= self.buffer.len() && self.buffer.len() / 2 <= len
     }
@@ -290,12 +264,12 @@ impl FrameDecoder {
         frame
     }
 
-    /// How many bytes the frame of `len` bytes at the front takes together with those behind it that are copied with it.
+    /// How many bytes the frame of `len` bytes at the front takes together with those behind it that are copied with
+    /// it.
     fn run_from(&self, len: usize) -> usize {
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
         let mut run = len;
-        while let Some(prefix) = received.get(run..).and_then(|rest| rest.first_chunk::<LENGTH_PREFIX>())
-            && let Front::Frame(next) = self.judge(*prefix)
+        while let Front::Frame(next) = Front::of(received.get(run..).unwrap_or_default(), self.max_frame)
             && run.saturating_add(next) <= received.len().min(RUN)
         {
             run += next;
@@ -317,8 +291,9 @@ impl FrameDecoder {
         frame
     }
 
-    /// Reads into the memory of an earlier large frame if nobody holds it any more and another one is likely to come next.
-    /// Otherwise its first bytes would come in a read of their own and then be moved, which costs a quarter of consuming.
+    /// Reads into the memory of an earlier large frame if nobody holds it any more and another one is likely to come
+    /// next. Otherwise its first bytes would come in a read of their own and then be moved, which costs a quarter of
+    /// consuming.
     fn expect_large(&mut self) {
         if self.end == 0
             && let Some(len) = self.last_large
@@ -335,8 +310,8 @@ impl FrameDecoder {
     fn make_room(&mut self) {
         let pending = self.end - self.start;
         let large = self.large_in_front(pending);
-        // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is pending
-        // only if a caller feeds without taking frames, and then moving must free as much as it moves.
+        // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is
+        // pending only if a caller feeds without taking frames, and then moving must free as much as it moves.
         if large.is_none() && self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, pending);
@@ -351,8 +326,8 @@ impl FrameDecoder {
         }
     }
 
-    /// The length of the frame at the front if it is to have memory of its own: it is too long for a read buffer, and not
-    /// here in full.
+    /// The length of the frame at the front if it is to have memory of its own: it is too long for a read buffer, and
+    /// not here in full.
     fn large_in_front(&self, pending: usize) -> Option<usize> {
         match self.front() {
             Front::Frame(len) if len > READ.max(pending) => Some(len),

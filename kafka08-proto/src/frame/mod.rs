@@ -4,6 +4,7 @@
 
 mod decoder;
 mod error;
+mod front;
 mod send_queue;
 mod spares;
 

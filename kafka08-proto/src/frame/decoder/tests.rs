@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::LooksLike;
 
 fn framed(payload: &[u8]) -> Vec<u8> {
     [&u32::try_from(payload.len()).expect("short").to_be_bytes()[..], payload].concat()
