@@ -1,4 +1,4 @@
-//! The incremental decoder.
+//! The incremental frame decoder.
 
 use std::{collections::VecDeque, fmt};
 
@@ -6,69 +6,79 @@ use bytes::{Bytes, BytesMut};
 
 use super::{FrameError, LENGTH_PREFIX, front::Front, spares::Spares};
 
-/// The size of a read while no large frame is on its way, in bytes: a power of two that holds some hundred small
-/// answers.
+/// The size of the read buffer, in bytes. It holds some hundred small responses. A longer frame has memory of its own.
 const READ: usize = 32 << 10;
-/// The size of a read at the beginning and after a rest, in bytes. The first read that fills it makes the next one
-/// [`READ`].
+/// The size of the read buffer at the beginning and after [`FrameDecoder::release`], in bytes.
+// An idle connection then holds less than 1 KiB. The buffer grows to `READ` when a read has filled it.
 const READ_AFTER_REST: usize = 512;
-/// Small frames that are here together are copied out together, up to this many bytes: one allocation for the run. A
-/// frame that is kept keeps at most this much alive.
+/// The most bytes of several small frames that are copied out in one allocation.
+// A caller that keeps one of these frames keeps the memory of all of them alive.
 const RUN: usize = 4 << 10;
 
-/// Cuts a byte stream into frames, however the stream arrives.
+/// Splits a byte stream into frames, whatever pieces the stream arrives in.
 ///
 /// Bytes go in by [`FrameDecoder::space`] and [`FrameDecoder::filled`], or by [`FrameDecoder::extend`]; frames come out
 /// of [`FrameDecoder::next_frame`], without their length. Each read costs O(1) besides moving its bytes.
 ///
 /// Frames of up to 32 KiB are copied out of the read buffer, so that they do not keep it alive. A larger frame is read
-/// into memory of its own and handed out as it is. When nobody holds that memory any more, the next large frame uses it
-/// again: it is read there from its first byte on, because large frames come in rows.
+/// into memory of its own and handed out without a copy. A later large frame uses this memory again once the caller has
+/// dropped the earlier one.
 ///
-/// Memory is at most twice the bytes received of the frame that is not complete, plus 64 KiB, plus what is kept of
-/// earlier large frames: two at most, each no larger than the largest that has arrived, and none after
-/// [`FrameDecoder::release`]. What a length claims is reserved only as far as a frame of that size has arrived before.
+/// The memory in use is at most twice the bytes received of the incomplete frame, plus 64 KiB, plus the memory of two
+/// earlier large frames, which [`FrameDecoder::release`] frees. The length that a frame claims is allocated in advance
+/// only up to the size of the largest frame that has arrived before.
 ///
-/// An error is final: it is returned again and again, and further bytes are ignored.
+/// An error is final: it is returned by each call, and further bytes are ignored.
+// The frames that were received and not handed out are, from the oldest to the newest:
+//
+//     run[run_at..]    ready    buffer:  | handed out | not handed out | next read goes here | not read into |
+//                                        0            start            end                   limit     buffer.len()
+//
+// `role` says what the buffer is and where its limit lies. A read never goes beyond the limit, so a large frame that is
+// complete ends where the received bytes end, and its memory can be handed out with nothing of the next frame in it.
+//
+//     Reads ---- a frame above 32 KiB begins --------------------> Large --- it is complete ---> Reads
+//       '------- large one handed out, its memory is free --> Expects --- another one comes ---> Large
+//                                                                '------- another size comes --> Mixed --> Reads
 pub struct FrameDecoder {
-    /// Initialised all the way: zeroed once when allocated, and never shorter than `end`.
+    /// Initialised in full, because a driver reads into it without `unsafe`.
     buffer: BytesMut,
-    /// Received and not yet cut: `buffer[start..end]`.
+    /// The position in `buffer` of the first byte that was not handed out.
     start: usize,
+    /// The position in `buffer` behind the last byte that was received.
     end: usize,
     role: Role,
-    /// The read buffer, while `buffer` is something else.
+    /// The read buffer, while `buffer` is the memory of a large frame.
     parked: BytesMut,
-    /// Small frames that are copied out, length prefixes included. They come before `ready`. Empty when all of them are
-    /// handed out.
+    /// Small frames that were copied out together, with their length prefixes. Empty once all of them are handed out.
     run: Bytes,
-    /// Where the first one of `run` begins that is not handed out.
+    /// The position in `run` of the first frame that was not handed out.
     run_at: usize,
-    /// Large frames that were complete when more bytes came, without their length prefixes. They come before `buffer`.
+    /// Large frames that were complete when more bytes were read, without their length prefixes.
     ready: VecDeque<Bytes>,
     spares: Spares,
-    /// How long the last frame was, prefix included, if it was large and nothing has come since.
+    /// The size of the last frame, prefix included, if that frame was large and nothing was received since.
     last_large: Option<usize>,
     max_frame: usize,
     error: Option<FrameError>,
 }
 
-/// What the buffer is.
+/// The use of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// The read buffer. Frames are copied out of it.
     Reads,
-    /// Memory of an earlier large frame, in which one of this many bytes is expected: nothing is read beyond them.
-    /// Fewer than four bytes are here.
+    /// The memory of an earlier large frame. A frame of this many bytes is expected, and fewer than four are received.
+    /// The limit lies behind the expected frame.
     Expects(usize),
-    /// A large frame's own: nothing is read beyond this many bytes, which is where the frame ends.
+    /// The memory of a large frame of this many bytes. The limit lies behind the frame.
     Large(usize),
-    /// Memory in which a large frame was expected, and which holds something else besides or instead.
+    /// The memory of an earlier large frame, with a frame that was not expected, or with bytes behind the expected one.
     Mixed,
 }
 
 impl FrameDecoder {
-    /// A decoder that takes frames of at most `max_frame` bytes, not counting their length.
+    /// Creates a decoder that accepts frames of at most `max_frame` bytes, without the length prefix.
     #[must_use]
     pub fn new(max_frame: usize) -> Self {
         Self {
@@ -87,10 +97,10 @@ impl FrameDecoder {
         }
     }
 
-    /// Where to read to: initialised, and never empty.
+    /// The memory to read into. It is initialised and never empty.
     pub fn space(&mut self) -> &mut [u8] {
         if self.role == Role::Large(self.end) {
-            // It is complete, and nobody has asked for it yet.
+            // The frame is complete, and the caller has not taken it. Its memory has no room for what comes next.
             let frame = self.cut_large(self.end);
             self.ready.push_back(frame);
         }
@@ -102,7 +112,7 @@ impl FrameDecoder {
         self.buffer.get_mut(self.end..limit).expect("make_room leaves the limit beyond the end")
     }
 
-    /// How far `buffer` is read into.
+    /// The position in `buffer` up to which bytes may be read.
     fn limit(&self) -> usize {
         match self.role {
             Role::Reads | Role::Mixed => self.buffer.len(),
@@ -110,10 +120,10 @@ impl FrameDecoder {
         }
     }
 
-    /// `n` bytes of [`FrameDecoder::space`] were filled.
+    /// Notes that `n` bytes were read into [`FrameDecoder::space`].
     ///
     /// # Panics
-    /// If `n` is more than the space had: that is a bug of the caller, who would have read past the slice.
+    /// If `n` is larger than the space. No reader can have read more than the slice holds.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.limit() - self.end, "more bytes filled than there was space for");
         if self.error.is_some() {
@@ -121,6 +131,8 @@ impl FrameDecoder {
         }
         self.end += n;
         if let Role::Expects(_) = self.role {
+            // Decided once the length is known, and before `make_room`, which must not read beyond the end of a large
+            // frame.
             self.role = match self.front() {
                 Front::Nothing => return,
                 Front::Frame(len) if self.end <= len && self.is_large_here(len) => Role::Large(len),
@@ -129,7 +141,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Takes bytes from a transport that has buffers of its own. Copies.
+    /// Copies bytes in, from a transport that has its own buffers.
     pub fn extend(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.error.is_none() {
             let space = self.space();
@@ -140,7 +152,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Whether [`FrameDecoder::next_frame`] has something to say: a whole frame, or an error.
+    /// Whether [`FrameDecoder::next_frame`] would return a frame or an error.
     #[must_use]
     pub fn has_frame(&self) -> bool {
         if !self.run.is_empty() || !self.ready.is_empty() || self.error.is_some() {
@@ -153,11 +165,12 @@ impl FrameDecoder {
         }
     }
 
-    /// The next whole frame, if it is here.
+    /// Takes the next complete frame; `None` if none was received.
     ///
     /// # Errors
-    /// The stream is not one of frames. Close the connection.
+    /// The stream does not consist of frames. Close the connection.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        // The order of the three places is the order in which their bytes arrived.
         if !self.run.is_empty() {
             return Ok(Some(self.next_of_run()));
         }
@@ -171,21 +184,22 @@ impl FrameDecoder {
             Front::Frame(len) if len <= self.end - self.start => Ok(Some(self.cut(len))),
             Front::Frame(_) | Front::Nothing => Ok(None),
             Front::Bad(error) => {
+                // All memory is freed, because the connection may be kept until its queued events are taken.
                 *self = Self { error: Some(error), ..Self::new(self.max_frame) };
                 Err(error)
             }
         }
     }
 
-    /// Bytes received that were not handed out in frames yet. Once [`FrameDecoder::next_frame`] has returned `None`:
-    /// those of the frame that is not complete.
+    /// The number of bytes that were received and not handed out. Once [`FrameDecoder::next_frame`] has returned
+    /// `None`, these are the bytes of the incomplete frame.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.run.len() - self.run_at + self.ready.iter().map(Bytes::len).sum::<usize>() + self.end - self.start
     }
 
-    /// How many bytes of the frame that is arriving are here, and how many it has, not counting its length. `None`
-    /// while its length is not known, or if it is complete.
+    /// The number of bytes received of the incomplete frame, and its size, both without the length prefix. `None` while
+    /// the length is not known, and if the frame is complete.
     pub(crate) fn arriving(&self) -> Option<(usize, usize)> {
         let received = self.end - self.start;
         match self.front() {
@@ -194,7 +208,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Whether [`FrameDecoder::release`] would give memory back.
+    /// Whether [`FrameDecoder::release`] would free memory.
     pub(crate) fn can_release(&self) -> bool {
         self.run.is_empty()
             && (!self.spares.is_empty()
@@ -203,7 +217,7 @@ impl FrameDecoder {
                 || (self.start == self.end && self.buffer.len() > READ_AFTER_REST))
     }
 
-    /// Gives back the memory that is kept to be used again: for a connection that has nothing to do.
+    /// Frees the memory that is kept for later frames. Call it for an idle connection.
     pub fn release(&mut self) {
         self.spares.clear();
         self.ready.shrink_to_fit();
@@ -220,7 +234,7 @@ impl FrameDecoder {
         Front::of(self.buffer.get(self.start..self.end).unwrap_or_default(), self.max_frame)
     }
 
-    /// Takes a frame of `len` bytes, prefix included, off the front.
+    /// Takes the frame of `len` bytes, prefix included, out of the buffer.
     fn cut(&mut self, len: usize) -> Bytes {
         match self.role {
             Role::Large(_) => return self.cut_large(len),
@@ -229,7 +243,7 @@ impl FrameDecoder {
         }
         let run = self.run_from(len);
         let received = self.buffer.get(self.start..self.start + run).expect("frames that are here in full");
-        // A frame that is alone needs no reference count.
+        // A single frame is copied without its prefix: a slice of `run` would allocate a reference count besides.
         let alone = if run == len { received.get(LENGTH_PREFIX..).map(Bytes::copy_from_slice) } else { None };
         if alone.is_none() {
             self.run = Bytes::copy_from_slice(received);
@@ -237,6 +251,7 @@ impl FrameDecoder {
         }
         self.start += run;
         self.last_large = None;
+        // An empty buffer starts over, so most reads have all of it, and nothing has to be moved.
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
             if self.role == Role::Mixed {
@@ -247,24 +262,26 @@ impl FrameDecoder {
         alone.unwrap_or_else(|| self.next_of_run())
     }
 
-    /// Whether a frame of `len` bytes may have the buffer, which is that of an earlier large frame, to itself. Not if
-    /// it would keep much more memory than it needs.
+    /// Whether a frame of `len` bytes is handed out together with the buffer, which is that of an earlier large frame.
     fn is_large_here(&self, len: usize) -> bool {
+        // A caller that keeps the frame keeps the buffer, so the frame has to fill at least half of it.
         len > READ && len <= self.buffer.len() && self.buffer.len() / 2 <= len
     }
 
-    /// Takes the frame at the start of the buffer together with the buffer.
+    /// Takes the frame of `len` bytes at the start of the buffer together with the buffer.
     fn cut_large(&mut self, len: usize) -> Bytes {
+        // First, because what follows looks at the frame behind this one and moves its bytes.
         self.start = len;
         let pending = self.end - len;
         let memory = self.change_buffer(self.large_in_front(pending), pending).freeze();
         let frame = memory.slice(LENGTH_PREFIX..len);
+        // The memory as a whole: a slice of it could not become mutable again in its full size.
         self.spares.keep(memory);
         self.last_large = Some(len);
         frame
     }
 
-    /// How many bytes the frame of `len` bytes at the front takes together with those behind it that are copied with
+    /// The number of bytes of the frame of `len` bytes at the front and of the frames behind it that are copied with
     /// it.
     fn run_from(&self, len: usize) -> usize {
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
@@ -277,7 +294,7 @@ impl FrameDecoder {
         run
     }
 
-    /// The next frame of `run`, which has one.
+    /// Takes the next frame of `run`, which is not empty.
     fn next_of_run(&mut self) -> Bytes {
         let prefix = self.run.get(self.run_at..).and_then(|rest| rest.first_chunk::<LENGTH_PREFIX>());
         let len = prefix.map_or(0, |prefix| u32::from_be_bytes(*prefix));
@@ -291,10 +308,10 @@ impl FrameDecoder {
         frame
     }
 
-    /// Reads into the memory of an earlier large frame if nobody holds it any more and another one is likely to come
-    /// next. Otherwise its first bytes would come in a read of their own and then be moved, which costs a quarter of
-    /// consuming.
+    /// Makes the memory of an earlier large frame the buffer, if that memory is free and another large frame is likely.
     fn expect_large(&mut self) {
+        // Large frames come in rows. The first 32 KiB of each would otherwise come in a read of their own and be moved,
+        // which costs a quarter of the time that consuming takes.
         if self.end == 0
             && let Some(len) = self.last_large
             && let Some(memory) = self.spares.take(len)
@@ -306,12 +323,13 @@ impl FrameDecoder {
         }
     }
 
-    /// Makes the limit lie beyond the end.
+    /// Moves the received bytes, within the buffer or to another one, so that the limit lies behind the end.
     fn make_room(&mut self) {
         let pending = self.end - self.start;
         let large = self.large_in_front(pending);
-        // At most once a frame: the frame at the front fits the buffer from its start. More than one read buffer is
-        // pending only if a caller feeds without taking frames, and then moving must free as much as it moves.
+        // Moving within the buffer happens at most once for each frame, because the frame then fits the buffer. More
+        // than `READ` bytes are pending only if a caller takes no frames; then moving must free as many bytes as it
+        // moves.
         if large.is_none() && self.start > 0 && self.buffer.len() >= READ && pending <= READ.max(self.start) {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, pending);
@@ -326,8 +344,8 @@ impl FrameDecoder {
         }
     }
 
-    /// The length of the frame at the front if it is to have memory of its own: it is too long for a read buffer, and
-    /// not here in full.
+    /// The size of the frame at the front if that frame gets its own memory: it is longer than a read buffer and
+    /// incomplete.
     fn large_in_front(&self, pending: usize) -> Option<usize> {
         match self.front() {
             Front::Frame(len) if len > READ.max(pending) => Some(len),
@@ -335,7 +353,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Goes on in memory for the `large` frame at the front, or in a read buffer. Returns the buffer before.
+    /// Moves to memory for the `large` frame at the front, or to a read buffer. Returns the former buffer.
     fn change_buffer(&mut self, large: Option<usize>, pending: usize) -> BytesMut {
         match large {
             Some(len) => self.use_memory_for(len, pending),
@@ -343,13 +361,13 @@ impl FrameDecoder {
         }
     }
 
-    /// Gives a frame of `len` bytes memory of its own, or more of it. Returns the buffer before.
+    /// Moves to memory for the frame of `len` bytes at the front, or to more of it. Returns the former buffer.
     fn use_memory_for(&mut self, len: usize, pending: usize) -> BytesMut {
         let memory = match self.spares.take(len) {
             Some(memory) => memory,
             None => {
-                // As much at once as this peer has filled before; beyond that never more than doubling. Rounded up, so
-                // that the memory also fits the next frame if that is a little larger.
+                // At once at most as much as this peer has filled before, and then by doubling, because the length is
+                // only a claim. Rounded up, so that the memory also fits a next frame that is a little larger.
                 let most = len.checked_next_multiple_of(READ).unwrap_or(len);
                 BytesMut::zeroed(most.min(self.spares.largest().max(READ.max(2 * pending))))
             }
@@ -358,7 +376,7 @@ impl FrameDecoder {
         self.move_to(memory, pending)
     }
 
-    /// Goes on with a read buffer that has room for twice as much as is pending. Returns the buffer before.
+    /// Moves to a read buffer of at least twice the size of the pending bytes. Returns the former buffer.
     fn use_read_buffer(&mut self, pending: usize) -> BytesMut {
         let parked = std::mem::take(&mut self.parked);
         let memory = if self.role != Role::Reads && 2 * pending <= parked.len() {
@@ -371,14 +389,15 @@ impl FrameDecoder {
         self.move_to(memory, pending)
     }
 
-    /// Keeps a read buffer for when large frames have passed.
+    /// Keeps a read buffer for the time after the large frames.
     fn park(&mut self, buffer: BytesMut) {
+        // Another size is the small first one, or one that grew because a caller took no frames.
         if buffer.len() == READ {
             self.parked = buffer;
         }
     }
 
-    /// Makes `memory` the buffer, with what is pending at its start. Returns the buffer before.
+    /// Makes `memory` the buffer and copies the pending bytes to its start. Returns the former buffer.
     fn move_to(&mut self, mut memory: BytesMut, pending: usize) -> BytesMut {
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
         memory.split_at_mut(pending).0.copy_from_slice(received);

@@ -1,32 +1,33 @@
-//! Why a byte stream is not a stream of frames.
+//! The error of a byte stream that does not consist of frames.
 
 use std::fmt;
 
-/// A frame's length cannot be right: nothing behind it can be understood, and the connection is over.
+/// The length of a frame is invalid. The bytes behind it cannot be split into frames, so close the connection.
 ///
-/// Connecting again to the same port would bring the same, unless the limit was too low.
+/// A new connection to the same port meets the same error, unless the limit is raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Below the four bytes that the smallest frame has.
+    /// The length is below 4 bytes, the size of the smallest frame.
     TooSmall {
         /// The length that was read.
         len: i32,
-        /// What the peer's bytes look like, where they look like something.
+        /// The protocol that the four bytes of the length belong to, if they are those of a known one.
         looks_like: Option<LooksLike>,
     },
-    /// Above the limit. Nothing of it was kept.
+    /// The length is above the limit. No memory was allocated for the frame.
     TooLarge {
         /// The length that was read.
         len: i32,
         /// The limit, `Limits::max_frame`.
         max: usize,
-        /// What the peer's bytes look like, where they look like something.
+        /// The protocol that the four bytes of the length belong to, if they are those of a known one.
         looks_like: Option<LooksLike>,
     },
 }
 
-/// Protocols whose first bytes are easy to tell when they arrive where a frame's length should be.
+/// A protocol that is recognized by its first four bytes, when a peer sends them in place of a frame's length.
+// To connect to the wrong port is the usual cause of an absurd length. The first bytes of HTTP as a length are 1.2 GB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LooksLike {
@@ -42,6 +43,8 @@ impl LooksLike {
     pub(super) fn from_prefix(bytes: [u8; 4]) -> Option<Self> {
         const METHODS: [&[u8; 4]; 7] = [b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PRI "];
         match &bytes {
+            // The content type of an alert or a handshake, and the major version, which is 3 from SSL 3.0 to TLS 1.3. A
+            // server answers bytes that are not TLS with an alert.
             [0x15 | 0x16, 0x03, ..] => Some(Self::Tls),
             b"HTTP" | b"<htm" | b"<HTM" | b"<!DO" | b"<!do" => Some(Self::Http),
             b"SSH-" => Some(Self::Ssh),
@@ -55,7 +58,7 @@ impl fmt::Display for LooksLike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tls => {
-                "the peer speaks TLS, and Kafka 0.8 has none: use a plaintext port, or put TLS into the transport"
+                "the peer speaks TLS, which Kafka 0.8 does not: use a plaintext port, or a transport that does TLS"
             }
             Self::Http => "the peer speaks HTTP: this is the port of another service",
             Self::Ssh => "the peer speaks SSH: this is the port of another service",
@@ -67,9 +70,11 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::TooSmall { len, looks_like } | Self::TooLarge { len, looks_like, .. }) = *self;
         let bytes = len.to_be_bytes();
+        // In hexadecimal and in ASCII as well, because a reader may recognize a protocol that `LooksLike` does not
+        // know.
         write!(f, "a frame claims {len} bytes (0x{len:08x}, in ASCII \"{}\"), ", bytes.escape_ascii())?;
         match self {
-            Self::TooSmall { .. } => f.write_str("fewer than any has")?,
+            Self::TooSmall { .. } => f.write_str("less than the 4 of the smallest frame")?,
             Self::TooLarge { max, .. } => write!(f, "more than the limit of {max}")?,
         }
         match looks_like {
@@ -97,7 +102,8 @@ mod tests {
         let error = FrameError::TooSmall { len: -1, looks_like: None };
         assert_eq!(
             error.to_string(),
-            "a frame claims -1 bytes (0xffffffff, in ASCII \"\\xff\\xff\\xff\\xff\"), fewer than any has"
+            "a frame claims -1 bytes (0xffffffff, in ASCII \"\\xff\\xff\\xff\\xff\"), less than the 4 of the smallest \
+             frame"
         );
     }
 }

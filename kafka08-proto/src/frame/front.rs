@@ -1,20 +1,23 @@
-//! The length of the next frame, which is in front of it.
+//! The length prefix of a frame.
 
 use super::{FrameError, LENGTH_PREFIX, LooksLike};
 
-/// The smallest frame, in bytes: a response without a body.
+/// The size of the smallest frame, in bytes. It is a response without a body, which has only a correlation id.
 const SMALLEST: i32 = 4;
 
-/// What stands at the front of bytes that were received.
+/// What the first received bytes that belong to no earlier frame are.
 pub(super) enum Front {
-    /// Not even a length.
+    /// Fewer than four bytes, so the length is not known.
     Nothing,
-    /// A frame of this many bytes, length prefix included.
+    /// The beginning of a frame of this many bytes, length prefix included.
     Frame(usize),
+    /// A length that no frame has.
     Bad(FrameError),
 }
 
 impl Front {
+    /// Reads the length at the start of `received`.
+    // Inlined by request: it runs for each frame of a run, from another module.
     #[inline]
     pub(super) fn of(received: &[u8], max_frame: usize) -> Self {
         let Some(&prefix) = received.first_chunk::<LENGTH_PREFIX>() else {

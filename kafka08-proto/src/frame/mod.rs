@@ -1,6 +1,6 @@
-//! The byte stream as frames: four bytes of length, then as many bytes.
+//! Frames of the byte stream: a length of four bytes, then as many bytes.
 //!
-//! This layer knows nothing of what the frames hold.
+//! This layer does not know what the frames hold.
 
 mod decoder;
 mod error;
@@ -13,5 +13,5 @@ pub use error::{FrameError, LooksLike};
 pub use send_queue::SendQueue;
 pub(crate) use send_queue::{Span, Taken};
 
-/// Bytes of the length in front of each frame.
+/// The number of bytes of the length in front of each frame.
 pub(crate) const LENGTH_PREFIX: usize = 4;

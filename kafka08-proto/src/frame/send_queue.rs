@@ -1,4 +1,4 @@
-//! What is to be written.
+//! The queue of bytes to write.
 
 use std::{collections::VecDeque, fmt, io::IoSlice};
 
@@ -7,36 +7,46 @@ use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use super::LENGTH_PREFIX;
 use crate::wire::{Chunks, Encoder, SPLICE_FROM};
 
-/// Bytes of small things that are staged in one block, and leave as one chunk. A page more or less changes nothing: it is
-/// large enough that a block holds some hundred small requests, and small enough that taking one back costs little.
+/// The most bytes of small values that are staged in one block, which is written as one chunk.
+// Some hundred small requests fit, and withdrawing one of them costs little. A few KiB more or less make no difference.
 const BLOCK: usize = 16 << 10;
 
-/// Whole frames waiting to be written.
+/// Complete frames that wait to be written.
 ///
-/// A driver sees it as a [`Buf`]: write what [`Buf::chunks_vectored`] or [`Buf::chunk`] gives, then [`Buf::advance`] by what
-/// the transport took. A driver that submits buffers and learns later (`io_uring`) must advance when it submits.
+/// A driver uses the queue as a [`Buf`]: it writes what [`Buf::chunks_vectored`] or [`Buf::chunk`] returns, and then
+/// calls [`Buf::advance`] with the number of bytes that the transport took. A driver that submits buffers and learns
+/// the result later (`io_uring`) must advance when it submits.
 ///
-/// A frame of which nothing was taken can be withdrawn, and one partly taken cannot be overtaken. A stream that may keep
-/// bytes it has not reported as taken, such as a TLS layer, needs [`SendQueue::note_offered`] as well.
+/// A frame can be withdrawn while none of its bytes are taken. A stream that may keep bytes it does not report as
+/// taken, such as a TLS layer, needs [`SendQueue::note_offered`] as well.
+// A position counts all bytes that were ever staged. It identifies a byte for good, so a frame is a span of positions,
+// and the queue needs no list of frames: what was taken, offered or withdrawn of a frame is a comparison.
+//
+//     positions   0 ........ taken_to .......... offered ....... block_at ............ end
+//                 | taken   | in `chunks`, offered | in `chunks` | in `block`          |
+//                 | for     | to the stream and    | or `block`, | small frames,       |
+//                 | good    | not taken            | untouched   | still growing       |
+// `offered` may also lie in front of `taken_to`, because nothing is noted as offered on a bare socket, or within
+// `block`. A withdrawn frame leaves a gap: its positions are not used again, so they are in no chunk.
 #[derive(Default)]
 pub struct SendQueue {
     /// Sealed bytes, in the order of writing.
     chunks: VecDeque<Chunk>,
-    /// Small frames staged behind `chunks`. Still growing; sealed when it is full or something large follows.
+    /// Small frames that come after `chunks`. The block grows until it is sealed, which makes it a chunk.
     block: BytesMut,
-    /// Position of the first byte of `block`.
+    /// The position of the first byte of `block`.
     block_at: u64,
-    /// Position behind the last staged byte.
+    /// The position behind the last staged byte.
     end: u64,
-    /// Position behind the last byte that was in an attempt to write.
+    /// The position behind the last byte that was offered to the stream, if the driver notes it.
     offered: u64,
-    /// Bytes in `chunks` and `block`.
+    /// The number of bytes in `chunks` and `block`.
     remaining: usize,
 }
 
-/// Sealed bytes, never empty.
+/// Bytes that do not change any more. A chunk in the queue is never empty.
 struct Chunk {
-    /// Position of the first byte that is left.
+    /// The position of the first byte that was not taken.
     at: u64,
     bytes: Bytes,
 }
@@ -47,38 +57,43 @@ impl Chunk {
     }
 }
 
-/// Where a frame lies in the stream of all bytes that were ever staged, its length prefix included. Positions are not used
-/// again, not even those of a withdrawn frame, so spans are in the order of staging.
+/// The positions of a frame's bytes, length prefix included.
+///
+/// Positions are never used again, not even those of a withdrawn frame, so spans are in the order of staging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
     pub(crate) start: u64,
     pub(crate) end: u64,
 }
 
-/// How much of a frame may have left.
+/// The part of a frame that the peer may have received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// Nothing was taken, or even offered to a stream that may keep what it does not report.
+    /// No byte was taken, or noted as offered.
     Nothing,
-    /// Some of it was taken or offered, and its last byte was not.
+    /// At least one byte was taken or noted as offered. The last byte was not.
     Some,
-    /// It was offered to its last byte, to a stream that did not report that byte as taken: all of it may have left.
+    /// The last byte was noted as offered, and not reported as taken. The peer may have received the whole frame.
     Offered,
-    /// The transport took its last byte.
+    /// The transport took the last byte.
     All,
 }
 
 impl SendQueue {
-    /// Notes that the next `n` bytes are about to be written to a stream that may keep bytes it does not report as taken.
+    /// Notes that the next `n` bytes are offered to a stream that may keep bytes it does not report as taken. Call it
+    /// before the write.
     ///
-    /// TLS layers do: a write that would block may have encrypted the bytes already, and expects the same ones again. The
-    /// frames these bytes belong to count as touched from now on. They are not withdrawn, and one that was offered to its
-    /// end may have reached the peer whole. Do not call it for a bare socket: there, what a write does not report as taken
-    /// has not left.
+    /// A TLS layer is such a stream: it may encrypt bytes, report that the write would block, and expect the same bytes
+    /// in the next write. From this call on, the frames of these bytes are not withdrawn. A frame that was offered to
+    /// its end counts as one that may have reached the peer.
+    ///
+    /// Do not call this for a bare socket, which has sent exactly the bytes that it reports as taken.
     pub fn note_offered(&mut self, n: usize) {
+        // Counted in bytes and not in positions, because withdrawn frames leave gaps between chunks.
         let mut left = n as u64;
         for chunk in &self.chunks {
             let step = left.min(chunk.bytes.len() as u64);
+            // A maximum, because a later attempt may offer fewer bytes. Those of the former one stay touched.
             self.offered = self.offered.max(chunk.at + step);
             left -= step;
             if left == 0 {
@@ -88,7 +103,7 @@ impl SendQueue {
         self.offered = self.offered.max(self.block_at + left.min(self.block.len() as u64));
     }
 
-    /// Position behind everything that is staged: where the next frame begins.
+    /// The position behind the last staged byte. The next frame begins there.
     pub(crate) fn end(&self) -> u64 {
         self.end
     }
@@ -101,6 +116,7 @@ impl SendQueue {
         if self.block.len() + bytes.len() > BLOCK {
             self.seal();
         }
+        // Memory of chunks that have been written is used again before more is allocated.
         if self.block.capacity() - self.block.len() < bytes.len() && !self.block.try_reclaim(bytes.len()) {
             self.block.reserve(bytes.len().max(BLOCK));
         }
@@ -108,11 +124,12 @@ impl SendQueue {
         self.note_staged(bytes.len());
     }
 
-    /// Stages a frame that was encoded behind [`Encoder::begin_with_length`], and leaves the encoder empty with its memory.
+    /// Stages the frame that was encoded after [`Encoder::begin_with_length`], and clears the encoder.
     pub(crate) fn put_frame(&mut self, len: i32, encoder: &mut Encoder) {
         let is_one_piece = encoder.put_length(len);
         let (chunks, rest) = encoder.pieces();
         let mut room_for_length = LENGTH_PREFIX;
+        // The room for the length is in a frozen chunk: the length is staged here, and the room is skipped below.
         if !is_one_piece {
             self.put(&len.to_be_bytes());
         }
@@ -124,7 +141,7 @@ impl SendQueue {
         encoder.clear();
     }
 
-    /// Stages chunks that others keep too.
+    /// Stages chunks that the caller keeps too.
     pub(crate) fn put_chunks(&mut self, chunks: &Chunks) {
         chunks.iter().for_each(|chunk| self.put_chunk(chunk));
     }
@@ -135,6 +152,7 @@ impl SendQueue {
 
     /// Stages bytes without copying them.
     fn splice(&mut self, bytes: Bytes) {
+        // What was staged before has to be written before this chunk.
         self.seal();
         let (at, len) = (self.end, bytes.len());
         self.chunks.push_back(Chunk { at, bytes });
@@ -155,8 +173,9 @@ impl SendQueue {
         self.block_at = self.end;
     }
 
-    /// Position of the first byte that was not taken.
+    /// The position of the first byte that was not taken.
     fn taken_to(&self) -> u64 {
+        // Computed from what is left, so that gaps of withdrawn frames in front of it count as taken.
         match self.chunks.front() {
             Some(chunk) => chunk.at,
             None if self.block.is_empty() => self.end,
@@ -164,11 +183,12 @@ impl SendQueue {
         }
     }
 
-    /// Whether everything in front of this position was taken.
+    /// Whether all bytes in front of this position were taken.
     pub(crate) fn has_taken(&self, end: u64) -> bool {
         end <= self.taken_to()
     }
 
+    /// The part of a frame that the peer may have received.
     pub(crate) fn taken(&self, frame: Span) -> Taken {
         let taken = self.taken_to();
         if frame.end <= taken {
@@ -182,18 +202,20 @@ impl SendQueue {
         }
     }
 
-    /// Takes back a frame of which [`Taken::Nothing`] is true.
+    /// Removes a frame from the queue. Its [`SendQueue::taken`] must be [`Taken::Nothing`].
     pub(crate) fn withdraw(&mut self, frame: Span) {
         debug_assert_eq!(self.taken(frame), Taken::Nothing, "a touched frame must be written to its end");
         self.remaining -= usize::try_from(frame.end - frame.start).unwrap_or(0);
         if frame.end == self.end && frame.start >= self.block_at && !self.block.is_empty() {
-            // The last frame of the block, as it is when a request is taken back that was just made.
+            // The short way for the last frame of the block, which is a request that was just made.
             self.block.truncate(usize::try_from(frame.start - self.block_at).unwrap_or(0));
-            // What follows has later positions, and a block has no gap.
+            // The next frame gets positions behind the withdrawn one, and positions within a block have no gap.
             self.seal();
             return;
         }
+        // The block may hold the frame too. From here on there are only chunks, which can be split.
         self.seal();
+        // The frame lies in one chunk, or in several if it has spliced values.
         let mut index = self.chunks.partition_point(|chunk| chunk.end() <= frame.start);
         while let Some(chunk) = self.chunks.get_mut(index).filter(|chunk| chunk.at < frame.end) {
             let before = usize::try_from(frame.start.saturating_sub(chunk.at)).unwrap_or(0);
@@ -211,17 +233,18 @@ impl SendQueue {
         }
     }
 
-    /// Drops everything, torn frames included: the connection is dead.
+    /// Drops all bytes, also those of a frame that is partly written.
     pub(crate) fn clear(&mut self) {
+        // Positions go on where they were, so that they stay unique.
         *self = Self { end: self.end, block_at: self.end, offered: self.offered, ..Self::default() };
     }
 
-    /// Whether [`SendQueue::release`] would give memory back.
+    /// Whether [`SendQueue::release`] would free memory.
     pub(crate) fn can_release(&self) -> bool {
         self.remaining == 0 && self.block.capacity() + self.chunks.capacity() > 0
     }
 
-    /// Gives memory back that is not in use.
+    /// Frees the memory of the block and of the list of chunks, if nothing is staged.
     pub(crate) fn release(&mut self) {
         if self.remaining == 0 {
             self.clear();

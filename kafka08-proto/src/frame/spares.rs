@@ -1,40 +1,43 @@
-//! Memory of large frames, to be used again.
+//! The memory of earlier large frames, kept for later ones.
 
 use bytes::{Bytes, BytesMut};
 
-/// How many frames are remembered: the one before last is usually free when a caller keeps one answer while the next one
-/// arrives.
+/// The number of frames whose memory is kept.
+// Two, because a caller that works on one frame while the next arrives holds the last one, and the one before it is
+// free.
 const REMEMBERED: usize = 2;
 
-/// Handles on the memory of the last large frames that were cut.
+/// Handles to the memory of the last large frames that were handed out.
 ///
-/// A handle costs nothing while somebody holds the frame. When nobody does, it keeps the memory for the next large frame:
-/// it is initialised already, and its pages are mapped.
+/// The memory is used again for a later large frame, once the caller has dropped the earlier one.
+// Fresh memory of a megabyte costs more in zeroing and page faults than everything else that is done with the frame.
 #[derive(Default)]
 pub(super) struct Spares {
+    /// The newest handle first. A handle is empty if there is none.
     memory: [Bytes; REMEMBERED],
-    /// The size of the largest frame that was cut.
+    /// The size of the largest memory that was kept so far, in bytes.
     largest: usize,
 }
 
 impl Spares {
-    /// Remembers the memory of a frame that is being handed out.
+    /// Keeps a handle to the memory of a frame that is being handed out.
     pub(super) fn keep(&mut self, memory: Bytes) {
         self.largest = self.largest.max(memory.len());
         let [newest, oldest] = &mut self.memory;
         *oldest = std::mem::replace(newest, memory);
     }
 
-    /// Memory for a frame of `len` bytes that nobody else holds, initialised. Not more than twice as much as is needed, so
-    /// that a frame that is kept does not keep a much larger one's memory.
+    /// Takes initialised memory for a frame of `len` bytes, if there is memory of that size that nobody else holds.
     pub(super) fn take(&mut self, len: usize) -> Option<BytesMut> {
+        // At most twice as much as is needed: a caller that keeps the frame keeps all of the memory.
         let fits = |memory: &Bytes| memory.len() >= len && memory.len() / 2 <= len && memory.is_unique();
         let memory = self.memory.iter_mut().find(|memory| fits(memory))?;
         std::mem::take(memory).try_into_mut().ok()
     }
 
-    /// Remembers memory again that was taken and not needed.
+    /// Keeps memory again that was taken and not needed.
     pub(super) fn give_back(&mut self, memory: Bytes) {
+        // Without a free place it is dropped: two newer frames have been kept meanwhile.
         if let Some(free) = self.memory.iter_mut().find(|memory| memory.is_empty()) {
             *free = memory;
         }

@@ -166,10 +166,10 @@ fn an_answer_out_of_turn_is_named_with_the_one_that_was_due() {
 #[test]
 fn bytes_that_are_no_frames_are_shown_and_explained_to_either_end() {
     let (small, large) = (
-        "a frame claims 3 bytes (0x00000003, in ASCII \"\\x00\\x00\\x00\\x03\"), fewer than any has",
+        "a frame claims 3 bytes (0x00000003, in ASCII \"\\x00\\x00\\x00\\x03\"), less than the 4 of the smallest frame",
         "a frame claims 9 bytes (0x00000009, in ASCII \"\\x00\\x00\\x00\\t\"), more than the limit of 8",
     );
-    let tls = "the peer speaks TLS, and Kafka 0.8 has none: use a plaintext port, or put TLS into the transport";
+    let tls = "the peer speaks TLS, which Kafka 0.8 does not: use a plaintext port, or a transport that does TLS";
     let too_small = |looks_like| FrameError::TooSmall { len: 3, looks_like };
     let too_large = |looks_like| FrameError::TooLarge { len: 9, max: 8, looks_like };
     for (error, client, server) in [
