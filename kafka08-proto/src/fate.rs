@@ -1,21 +1,21 @@
-//! Whether something that failed may have happened all the same.
+//! Whether a broker may have acted on a request that failed.
 
 use std::fmt;
 
 /// Whether a broker may have acted on a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// It has not: sending the request again does nothing twice.
+    /// The broker has not acted on the request, or the request changes nothing. Sending it again is safe.
     NotApplied,
-    /// It may have: sending it again may do it twice.
+    /// The broker may have acted on the request. Sending it again may apply it twice.
     MaybeApplied,
 }
 
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotApplied => "it can be sent again: that does nothing twice",
-            Self::MaybeApplied => "the broker may have acted on it, and sending it again may do it twice",
+            Self::NotApplied => "the request can safely be sent again",
+            Self::MaybeApplied => "the broker may have acted on the request, and sending it again may apply it twice",
         })
     }
 }

@@ -1,34 +1,36 @@
 //! The Apache Kafka 0.8 wire protocol as sans-IO state machines.
 //!
-//! Feed it bytes, and it tells responses by their correlation ids; give it requests, and it has bytes to write. It never
-//! touches a socket, a clock or a thread, so the same code runs under tokio, under plain threads, in an event loop of your
-//! own, in a simulator and in a fuzzer. It is both ends: [`ServerConnection`] mirrors [`ClientConnection`], for brokers,
-//! proxies and mocks.
+//! A connection turns requests into bytes to write, and received bytes into responses. It uses no socket, no clock and
+//! no thread, so the same code runs under tokio, in plain threads, in your own event loop, in a simulator and in a
+//! fuzzer. The crate has both ends: [`ClientConnection`] for clients, [`ServerConnection`] for brokers, proxies and
+//! mocks.
 //!
 //! # The idea
 //!
-//! A request returns its correlation id at once and does not wait. Its response is picked up later by that id, whose range
-//! tells which API it belongs to. Many topics and partitions travel in one request, and many requests on one connection; a
+//! Sending a request returns its correlation id at once and does not wait. The response arrives later as an event with
+//! this id. One request can hold many topics and partitions, and many requests can be in flight on one connection; a
 //! 0.8 broker answers them in order.
 //!
 //! # The run loop
 //!
-//! `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands.
+//! Methods named `handle_*` pass in what has happened, methods named `poll_*` return what to do next, and methods with
+//! other verbs are commands.
 //!
-//! 1. Make a [`ClientConnection`] for each socket, with an id that tells it apart from the others.
-//! 2. Give it requests. Each is checked, encoded and staged, and its id is there at once.
-//! 3. Take events until there are none. Frames are cut here, so do it after each step that follows.
-//! 4. When [`is_over`](Connection::is_over) says so, drop the socket.
-//! 5. Write what [`buffers`](Connection::buffers) holds, and advance by what the transport took. A write that fails is told
-//!    by [`handle_write_failed`](Connection::handle_write_failed); answers may still be read.
-//! 6. Wait, until the socket is ready or [`poll_timeout`](Connection::poll_timeout) has come.
-//! 7. Read into [`buffers`](Connection::buffers), if [`wants_read`](Connection::wants_read), and say how much it was. If the
-//!    transport has ended, say how.
-//! 8. Tell the time. It comes after reading, because an answer that is here beats its deadline, and before the next write,
-//!    because what has expired is not sent.
+//! 1. Make a [`ClientConnection`] for each socket, with an id that no other connection of the process has.
+//! 2. Send requests. Each is checked, encoded and staged, and returns its correlation id.
+//! 3. Take events until there are none. Received bytes are split into frames here, so do this after each later step.
+//! 4. When [`is_over`](Connection::is_over) returns true, drop the socket.
+//! 5. Write the bytes of [`buffers`](Connection::buffers), and advance by the number of bytes that the transport took.
+//!    If the write fails, call [`handle_write_failed`](Connection::handle_write_failed); answers can still be read.
+//! 6. Wait until the socket is ready or the time of [`poll_timeout`](Connection::poll_timeout) has come.
+//! 7. If [`wants_read`](Connection::wants_read) returns true, read into the space of [`buffers`](Connection::buffers),
+//!    and call [`handle_read`](Connection::handle_read) with the number of bytes. If the transport has ended, call
+//!    [`handle_disconnect`](Connection::handle_disconnect).
+//! 8. Call [`handle_timeout`](Connection::handle_timeout) with the current time. Do this after reading, so that an
+//!    answer that has arrived is not timed out, and before the next write, so that a request that has expired is not sent.
 //!
-//! This is it over a blocking socket, the simplest transport there is, with one request. A driver of a non-blocking socket
-//! has the same steps, and reads while it writes: `kafka08-blocking` and `kafka08-tokio` are such drivers.
+//! The following example has these steps on a blocking socket, with one request. A driver of a non-blocking socket has
+//! the same steps, and reads while it writes: see `kafka08-blocking` and `kafka08-tokio`.
 //!
 //! ```no_run
 //! use std::{io::{ErrorKind, Read, Write}, net::TcpStream, time::{Duration, Instant}};
@@ -86,12 +88,13 @@
 //!
 //! # Failure
 //!
-//! Every request ends exactly once, and a failure says whether the broker may have acted on it ([`Fate`]): a log client must
-//! know whether a resend may duplicate. What a broker says about a partition ([`error_code::ErrorCode`]) is data in the
-//! response. A malformed body concerns its request only; a malformed frame, or a response out of turn, ends the connection.
+//! Every request ends exactly once. A failure has a [`Fate`], which says whether the broker may have acted on the
+//! request, and so whether sending it again may duplicate messages. An error code of a broker
+//! ([`error_code::ErrorCode`]) is not a failure but data in the response. A malformed body fails its request only; a
+//! malformed frame, or a response out of order, ends the connection.
 //!
-//! A panic is a bug in this crate, or a documented misuse by its caller; no bytes of a peer cause one. There is no unsafe
-//! code, no lock, no logging, and no map whose order differs from run to run.
+//! A panic is a bug in this crate, or a misuse by the caller that the method documents. Bytes from a peer never cause
+//! one. There is no unsafe code, no lock, no logging, and no map whose order differs from run to run.
 //!
 //! # Features
 //!
@@ -103,20 +106,21 @@
 //!
 //! # Modules
 //!
-//! Each line may use the ones above it, never those below:
+//! A module uses only modules of its own line and of the lines above it:
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | [`ids`], [`error_code`], [`fate`], [`limits`], [`profile`], [`partitioner`] | plain values and functions |
 //! | [`wire`] | primitives: integers, strings, arrays |
 //! | [`message`] | message sets: a lazy reader, a builder, compression |
 //! | [`api`] | requests and responses: one file per API, both directions |
-//! | [`frame`] | cuts the stream into frames |
-//! | [`connection`] | one byte stream, either end of it |
-//! | [`probe`] | which release is at the other end |
+//! | [`frame`] | splitting the byte stream into frames, and the queue of frames to write |
+//! | [`connection`] | the client's and the server's end of one byte stream |
+//! | [`probe`] | finding the release of a broker |
 //! | [`adapter`] | the errors that adapters share |
 //! | `strategies` | values at random, with the feature `proptest` or `arbitrary` |
 
+// The order of the layers is in the table above and is checked by `tests/layers.rs`; rustfmt sorts these lines by name.
 pub mod adapter;
 pub mod api;
 pub mod connection;

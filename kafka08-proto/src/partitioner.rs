@@ -1,21 +1,25 @@
-//! The hashes by which the Java and Scala producers of 0.8 choose a partition for a key, bit by bit.
+//! The hashes by which the Java and Scala producers of 0.8 choose the partition of a key.
 //!
-//! They differ from each other, and one of them changed between releases: a topic whose producers mix them has each key in
-//! several partitions. Choose the one that the topic's other producers use.
+//! The producers use different hashes, and the rule of the Scala producer changed between releases. If producers of one
+//! topic use different rules, messages of one key go to several partitions. Choose the rule of the topic's other
+//! producers.
 
 use crate::ids::PartitionId;
 
-/// `String.hashCode` of Java: what the Scala producer's `DefaultPartitioner` takes of a string key. Over UTF-16 units.
+/// Java's `String.hashCode`, computed over UTF-16 units. The Scala producer's `DefaultPartitioner` uses it for string
+/// keys.
 #[must_use]
 pub fn java_string_hash(key: &str) -> i32 {
     key.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
-/// `Arrays.hashCode` of Java: what the Scala producer's `ByteArrayPartitioner` takes of a key of bytes.
+/// Java's `Arrays.hashCode` of a byte array. The Scala producer's `ByteArrayPartitioner` uses it.
 ///
-/// `DefaultPartitioner` with such keys hashes the identity of the array, which is random: nothing can follow it.
+/// A Scala producer with byte array keys and the `DefaultPartitioner` cannot be imitated: it hashes the identity of the
+/// array object, which is random.
 #[must_use]
 pub fn java_bytes_hash(key: &[u8]) -> i32 {
+    // Bytes are signed in Java. Unsigned ones would give other partitions for all keys that are not ASCII.
     key.iter().fold(1i32, |hash, &byte| hash.wrapping_mul(31).wrapping_add(i32::from(i8::from_be_bytes([byte]))))
 }
 
@@ -25,7 +29,7 @@ pub fn murmur2(key: &[u8]) -> i32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
-    // The length is mixed in modulo 2^32; Java's arrays end at 2^31 - 1.
+    // Java's arrays have at most 2^31 - 1 bytes, so for a longer key there is no hash to reproduce.
     let [l0, l1, l2, l3, ..] = (key.len() as u64).to_le_bytes();
     let (words, tail) = key.as_chunks::<4>();
     let mut hash = words.iter().fold(SEED ^ u32::from_le_bytes([l0, l1, l2, l3]), |hash, word| {
@@ -42,7 +46,7 @@ pub fn murmur2(key: &[u8]) -> i32 {
     hash.cast_signed()
 }
 
-/// How a producer of 0.8 chooses the partition of a message that has a key.
+/// The rule by which a producer of 0.8 chooses the partition of a message that has a key.
 ///
 /// ```
 /// use kafka08_proto::{ids::PartitionId, partitioner::{KeyHash, ScalaRule}};
@@ -54,32 +58,33 @@ pub fn murmur2(key: &[u8]) -> i32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyHash {
-    /// The Java producer of 0.8.2, and of every later release: [`murmur2`] of the key's bytes, without the sign bit.
+    /// The rule of the Java producer of 0.8.2 and later releases: [`murmur2`] of the key's bytes, without the sign bit.
     Murmur2,
-    /// The Scala producer with keys that are strings (`DefaultPartitioner`): [`java_string_hash`].
+    /// The rule of the Scala producer with string keys (`DefaultPartitioner`): [`java_string_hash`].
     ScalaString(ScalaRule),
-    /// The Scala producer with keys of bytes (`ByteArrayPartitioner`): [`java_bytes_hash`].
+    /// The rule of the Scala producer with byte array keys (`ByteArrayPartitioner`): [`java_bytes_hash`].
     ScalaBytes(ScalaRule),
 }
 
-/// How the Scala producer makes a partition of a hash. The rule changed between releases (KAFKA-1469), and keys with a
-/// negative hash moved.
+/// The way in which the Scala producer makes a hash positive. It changed with 0.8.2 (KAFKA-1469), which moved keys with
+/// a negative hash to other partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScalaRule {
-    /// 0.8.0 and 0.8.1: the hash without its sign bit.
+    /// 0.8.0 and 0.8.1 clear the sign bit of the hash.
     Masked,
-    /// 0.8.2: the hash's absolute value, and 0 for the number that has none.
+    /// 0.8.2 takes the absolute value of the hash, and 0 for `i32::MIN`, which has none.
     Absolute,
 }
 
 impl KeyHash {
-    /// The partition of a key, of so many partitions. All of the topic's count, with and without a leader.
+    /// The partition of a key in a topic that has this many partitions, with and without a leader.
     ///
-    /// `None` of no partitions, and of a key that is no UTF-8 where keys are strings.
+    /// Returns `None` if `partitions` is 0 or above `i32::MAX`, and if keys are strings and the key is not UTF-8.
     #[must_use]
     pub fn partition(self, key: &[u8], partitions: usize) -> Option<PartitionId> {
         let (hash, rule) = match self {
+            // The Java producer has always cleared the sign bit.
             Self::Murmur2 => (murmur2(key), ScalaRule::Masked),
             Self::ScalaString(rule) => (java_string_hash(std::str::from_utf8(key).ok()?), rule),
             Self::ScalaBytes(rule) => (java_bytes_hash(key), rule),

@@ -70,7 +70,7 @@ fn numbers_and_names_print_as_what_they_are() {
     }
     assert_eq!(ApiKey::OFFSET_FETCH.name(), Some("OffsetFetch"));
     let fates = [Fate::NotApplied, Fate::MaybeApplied].map(|fate| fate.to_string());
-    assert!(fates[0].contains("does nothing twice") && fates[1].contains("may do it twice"), "{fates:?}");
+    assert!(fates[0].contains("safely be sent again") && fates[1].contains("may apply it twice"), "{fates:?}");
     let too_long = Millis::try_from(Duration::MAX).expect_err("no int32 holds it").to_string();
     assert!(too_long.contains("24.8 days"), "{too_long}");
     let not_utf8 = Text::try_from(Bytes::from_static(&[0xff])).expect_err("no UTF-8").to_string();

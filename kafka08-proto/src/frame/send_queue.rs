@@ -26,6 +26,7 @@ const BLOCK: usize = 16 << 10;
 //                 | taken   | in `chunks`, offered | in `chunks` | in `block`          |
 //                 | for     | to the stream and    | or `block`, | small frames,       |
 //                 | good    | not taken            | untouched   | still growing       |
+//
 // `offered` may also lie in front of `taken_to`, because nothing is noted as offered on a bare socket, or within
 // `block`. A withdrawn frame leaves a gap: its positions are not used again, so they are in no chunk.
 #[derive(Default)]

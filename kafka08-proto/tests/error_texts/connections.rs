@@ -39,8 +39,8 @@ fn timed_out() -> CallError {
 }
 
 const TIMED_OUT: &str = "Metadata v0 (request 7) failed: it timed out after 3s; no answer had come: the broker is overloaded or \
-                         unreachable, the timeout is too short, or the peer does not speak Kafka 0.8 (it can be sent again: \
-                         that does nothing twice)";
+                         unreachable, the timeout is too short, or the peer does not speak Kafka 0.8 (the request can \
+                         safely be sent again)";
 const LOST: &str = "connection to broker1:9092: the peer reset the connection while nothing was asked: brokers of 0.8.2 do so \
                     after ten idle minutes, and all when they stop; connect again";
 
@@ -51,14 +51,14 @@ fn a_call_that_failed_names_its_request_and_its_peer_if_that_is_known() {
     let closed = failed(peer.clone(), RequestError::Closed(CloseReason::Local), Progress::NotSent);
     assert_eq!(
         closed.to_string(),
-        "Metadata v0 (request 7) to broker1:9092 failed: the connection was closed on this side; it was not sent (it can be \
-         sent again: that does nothing twice)"
+        "Metadata v0 (request 7) to broker1:9092 failed: the connection was closed on this side; it was not sent (the request can \
+         safely be sent again)"
     );
     let malformed = CallError::Malformed { peer, id: ID, error: malformed(), fate: Fate::NotApplied };
     assert_eq!(
         malformed.to_string(),
         "request 7 to broker1:9092 was answered with something else: malformed Metadata response: brokers at \
-         byte 0 is -2, which is neither a length nor null (it can be sent again: that does nothing twice)"
+         byte 0 is -2, which is neither a length nor null (the request can safely be sent again)"
     );
     assert_eq!(CallError::Closed(lost()).to_string(), LOST);
     assert_eq!(CallError::NotSent(SendError::Busy).to_string(), SendError::Busy.to_string());
@@ -286,8 +286,8 @@ fn an_answer_that_cannot_be_redeemed_says_whose_it_is_or_what_is_wrong_with_it()
     let malformed = RedeemError::Malformed { error: malformed(), fate: Fate::NotApplied };
     assert_eq!(
         malformed.to_string(),
-        "malformed Metadata response: brokers at byte 0 is -2, which is neither a length nor null (it can be sent again: that \
-         does nothing twice)"
+        "malformed Metadata response: brokers at byte 0 is -2, which is neither a length nor null (the request can \
+         safely be sent again)"
     );
 }
 
