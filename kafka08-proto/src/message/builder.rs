@@ -1,4 +1,4 @@
-//! Building a message set: one copy of each key and value, checksum included.
+//! The builder of message sets, which copies each key and value once.
 
 use std::fmt;
 
@@ -10,23 +10,27 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// Builds a set to produce, or one to answer a fetch with.
+/// Builds a set to produce, or a set to answer a fetch with.
 ///
-/// Offsets are written as 0, 1, 2, …, as the Scala producer of 0.8 does; a broker overwrites them.
+/// The offsets of a set to produce are 0, 1, 2 and so on, as the Scala producer of 0.8 writes them. A broker overwrites
+/// them.
 ///
-/// A builder can be used again: [`MessageSetBuilder::take`] gives the set, and the next one is built in the same memory if
-/// the set is gone by then.
+/// A builder can be used again: [`MessageSetBuilder::take`] returns the set, and the next set is built in the same
+/// memory if the former one has been dropped.
 #[derive(Debug)]
 pub struct MessageSetBuilder {
     writer: EntryWriter,
     bytes: BytesMut,
+    /// The number of messages in `bytes`.
     messages: usize,
-    /// The largest entry, in bytes.
+    /// The size of the largest entry in `bytes`, in bytes.
     largest: usize,
+    /// The offset of the first message of each set.
     first: Offset,
+    /// The offset of the next message.
     next: Offset,
     origin: Origin,
-    /// Bytes to make room for before the first message.
+    /// The number of bytes to reserve before the first message of a set.
     capacity: usize,
 }
 
@@ -36,13 +40,13 @@ impl Default for MessageSetBuilder {
     }
 }
 
-/// Why a set could not be compressed. Build it plain, or in parts.
+/// A set could not be compressed. Build it without compression, or in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompressError {
     /// This build lacks the codec.
     Missing(MissingFeature),
-    /// It does not fit the wire even when compressed.
+    /// The compressed set is larger than 2^31 - 1 bytes.
     Full(SetFull),
 }
 
@@ -58,8 +62,8 @@ impl fmt::Display for CompressError {
 impl std::error::Error for CompressError {}
 
 impl MessageSetBuilder {
-    /// A builder of a set to produce, with room for this many bytes. A message takes 26 bytes beside its key and value.
-    /// Within the capacity, building a set allocates once.
+    /// Creates a builder of sets to produce, with room for this many bytes. A message takes 26 bytes besides its key
+    /// and value. Building a set within the capacity allocates once.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
@@ -74,19 +78,21 @@ impl MessageSetBuilder {
         }
     }
 
-    /// A set as a broker would send it, with absolute offsets from `first` on.
+    /// Creates a builder of sets as a broker sends them, with absolute offsets from `first` on.
     #[must_use]
     pub fn fetched_from(first: Offset) -> Self {
         Self { first, next: first, origin: Origin::Fetched, ..Self::default() }
     }
 
-    /// Appends a message. `None` is null, which is not the same as empty.
+    /// Appends a message. `None` is null, which differs from an empty key or value.
     ///
     /// # Errors
-    /// The set would exceed 2^31 - 1 bytes.
+    /// The set would exceed 2^31 - 1 bytes. The message was not appended.
     #[inline(always)]
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SetFull> {
         if self.messages == 0 {
+            // Here and not in `take`, which is too early: the caller still holds the set whose memory is to be used
+            // again.
             self.bytes.reserve(self.capacity);
         }
         let entry = self.writer.write(&mut self.bytes, self.next, key, value)?;
@@ -96,35 +102,38 @@ impl MessageSetBuilder {
         Ok(())
     }
 
-    /// Messages so far.
+    /// The number of messages that were pushed since the last set.
     #[must_use]
     pub fn messages(&self) -> usize {
         self.messages
     }
 
-    /// Bytes so far.
+    /// The size of the set so far, in bytes and without compression.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing was pushed.
+    /// Whether nothing was pushed since the last set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
-    /// Forgets the messages so far, and keeps the memory.
+    /// Drops the messages that were pushed, and keeps the memory.
     pub fn clear(&mut self) {
         self.capacity = self.capacity.max(self.bytes.len());
         self.bytes.clear();
         self.start_anew();
     }
 
-    /// The set; the builder begins another one, with the same first offset. If this set and all that shares its memory are
-    /// dropped before the next [`MessageSetBuilder::push`], the next set of at most this size is built without allocation.
+    /// Returns the set and begins another one, with the same first offset.
+    ///
+    /// If this set and everything that shares its memory are dropped before the next [`MessageSetBuilder::push`], a
+    /// next set of at most this size is built without allocation.
     #[must_use]
     pub fn take(&mut self) -> MessageSet {
+        // The next set is likely to be about as large. `reserve` then finds the memory of this one, if it is free.
         self.capacity = self.capacity.max(self.bytes.len());
         let set = MessageSet::built(self.bytes.split().freeze(), self.origin, self.mark(None));
         self.start_anew();
@@ -139,36 +148,43 @@ impl MessageSetBuilder {
         Built { messages: small(self.messages), largest: small(self.largest), codec }
     }
 
-    /// The set.
+    /// Returns the set.
     #[must_use]
     pub fn build(self) -> MessageSet {
         let mark = self.mark(None);
         MessageSet::built(self.bytes.freeze(), self.origin, mark)
     }
 
-    /// The set as one compressed entry, whose offset is that of its last message. Without messages it is an empty set.
+    /// Returns the set as one compressed entry, whose offset is that of its last message. Without messages the set is
+    /// empty.
     ///
-    /// For compacted topics build a plain one: log compaction of 0.8 fails on compressed sets.
+    /// For a compacted topic use [`MessageSetBuilder::build`], because log compaction of 0.8 fails on compressed sets.
     ///
     /// # Errors
-    /// The build lacks the codec; or the set does not fit the wire even when compressed.
+    /// The build lacks the codec, or the compressed set is larger than 2^31 - 1 bytes.
     pub fn build_compressed(mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
         self.take_compressed(codec, deflater)
     }
 
-    /// [`MessageSetBuilder::build_compressed`] of a builder that is used again.
+    /// Returns the set as [`MessageSetBuilder::build_compressed`] does, and begins another one.
     ///
     /// # Errors
-    /// As there. The messages are kept: build the set plain, or with another codec.
+    /// The errors of [`MessageSetBuilder::build_compressed`]. The messages are kept: take the set without compression,
+    /// or with another codec.
     pub fn take_compressed(&mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
         if self.messages == 0 {
+            // A wrapper without messages would be answered with success and store nothing.
             return Ok(self.take());
         }
         let value = deflater.deflate(codec, &self.bytes).map_err(CompressError::Missing)?;
+        // Both official producers give the wrapper the offset of its last message, and brokers do so too.
         let last = Offset(self.next.0 - 1);
+        // Memory of its own, and not the builder's: a compressed set is small, and would keep memory for a plain one
+        // alive.
         let mut bytes = BytesMut::with_capacity(value.len().saturating_add(ENTRY_HEADER + SMALLEST_MESSAGE));
         let entry = self.writer.write_any(&mut bytes, last, codec.attributes(), None, Some(&value));
         let mark = Built { largest: small(entry.map_err(CompressError::Full)?), ..self.mark(Some(codec)) };
+        // Only after everything that can fail: the caller keeps the messages after an error.
         self.clear();
         Ok(MessageSet::built(bytes.freeze(), self.origin, mark))
     }

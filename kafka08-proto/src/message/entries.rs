@@ -1,4 +1,6 @@
-//! The lazy reader of a message set: the hot path of a consumer.
+//! The lazy reader of a message set.
+// This is the hot path of a consumer. `sound` reads the plain, valid messages, which are nearly all, and is inlined
+// into the caller's loop. Everything else goes through `any`, which is kept out of that loop.
 
 use std::fmt;
 
@@ -10,41 +12,41 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// Where a message set whose last entry is cut is looked at for filler, in bytes of the cut message. Brokers write zeros in
-/// pieces of 128 KiB, each with a header of its own; the first bytes tell.
+/// The number of bytes of a cut message that must be zero for the entry to count as filler.
+// Brokers write filler in pieces of 128 KiB, each with a header of its own. The first bytes suffice to recognize one.
 const FILLER: usize = 64;
 
-/// Iterates over the entries of a set, checking each one's checksum.
+/// Iterates over the entries of a set and compares their checksums.
 ///
-/// `CHECKED` is whether checksums are compared; [`Entries::without_crc`] turns it off.
+/// `CHECKED` says whether checksums are compared; [`Entries::without_crc`] turns this off.
 ///
-/// An entry that cannot be used is an error, once, and those behind it follow. When the iterator has ended,
-/// [`Entries::tail`] says how the set did.
+/// An entry that cannot be used is returned as an error, and iteration continues behind it. When the iterator has
+/// ended, [`Entries::tail`] says how the set ends.
 ///
-/// Offsets lie outside the checksum. In a fetched set they have to ascend, from [`Entries::with_start`] on and below
-/// [`Entries::with_end`]; without an end, one flipped bit can move [`Entries::next_offset`] by millions.
+/// The offsets of a fetched set must ascend, from [`Entries::with_start`] on and below [`Entries::with_end`]. The
+/// checksum does not cover them, so without an end one flipped bit can move [`Entries::next_offset`] by millions.
 #[derive(Clone)]
 pub struct Entries<'a, const CHECKED: bool = true> {
-    /// What is left of the set. Empty once the iterator has ended.
+    /// The bytes behind the entries that were read. Empty once the iterator has ended.
     rest: &'a [u8],
-    /// The set's length in bytes, from which `rest` gives the position.
+    /// The length of the set in bytes. The position is this less the length of `rest`.
     len: usize,
-    /// Bytes that were left when the iterator ended.
+    /// The number of bytes in `rest` when the iterator ended, so that the position stays known.
     unread: usize,
     /// The lowest offset that the next entry may have.
     next: i64,
     /// The offset that every entry must lie below.
     end: i64,
-    /// Whether the caller said what to start from.
+    /// Whether the caller has set a start.
     has_start: bool,
     origin: Origin,
-    /// Kept and cloned for each message: making one asks what the processor can do.
+    /// An empty checksum, which is cloned for each message. Making one asks the processor for its features.
     crc: Hasher,
     tail: Option<Tail>,
 }
 
 impl<'a> Entries<'a> {
-    /// From byte `at` of the set on.
+    /// Creates a reader that begins at byte `at` of the set.
     pub(super) fn new(set: &'a MessageSet, at: usize) -> Self {
         let rest = set.bytes().get(at..).unwrap_or_default();
         Self {
@@ -60,7 +62,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Does not compare checksums: for a set that this process has just built or checked.
+    /// Turns off the comparison of checksums. Use it for a set that this process has built or checked.
     #[must_use]
     pub fn without_crc(self) -> Entries<'a, false> {
         let Self { rest, len, unread, next, end, has_start, origin, crc, tail } = self;
@@ -69,59 +71,64 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
-    /// The offset that was asked for. In a fetched set, an entry in front of it is a [`MessageProblem::NotAscending`].
-    /// Default: 0.
+    /// Sets the offset that was fetched. In a fetched set, an entry below it is a [`MessageProblem::NotAscending`].
+    ///
+    /// Default: 0. No message has a lower offset.
     #[must_use]
     pub fn with_start(mut self, offset: Offset) -> Self {
+        // A negative start would let entries of offset -1 pass, which is what filler has.
         self.next = offset.0.max(0);
         self.has_start = true;
         self
     }
 
-    /// The offset that all entries of a fetched set lie below: the answer's high watermark. An entry at it or above it is a
-    /// [`MessageProblem::AboveEnd`]. Default: `i64::MAX`, so none.
+    /// Sets the offset that all entries of a fetched set lie below: the high watermark of the response. An entry at or
+    /// above it is a [`MessageProblem::AboveEnd`].
     ///
-    /// Brokers since 0.9 may read the watermark before the data: such an entry is there when it is fetched again.
+    /// Brokers since 0.9 may read the high watermark before the data, so a valid entry can be at or above it. Such an
+    /// entry arrives again with the next fetch.
+    ///
+    /// Default: `i64::MAX`, which is no end.
     #[must_use]
     pub fn with_end(mut self, offset: Offset) -> Self {
         self.end = offset.0;
         self
     }
 
-    /// Does not judge offsets: the caller does.
+    /// Turns off the check of offsets, for a caller that checks them itself.
     pub(super) fn unordered(mut self) -> Self {
         self.origin = Origin::Produced;
         self
     }
 
-    /// Whether offsets mean something.
+    /// Whether offsets are those of a log.
     pub(super) fn is_ordered(&self) -> bool {
         self.origin == Origin::Fetched
     }
 
-    /// How the set ends; `None` until the iterator has returned `None`.
+    /// The end of the set; `None` until the iterator has returned `None`.
     #[must_use]
     pub fn tail(&self) -> Option<Tail> {
         self.tail
     }
 
-    /// Where the next entry begins, in bytes from the set's start. [`MessageSet::entries_at`] goes on there.
+    /// The position of the next entry, in bytes from the start of the set. [`MessageSet::entries_at`] continues there.
     #[must_use]
     pub fn position(&self) -> usize {
         self.len.saturating_sub(self.rest.len() + self.unread)
     }
 
-    /// What to fetch next, in a fetched set: the offset behind the last entry that could be used.
+    /// The offset to fetch next, in a fetched set. It lies behind the last entry that could be used.
     ///
-    /// An entry whose checksum does not match, or whose format carries no checksum that is known here, moves it by one
-    /// whatever the entry claims; one that does not ascend, or lies above the end, does not move it.
+    /// An entry with a wrong checksum, or of a later format, moves it by one, whatever offset the entry claims. An
+    /// entry whose offset does not ascend, or is not below the end, does not move it.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         Offset(self.next)
     }
 
-    /// The next entry if it is a plain message that nothing is wrong with, which nearly all are. `None` says nothing about
-    /// it: [`Entries::any`] does.
+    /// Takes the next entry if it is a valid message without compression. Otherwise returns `None` and changes nothing;
+    /// then [`Entries::any`] takes the entry or reports what is wrong with it.
     #[inline(always)]
     pub(super) fn sound(&mut self) -> Option<Message<'a>> {
         let (_, behind) = self.rest.split_first_chunk::<8>()?;
@@ -129,7 +136,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         let (message, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
         let (_, covered) = message.split_first_chunk::<CRC>()?;
         let computed = if CHECKED { self.checksum(covered) } else { 0 };
-        // Read only now: a value that is kept across the checksum costs a store and a load.
+        // Read after the checksum: a value that is kept across its computation costs a store and a load.
         let offset = i64::from_be_bytes(*self.rest.first_chunk::<8>()?);
         let (&[c0, c1, c2, c3, magic, attributes, k0, k1, k2, k3], parts) = message.split_first_chunk::<10>()?;
         if CHECKED && computed != u32::from_be_bytes([c0, c1, c2, c3]) {
@@ -144,6 +151,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         let (key, parts) = split_data(i32::from_be_bytes([k0, k1, k2, k3]), parts)?;
         let (len, parts) = parts.split_first_chunk::<4>()?;
         let (value, _) = split_data(i32::from_be_bytes(*len), parts)?;
+        // Nothing is changed before this line, because `any` must see the entry from its start.
         self.rest = behind;
         self.next = offset.wrapping_add(1);
         Some(Message { offset: Offset(offset), key, value })
@@ -156,7 +164,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         crc.finalize()
     }
 
-    /// The next entry, whatever it is.
+    /// Takes the next entry, valid or not.
     #[cold]
     #[inline(never)]
     pub(super) fn any(&mut self) -> Option<Result<Entry<'a>, MessageError>> {
@@ -169,6 +177,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
             return None;
         };
         let Some(size_of_message) = usize::try_from(size).ok().filter(|&n| n >= SMALLEST_MESSAGE) else {
+            // The size is the only way to the next entry. A log that was not flushed before a crash can end in zeros,
+            // which are an entry of offset 0 and size 0.
             self.end(Tail::Corrupt {
                 offset: if self.has_start || self.next > 0 { Offset(self.next) } else { offset },
             });
@@ -192,24 +202,28 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         self.rest = &[];
     }
 
-    /// How a set ends of which less than an entry's header is left.
+    /// The end of a set that has fewer bytes left than the header of an entry.
     fn cut_header(&self) -> Tail {
         match self.rest {
             [] => Tail::Clean,
-            // No message has a negative offset, so that the size behind it need not be there.
+            // No message has a negative offset, so the beginning of -1 is filler even without the size behind it.
             rest if self.is_ordered() && rest.iter().take(8).all(|&byte| byte == 0xff) => Tail::Filler,
             _ => Tail::Cut { needed: None },
         }
     }
 
-    /// Reads the message of an entry that is here in full.
+    /// Reads the message of an entry that is complete.
     fn read(&mut self, at: usize, offset: Offset, message: &'a [u8]) -> Result<Entry<'a>, MessageProblem> {
         let (stored, covered) = split_u32(message).ok_or(MessageProblem::Size(0))?;
-        // Later formats keep other things where the checksum was, and only the magic where it is here.
+        // Before the checksum: later formats have other fields in its place. The magic has kept its place. Transaction
+        // markers that 1.1 sends unconverted would otherwise be reported as damage, and stop a consumer that stops at
+        // damage.
         if let Some(&magic @ 2..) = covered.first() {
             self.pass_one();
             return Err(MessageProblem::Magic(i8::from_be_bytes([magic])));
         }
+        // Before the checksum too: an entry that is out of order moves nothing, while a damaged one moves the position
+        // by one.
         if self.origin == Origin::Fetched {
             if offset.0 < self.next {
                 return Err(MessageProblem::NotAscending { after: Offset(self.next - 1) });
@@ -225,6 +239,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
                 return Err(MessageProblem::Crc { stored, computed });
             }
         }
+        // Before the rest is parsed. With a right checksum the message is as its producer wrote it, so an error in it
+        // is not damage, and its offset counts.
         self.next = offset.next().0;
         let (key, value, codec) = parse(covered)?;
         match codec {
@@ -236,8 +252,10 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         }
     }
 
-    /// Moves behind an entry whose own offset is not to be trusted. It stands for at least one message, so this loses none.
+    /// Moves behind an entry whose own offset is not trusted.
     fn pass_one(&mut self) {
+        // By one, because the entry is at least one message: more could skip messages that are valid. Not beyond the
+        // end, where a fetch would be out of range.
         self.next = self.next.saturating_add(1).min(self.end.max(self.next));
     }
 }
@@ -270,7 +288,7 @@ const CODEC: u8 = 0b111;
 /// A message's key, value and codec.
 type Parts<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<Codec>);
 
-/// Everything behind the checksum. Bytes behind the value are ignored, as the broker does.
+/// Parses the bytes that the checksum covers. Bytes behind the value are ignored, as brokers do.
 fn parse(covered: &[u8]) -> Result<Parts<'_>, MessageProblem> {
     let (&[magic, attributes], rest) = covered.split_first_chunk::<2>().ok_or(MessageProblem::Size(0))?;
     if magic != 0 {
@@ -292,19 +310,20 @@ pub(super) fn split_header(bytes: &[u8]) -> Option<(Offset, i32, &[u8])> {
     Some((Offset(i64::from_be_bytes(*offset)), i32::from_be_bytes(*size), rest))
 }
 
-/// A length and as many bytes; -1 is null. The error is the length that does not fit.
+/// Splits off a length and as many bytes; -1 is null. The error is the length that does not fit.
 fn split_nullable(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8]), i32> {
     let (len, rest) = bytes.split_first_chunk::<4>().ok_or(0)?;
     let len = i32::from_be_bytes(*len);
     split_data(len, rest).ok_or(len)
 }
 
-/// As many bytes as a length says, or null.
+/// Splits off as many bytes as a length says; -1 is null.
 #[inline(always)]
 fn split_data(len: i32, bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if len == -1 {
         return Some((None, bytes));
     }
+    // Any other negative length becomes at least 2^31, which no set holds: one comparison checks both.
     let (data, rest) = bytes.split_at_checked(usize::try_from(len.cast_unsigned()).ok()?)?;
     Some((Some(data), rest))
 }

@@ -1,4 +1,4 @@
-//! What a message set consists of, as its readers give it.
+//! The values that readers of a message set return.
 
 use std::fmt;
 
@@ -7,48 +7,49 @@ use crate::ids::Offset;
 
 /// One message, borrowed from its set.
 ///
-/// Null and empty are different: a null value is a delete marker in a compacted topic.
+/// A null key or value differs from an empty one. A null value marks a deletion in a compacted topic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message<'a> {
-    /// Its position in the log; in a produced set, whatever the producer wrote.
+    /// The message's position in the log. In a produced set it is any number that the producer wrote.
     pub offset: Offset,
-    /// Its key, or null.
+    /// The key; `None` is null.
     pub key: Option<&'a [u8]>,
-    /// Its value, or null.
+    /// The value; `None` is null.
     pub value: Option<&'a [u8]>,
 }
 
-/// A message that holds a compressed message set.
+/// A message whose value is a compressed message set.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wrapper<'a> {
-    /// In a fetched set, the offset of its last inner message.
+    /// The offset of the last message inside, if the set was fetched.
     pub offset: Offset,
-    /// How it is compressed.
+    /// The codec.
     pub codec: Codec,
     /// The compressed bytes.
     pub value: &'a [u8],
-    /// Where its entry begins, in bytes from the start of the set around it.
+    /// The position of the entry, in bytes from the start of the set around it.
     pub(super) at: usize,
     pub(super) origin: Origin,
 }
 
-/// How a wrapper is compressed.
+/// A compression codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
     /// snappy, usually in the framing of snappy-java.
     Snappy,
-    /// An LZ4 frame with a header checksum of Kafka's own. 0.8.2 only.
+    /// LZ4 in a frame whose header checksum is Kafka's own. Of the 0.8 releases only 0.8.2 knows it.
     Lz4,
 }
 
 impl Codec {
-    /// The codec that a message's attributes name (0.8.2 looks at three bits, earlier releases at two).
+    /// The codec that a message's attributes name; `None` if the message is not compressed.
     pub(super) fn from_attributes(attributes: u8) -> Result<Option<Self>, MessageProblem> {
+        // 0.8.2 looks at three bits. Earlier releases look at two, so they take 4 for a message without compression.
         match attributes & 0b111 {
             0 => Ok(None),
             1 => Ok(Some(Self::Gzip)),
@@ -58,7 +59,7 @@ impl Codec {
         }
     }
 
-    /// The attributes of a message that is compressed with it.
+    /// The attributes of a wrapper of this codec.
     pub(super) fn attributes(self) -> u8 {
         match self {
             Self::Gzip => 1,
@@ -81,14 +82,14 @@ impl fmt::Display for Codec {
 /// One entry of a message set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// A message.
+    /// A message that is not compressed.
     Plain(Message<'a>),
-    /// A compressed set of messages, unopened.
+    /// A compressed set of messages, which is not opened.
     Compressed(Wrapper<'a>),
 }
 
 impl Entry<'_> {
-    /// The entry's offset: the message's, or the wrapper's.
+    /// The offset of the message or wrapper.
     #[must_use]
     pub fn offset(&self) -> Offset {
         match self {
@@ -98,28 +99,35 @@ impl Entry<'_> {
     }
 }
 
-/// How a message set ends.
+/// The end of a message set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
-    /// With its last entry.
+    /// The set ends with its last entry.
     Clean,
-    /// In the middle of an entry, as every fetch that fills `max_bytes` does. Not an error: fetch on from the next offset.
+    /// The set ends in the middle of an entry, because a broker cuts a set at `max_bytes`. This is not an error: fetch
+    /// from the next offset.
     Cut {
-        /// What the cut entry takes, in bytes from its start: if it was the set's first, `max_bytes` must be at least
-        /// this. A peer may claim anything up to 2 GiB. `None` if not even its size arrived: double `max_bytes`.
+        /// The size of the entry that is cut, in bytes. If no entry is in front of it, fetch again with a `max_bytes`
+        /// of at least this. A peer may claim anything up to 2 GiB.
+        ///
+        /// `None` if the set ends before the entry's size. Then double `max_bytes`.
         needed: Option<usize>,
     },
-    /// With filler: an entry of offset -1 that is cut, with zeros for a message. Brokers from 0.11 to 3.9 send it where what
-    /// they read converts to nothing in the format of 0.8. Fetch on from the next offset; a larger `max_bytes` does not help.
+    /// The set ends with filler, which is an entry of offset -1 that is cut and has zeros for a message.
+    ///
+    /// Brokers from 0.11 to 3.9 send filler if nothing of what they have read exists in the format of 0.8. Fetch from
+    /// the next offset. A larger `max_bytes` does not help.
     Filler,
-    /// At an entry whose size is impossible; it was reported as [`MessageProblem::Size`].
+    /// The set cannot be read from an entry on whose size is invalid. The entry was reported as
+    /// [`MessageProblem::Size`].
     Corrupt {
-        /// The first offset that could not be read: the one after the last entry's. If nothing was read, it is the offset
-        /// that the reader was told to start at, and without one what the entry claims.
+        /// The offset behind the last entry that was read. If none was read, it is the offset at which the reader was
+        /// told to start, or without one the offset that the invalid entry claims.
         offset: Offset,
     },
 }
 
+// Lengths only, because messages may be secret and are often large.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len =

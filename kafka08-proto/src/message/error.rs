@@ -1,78 +1,82 @@
-//! What is wrong with one message of a set.
+//! The error of one entry of a message set.
 
 use std::fmt;
 
 use super::{Codec, InflateProblem};
 use crate::ids::Offset;
 
-/// One entry of a message set that cannot be used.
+/// An entry of a message set cannot be used.
 ///
-/// Unless the problem is [`MessageProblem::Size`], the entries behind it are still read. A stored message stays as it is:
-/// fetching again brings the same bytes, so a consumer either stops here or goes on at the next offset.
+/// The entries behind it can still be read, unless the problem is [`MessageProblem::Size`]. A broker does not repair a
+/// stored message, so fetching it again returns the same bytes. A consumer either stops, or continues at the next
+/// offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError {
-    /// The offset that the entry itself claims. In a zero-filled tail it is 0 and means nothing.
+    /// The offset that the entry claims. It has no meaning if the entry consists of zeros.
     pub offset: Offset,
-    /// Where the entry begins, in bytes from the set's start. For a message inside a compressed entry that set is the one
-    /// inside, when decompressed.
+    /// The position of the entry, in bytes from the start of its set. For a message of a compressed entry, that set is
+    /// the decompressed one.
     pub at: usize,
-    /// What is wrong with it.
+    /// The problem with the entry.
     pub problem: MessageProblem,
 }
 
-/// What is wrong with an entry.
+/// The problem with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageProblem {
-    /// The checksum does not match: the message was damaged at rest or on its way.
+    /// The checksum does not match: the message was damaged in storage or during transfer.
     Crc {
-        /// The checksum that the message carries.
+        /// The checksum in the message.
         stored: u32,
-        /// The checksum of its bytes.
+        /// The checksum of the message's bytes.
         computed: u32,
     },
-    /// The size is below 14 bytes, which no message has. Nothing behind it can be found.
+    /// The size is below 14 bytes, the size of the smallest message. The entries behind it cannot be found.
     Size(i32),
-    /// The layout is one of a later release. From format 2 on its checksum is not looked at, for it stands elsewhere.
+    /// The message has the format of a later release. From format 2 on the checksum is elsewhere and is not compared.
     ///
-    /// Format 1 inside a compressed set is stored by brokers of 0.8.2 as it comes, and format 2 is sent unconverted by some
-    /// later brokers as the mark that ends a transaction. Neither is damage.
+    /// This is not damage. Brokers of 0.8.2 store format 1 inside a compressed set as it comes, and some later brokers
+    /// send the end marker of a transaction in format 2 without converting it.
     Magic(i8),
-    /// The attributes name a codec that does not exist.
+    /// The attributes name a codec that Kafka 0.8 does not know.
     Codec(u8),
     /// The key's length does not fit the message.
     KeyLength(i32),
     /// The value's length does not fit the message.
     ValueLength(i32),
-    /// A compressed set could not be opened.
+    /// A compressed set could not be decompressed.
     Inflate {
-        /// How it is compressed.
+        /// The codec.
         codec: Codec,
-        /// Why not.
+        /// The problem with the compressed bytes.
         problem: InflateProblem,
     },
-    /// A compressed set inside a compressed set. Brokers of 0.8 flatten what they get; 0.9.0.1 stores it as it comes.
+    /// A compressed set lies inside a compressed set. Brokers of 0.8 flatten such sets; 0.9.0.1 stores them as they
+    /// come.
     Nested,
-    /// The offset does not follow the one before, as those of a fetched set do, or lies in front of the one asked for. It
-    /// does not move the position.
+    /// The offset in a fetched set is not above that of the entry before, or is below the offset that was fetched. The
+    /// entry does not move the position.
     NotAscending {
-        /// The offset of the entry before, or the one in front of what was asked for.
+        /// The offset that this one had to be above.
         after: Offset,
     },
-    /// The offset lies at or above the end that the reader was given: the answer's high watermark, or inside a compressed
-    /// entry the offset behind that entry's. It does not move the position.
+    /// The offset is not below the end that the reader was given, which is the high watermark of the response; inside a
+    /// compressed entry it is above that entry's own offset. The entry does not move the position.
     AboveEnd {
         /// The offset that all entries lie below.
         end: Offset,
     },
-    /// A compressed set ends in the middle of a message: the producer wrote it so, and what is cut off was never stored.
+    /// A compressed set ends in the middle of a message. The producer compressed an incomplete set, so no broker has
+    /// the rest.
     CutInside,
-    /// The offsets inside a compressed entry neither end at the entry's own nor can be made to: the messages cannot be placed.
+    /// The offsets inside a compressed entry are neither absolute nor counted from 0, so the offsets of its messages in
+    /// the log are not known.
     InnerOffsets {
-        /// Messages inside.
+        /// The number of messages inside.
         messages: usize,
-        /// The offset of the last of them.
+        /// The offset of the last message inside.
         last: Offset,
     },
 }
@@ -87,19 +91,22 @@ impl fmt::Display for MessageError {
             MessageProblem::Size(n) => write!(f, "claims a size of {n}: the rest of the set cannot be read"),
             MessageProblem::Magic(n) => write!(f, "has format {n}, which Kafka 0.8 does not know"),
             MessageProblem::Codec(n) => write!(f, "is compressed with codec {n}, which Kafka 0.8 does not know"),
-            MessageProblem::KeyLength(n) => write!(f, "claims a key of {n} bytes, which it does not hold"),
-            MessageProblem::ValueLength(n) => write!(f, "claims a value of {n} bytes, which it does not hold"),
+            MessageProblem::KeyLength(n) => write!(f, "has a key length of {n}, which does not fit the message"),
+            MessageProblem::ValueLength(n) => write!(f, "has a value length of {n}, which does not fit the message"),
             MessageProblem::Inflate { codec, problem } => {
                 write!(f, "is compressed with {codec} and cannot be opened: {problem}")
             }
             MessageProblem::Nested => f.write_str("is a compressed set inside a compressed set"),
-            MessageProblem::NotAscending { after } => write!(f, "stands behind offset {after}"),
-            MessageProblem::AboveEnd { end } => write!(f, "has an offset that is not below {end}, where the log ends"),
+            MessageProblem::NotAscending { after } => write!(f, "has an offset that is not above {after}"),
+            MessageProblem::AboveEnd { end } => {
+                write!(f, "has an offset that is not below {end}, where the log or the compressed set ends")
+            }
             MessageProblem::CutInside => f.write_str("is a compressed set that ends in the middle of a message"),
             MessageProblem::InnerOffsets { messages, last } => {
                 write!(
                     f,
-                    "is a compressed set of {messages} messages whose last offset is {last}: they cannot be placed"
+                    "is a compressed set of {messages} messages whose last offset is {last}: their offsets in the log \
+                     are not known"
                 )
             }
         }

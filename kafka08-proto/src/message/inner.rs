@@ -1,4 +1,4 @@
-//! The messages of an opened wrapper, and the offsets that they have.
+//! The messages of an opened wrapper, and their offsets in the log.
 
 use std::ops::ControlFlow;
 
@@ -8,57 +8,68 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// An opened wrapper and how far it was read.
+/// An opened wrapper, and the position of its reader.
 #[derive(Clone)]
 pub(super) struct Inside {
+    /// The decompressed set.
     set: MessageSet,
-    /// The wrapper's offset and where it begins, for what is wrong with the set as a whole.
+    /// The wrapper's offset.
     wrapper: Offset,
+    /// The position of the wrapper in the set around it, for errors about the inner set as a whole.
     wrapper_at: usize,
     numbering: Numbering,
-    /// Whether all offsets were looked at, so that those in front of what was asked for can be skipped.
+    /// Whether the headers of all entries were read, so that the messages in front of the fetched offset can be
+    /// skipped.
     is_known: bool,
-    /// Where the next entry begins, in bytes from the inner set's start.
+    /// The position of the next entry, in bytes from the start of the inner set.
     at: usize,
-    /// Entries that were read.
+    /// The number of entries that were read.
     read: i64,
     /// The lowest offset that the next message may have.
     next: Offset,
+    /// Whether the inner set has been read to its end.
     is_over: bool,
 }
 
-/// How inner offsets become those of the log.
+/// The rule by which inner offsets become offsets in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Numbering {
-    /// They are those of the log.
+    /// The inner offsets are those of the log.
     Absolute,
-    /// They count from 0: this is what to add.
+    /// The inner offsets count from 0. This number is added to each.
     Relative(i64),
-    /// They mean nothing: the messages are numbered from this on.
+    /// The inner offsets have no meaning. The messages are numbered from this offset on.
     Counted(i64),
 }
 
-/// Why a run of sound messages ended.
+/// The end of a run of valid messages.
 enum Run {
     /// The visitor broke off.
     Stopped,
-    /// A message of this offset, whose entry begins at this byte, does not follow.
+    /// A message is out of order. It has this offset, and its entry begins at this byte.
     OutOfOrder(Offset, usize),
-    /// What stands next is no sound message.
+    /// The next entry is not a valid message without compression, or there is none.
     Other,
 }
 
-/// What the headers of an inner set say.
+/// A summary of the headers of an inner set.
 #[derive(Default)]
 struct Headers {
+    /// The number of complete entries.
     count: i64,
+    /// The offset of the first entry.
     first: i64,
+    /// The offset of the last entry.
     last: i64,
+    /// Whether the offsets ascend.
     ascend: bool,
 }
 
 impl Headers {
+    /// Reads the headers of a set.
     fn of(set: &[u8]) -> Self {
+        // Without checksums, which are compared when the messages are visited. A damaged message counts, because it has
+        // an offset in the log too.
         let mut found = Self { ascend: true, ..Self::default() };
         let mut rest = set;
         while let Some((offset, size, body)) = split_header(rest) {
@@ -78,9 +89,10 @@ impl Headers {
 }
 
 impl Numbering {
-    /// The offset in the log of the `nth` entry.
+    /// The offset in the log of the `nth` entry, whose own offset is `inner`.
     #[inline(always)]
     fn place(self, inner: Offset, nth: i64) -> Offset {
+        // Saturating, because a peer chooses the offsets. What lies above the wrapper's offset is reported later.
         match self {
             Self::Absolute => inner,
             Self::Relative(base) => Offset(inner.0.saturating_add(base)),
@@ -88,15 +100,18 @@ impl Numbering {
         }
     }
 
-    /// Brokers of 0.8 write absolute offsets, of which the last is the wrapper's, unless compaction took it away. Producers
-    /// count from 0 or write zeros, and so does what later formats store; those end at the wrapper's.
+    /// Finds the rule for a set. The wrapper's offset is that of the last message.
     fn of(headers: &Headers, wrapper: Offset) -> Result<Self, MessageProblem> {
         let Headers { count, last, .. } = *headers;
+        // Brokers of 0.8 write absolute offsets. The last one is the wrapper's, unless compaction has removed that
+        // message, and then the first one shows it: a set that counts from 0 begins at 0. Producers count from 0 or
+        // write only zeros. Later formats store such sets as they come.
         if count == 0 || headers.ascend && (last == wrapper.0 || headers.first != 0) {
             return Ok(Self::Absolute);
         }
         let base = wrapper.0.saturating_sub(if headers.ascend { last } else { count - 1 });
         match base {
+            // The set would begin below offset 0, so none of the rules can be right.
             ..0 => {
                 let messages = usize::try_from(count).unwrap_or(usize::MAX);
                 Err(MessageProblem::InnerOffsets { messages, last: Offset(last) })
@@ -108,10 +123,11 @@ impl Numbering {
 }
 
 impl Inside {
-    /// `next` is the lowest offset that may come: what has been read so far ends there.
+    /// Creates a reader of an opened wrapper. `next` is the lowest offset that its messages may have, except those to
+    /// skip.
     pub(super) fn new(wrapper: &Wrapper<'_>, set: MessageSet, next: Offset) -> Result<Self, MessageError> {
-        // In a set that goes on where the last one ended, which nearly all do, each message shows by itself whether it is in
-        // order. Only before others are skipped, or numbered anew, all headers have to be known.
+        // Nearly all sets begin at `next` or above, and then each message shows by itself whether it is in order. The
+        // headers are read in advance only if messages may have to be skipped or numbered.
         let first = split_header(set.bytes()).map_or(0, |(offset, ..)| offset.0);
         let is_known = set.origin() == Origin::Fetched && (first == 0 || first < next.0);
         let numbering =
@@ -131,17 +147,18 @@ impl Inside {
         })
     }
 
-    /// Calls the visitor with what lies inside from `asked` on, until it breaks off or the end is reached. `position` is
-    /// left where the set would have to be fetched from again.
+    /// Calls the visitor with the messages and errors from `asked` on, until it breaks off or the set ends. Moves
+    /// `position` to the offset to fetch next.
     pub(super) fn visit<F>(&mut self, asked: Offset, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         if self.is_over {
-            // The visitor broke off at what ended the set.
+            // The visitor broke off at the error that `end` reported. `None` does not report it again.
             return self.end(None, position, visitor);
         }
         let set = self.set.clone();
+        // Unordered, because the reader would compare inner offsets, and `run` compares those in the log.
         let mut entries = set.entries_at(self.at).unordered();
         let flow = loop {
             let run = self.run(&mut entries, visitor);
@@ -154,7 +171,7 @@ impl Inside {
                 Run::Other => {
                     let at = Entries::position(&entries);
                     match entries.any() {
-                        // A sound one was seen by `run`.
+                        // `run` has visited all valid messages, so this does not happen.
                         Some(Ok(Entry::Plain(_))) => ControlFlow::Continue(()),
                         Some(Ok(Entry::Compressed(Wrapper { offset, .. }))) => {
                             let error = MessageError { offset, at, problem: MessageProblem::Nested };
@@ -174,14 +191,14 @@ impl Inside {
         flow
     }
 
-    /// Visits sound messages in order, up to anything else.
+    /// Visits valid messages in order, up to the first other entry.
     #[inline(always)]
     fn run<F>(&mut self, entries: &mut Entries<'_>, visitor: &mut F) -> Run
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let (numbering, is_ordered) = (self.numbering, self.set.origin() == Origin::Fetched);
-        // Kept apart from `self`, so that they need not be written back for each message.
+        // Local variables, because fields of `self` would be written back for each message.
         let (mut read, mut next, last) = (self.read, self.next, self.wrapper);
         let end = loop {
             let at = Entries::position(entries);
@@ -202,7 +219,8 @@ impl Inside {
         end
     }
 
-    /// In front of what was asked for it is skipped. Anywhere else it is told, and moves nothing.
+    /// Skips a message in front of the fetched offset, and reports one that is out of order. Neither moves the
+    /// position.
     #[cold]
     fn out_of_order<F>(&self, offset: Offset, at: usize, asked: Offset, visitor: &mut F) -> ControlFlow<()>
     where
@@ -218,6 +236,7 @@ impl Inside {
         visitor(Err(MessageError { offset, at, problem }))
     }
 
+    /// Reports an entry that cannot be used, and moves behind it if its offset can be trusted.
     #[cold]
     fn bad<F>(&mut self, error: MessageError, asked: Offset, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
@@ -227,10 +246,13 @@ impl Inside {
             return visitor(Err(error));
         }
         let offset = self.numbering.place(error.offset, self.read);
+        // Counted like a message, or the messages behind it would be numbered too low.
         self.read = self.read.wrapping_add(1);
         let error = MessageError { offset, ..error };
         let is_placed = (self.next..=self.wrapper).contains(&offset);
         match error.problem {
+            // No checksum vouches for the entry, so it moves the position by one, whatever it claims. Format 1 is not
+            // here: its checksum was compared.
             MessageProblem::Crc { .. } | MessageProblem::Magic(2..) | MessageProblem::Magic(..0) => {
                 if self.is_known && (Offset(0)..asked).contains(&offset) {
                     return ControlFlow::Continue(());
@@ -240,22 +262,26 @@ impl Inside {
             _ if !is_placed => return self.out_of_order(offset, error.at, asked, visitor),
             _ => self.next = offset.next(),
         }
+        // The position stays in front of an error at which the visitor breaks off. `self.next` is behind it, so that
+        // reading continues there.
         visitor(Err(error))?;
         *position = self.next;
         ControlFlow::Continue(())
     }
 
-    /// A compressed stream is complete, or it is not opened: what is cut in it was cut by its producer.
+    /// Ends the set: reports a message that is cut, and moves the position behind the wrapper.
     fn end<F>(&self, tail: Option<Tail>, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
+        // Not the cut of a fetch, which cuts the wrapper: a stream that is cut cannot be opened. The producer
+        // compressed it so.
         if matches!(tail, Some(Tail::Cut { .. })) {
             let (offset, at) = (self.wrapper, self.wrapper_at);
             visitor(Err(MessageError { offset, at, problem: MessageProblem::CutInside }))?;
         }
         if self.set.origin() == Origin::Fetched {
-            // Its last messages may have been compacted away, and then its offset is beyond them.
+            // Compaction may have removed the last messages. The wrapper's offset is then above those that are left.
             *position = (*position).max(self.wrapper.next());
         }
         ControlFlow::Continue(())

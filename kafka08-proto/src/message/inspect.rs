@@ -1,4 +1,4 @@
-//! What a broker would make of a produced set, told before it is sent.
+//! The check of a set before it is produced.
 
 use std::fmt;
 
@@ -6,34 +6,34 @@ use super::{
     Budget, Codec, Entry, InflateProblem, Inflater, MessageError, MessageProblem, MessageSet, Origin, Tail, Wrapper,
 };
 
-/// What a sound set to produce holds.
+/// The result of inspecting a valid set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The largest entry, in bytes: what a broker's `message.max.bytes` is compared with.
+    /// The size of the largest entry, in bytes. A broker compares it with `message.max.bytes`.
     pub largest: usize,
-    /// The codecs of its compressed entries.
+    /// The codecs of the compressed entries.
     pub codecs: Codecs,
-    /// Whether its compressed entries were looked into.
+    /// Whether the compressed entries were opened.
     pub opened: Opened,
 }
 
-/// Whether the compressed entries of a set were looked into.
+/// Whether the compressed entries of a set were opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// All of them, or there are none, or they were compressed here.
+    /// All compressed entries were opened, or were compressed here, or there are none.
     All,
-    /// Not all: the budget did not suffice, this build lacks the codec, or they are nested more than four deep. What is inside
-    /// may be cut or empty.
+    /// Some were not opened, because the budget did not suffice, this build lacks the codec, or they are nested more
+    /// than four levels deep. The sets inside may be cut or empty.
     NotAll,
 }
 
-/// Which codecs a set uses.
+/// The codecs that a set uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Codecs(u8);
 
 impl Codecs {
-    /// Whether an entry is compressed with this one.
+    /// Whether an entry is compressed with this codec.
     #[must_use]
     pub fn contains(self, codec: Codec) -> bool {
         self.0 & Self::from(codec).0 != 0
@@ -56,24 +56,24 @@ impl From<Codec> for Codecs {
     }
 }
 
-/// Why a broker would refuse a set, or lose some of it without a word.
+/// A broker would refuse a set, or would drop a part of it without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetProblem {
-    /// It holds no message: a broker answers with success and offset -1.
+    /// The set holds no message. A broker answers with success and offset -1.
     Empty,
-    /// It ends in the middle of an entry, which a broker drops without a word.
+    /// The set ends in the middle of an entry. A broker drops that entry without an error.
     Cut,
-    /// It holds an entry that is no message.
+    /// The set holds an entry that is not a valid message.
     Corrupt(MessageError),
-    /// The compressed entry at this byte holds no message: a broker stores nothing and answers with success.
+    /// A compressed entry holds no message. A broker stores nothing and answers with success.
     EmptyInside {
-        /// Where the entry begins, in bytes from the set's start.
+        /// The position of the entry, in bytes from the start of the set.
         at: usize,
     },
-    /// The compressed entry at this byte ends in the middle of a message, which a broker drops without a word.
+    /// A compressed entry ends in the middle of a message. A broker drops that message without an error.
     CutInside {
-        /// Where the entry begins, in bytes from the set's start.
+        /// The position of the entry, in bytes from the start of the set.
         at: usize,
     },
 }
@@ -83,7 +83,7 @@ impl fmt::Display for SetProblem {
         match self {
             Self::Empty => f.write_str("the message set is empty"),
             Self::Cut => f.write_str("the message set ends in the middle of a message"),
-            Self::Corrupt(_) => f.write_str("the message set holds an entry that is no message"),
+            Self::Corrupt(_) => f.write_str("the message set holds an entry that is not a valid message"),
             Self::EmptyInside { at } => write!(f, "the compressed entry at byte {at} holds no message"),
             Self::CutInside { at } => write!(f, "the compressed entry at byte {at} ends in the middle of a message"),
         }
@@ -100,15 +100,16 @@ impl std::error::Error for SetProblem {
 }
 
 impl MessageSet {
-    /// Looks at a set as the broker that it is produced to would.
+    /// Checks a set as a broker would check it, before it is produced.
     ///
-    /// A set of [`MessageSetBuilder`](super::MessageSetBuilder) is sound, which costs no look at its bytes. Of others the
-    /// headers are walked, without checksums, and compressed entries are opened within the budget, with checksums;
-    /// [`Inspection::opened`] says whether all were.
+    /// A set of a [`MessageSetBuilder`](super::MessageSetBuilder) is valid, so its bytes are not read. In any other
+    /// set, the entries are read without comparing checksums, and compressed entries are opened within the budget,
+    /// comparing the checksums inside. [`Inspection::opened`] says whether all were opened.
     ///
     /// # Errors
-    /// A broker would refuse the set, or lose some of it: do not send it.
+    /// A broker would refuse the set, or would drop a part of it. Do not send it.
     pub fn inspect(&self, budget: &mut Budget) -> Result<Inspection, SetProblem> {
+        // Before the mark is asked: a builder can build an empty set.
         if self.is_empty() {
             return Err(SetProblem::Empty);
         }
@@ -118,7 +119,8 @@ impl MessageSet {
         }
         let found = Inspection { largest: 0, codecs: Codecs::default(), opened: Opened::All };
         let mut look = Look { inflater: Inflater::new(), budget, found };
-        // Offsets are the broker's to write.
+        // Without offsets, which the broker overwrites, and without checksums, which the broker compares itself: it
+        // answers a mismatch with an error, so nothing is lost silently.
         let mut entries = self.entries().unordered().without_crc();
         let mut from = 0;
         while let Some(entry) = entries.next() {
@@ -130,13 +132,14 @@ impl MessageSet {
                 look.inside(&wrapper, 1)?;
             }
         }
+        // An entry of an invalid size has been returned as an error above, so any other end is a cut.
         match entries.tail() {
             Some(Tail::Clean) => Ok(look.found),
             _ => Err(SetProblem::Cut),
         }
     }
 
-    /// The codecs of its compressed entries, as far as the set can be read. Only headers are looked at.
+    /// The codecs of the set's compressed entries, as far as the set can be read. Nothing is decompressed.
     #[must_use]
     pub fn codecs_used(&self) -> Codecs {
         if let Some(built) = self.mark() {
@@ -151,17 +154,20 @@ impl MessageSet {
         codecs
     }
 
-    /// How many messages a set holds that was built here; `None` for any other, which would have to be read and opened.
+    /// The number of messages, if the set was built here. `None` for any other set, which would have to be read and
+    /// opened.
     #[must_use]
     pub fn known_messages(&self) -> Option<usize> {
         self.mark().map(|built| built.messages as usize)
     }
 }
 
-/// How deep compressed sets in compressed sets are looked into. Brokers flatten deeper ones too, but nobody writes them.
+/// The number of levels of nested compressed sets that are opened.
+// Brokers flatten any depth, but no known producer nests at all. The bound keeps a hostile set from overflowing the
+// stack.
 const DEPTH: usize = 4;
 
-/// Looks into compressed entries.
+/// The state of an inspection.
 struct Look<'b> {
     inflater: Inflater,
     budget: &'b mut Budget,
@@ -169,8 +175,7 @@ struct Look<'b> {
 }
 
 impl Look<'_> {
-    /// `depth` counts the wrappers around what is inside, this one included. Checksums are compared: a broker stores a damaged
-    /// inner message, and every consumer stumbles over it.
+    /// Checks the set in a wrapper. `depth` is the number of wrappers around that set, including this one.
     fn inside(&mut self, wrapper: &Wrapper<'_>, depth: usize) -> Result<(), SetProblem> {
         self.found.codecs.add(wrapper.codec);
         let at = wrapper.at;
@@ -193,13 +198,15 @@ impl Look<'_> {
             }
             Err(error) => return Err(SetProblem::Corrupt(error)),
         };
+        // With checksums: a broker does not compare those inside, so it would store a damaged message, and every
+        // consumer would fail at it.
         let mut entries = set.entries();
         let mut is_empty = true;
         for entry in entries.by_ref() {
             match entry {
                 Ok(Entry::Plain(_)) => {}
                 Ok(Entry::Compressed(inner)) => self.inside(&inner, depth + 1)?,
-                // Stored as it is: an older broker does not look at it.
+                // Brokers of 0.8 do not look at the format of inner messages and store them as they come.
                 Err(MessageError { problem: MessageProblem::Magic(_), .. }) => {}
                 Err(error) => return Err(SetProblem::Corrupt(error)),
             }

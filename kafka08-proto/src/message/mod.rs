@@ -1,7 +1,22 @@
-//! Message sets: read lazily and borrowed, built in one copy, compressed or not.
+//! Message sets: a lazy reader that borrows, a builder that copies once, and compression.
 //!
-//! This layer knows the layout of a log's messages, and nothing of the requests that carry them. Source: `Message` and
+//! This layer knows the layout of messages. It does not know the requests that carry them. Source: `Message` and
 //! `ByteBufferMessageSet` of 0.8.2, magic 0.
+// A set is a sequence of entries, without a count. Its last entry may be cut anywhere by the `max_bytes` of a fetch.
+//
+//     entry     offset: i64   size: i32   message                                            ENTRY_HEADER = 12
+//     message   crc: u32   magic: i8   attributes: i8   key: bytes   value: bytes            SMALLEST_MESSAGE = 14
+//     bytes     length: i32, then as many bytes; -1 is null
+//
+//     size        counts the message
+//     crc         covers the message behind it; offset and size are not covered by anything
+//     attributes  the lower three bits name a codec
+//
+// With a codec, the message is a wrapper: its value is a compressed set. What a producer writes as offsets is
+// overwritten by the broker, which gives the wrapper the offset of its last inner message:
+//
+//     produced    wrapper 2 [ 0 1 2 ]    or  wrapper 2 [ 0 0 0 ]
+//     fetched     wrapper 42 [ 40 41 42 ]
 
 mod builder;
 mod compression;
@@ -26,9 +41,9 @@ pub use set::{MessageSet, Origin};
 pub use visit::Visit;
 pub use writer::{EntryWriter, SetFull};
 
-/// Bytes in front of each message: its offset and its size.
+/// The number of bytes in front of each message: its offset and its size.
 pub(crate) const ENTRY_HEADER: usize = 12;
-/// The smallest message: checksum, magic, attributes, null key, null value.
+/// The size of the smallest message: checksum, magic, attributes, null key, null value.
 pub(crate) const SMALLEST_MESSAGE: usize = 14;
-/// Bytes of a message that its checksum does not cover: the checksum.
+/// The number of bytes of a message's checksum.
 pub(crate) const CRC: usize = 4;

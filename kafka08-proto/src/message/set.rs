@@ -1,4 +1,4 @@
-//! A message set as it travels.
+//! An encoded message set.
 
 use std::fmt;
 
@@ -6,29 +6,32 @@ use bytes::Bytes;
 
 use super::{Codec, Entries, MessageSetBuilder};
 
-/// The messages of one partition, as they are on the wire: not parsed until asked, and never copied.
+/// The messages of one partition, as encoded. A set is parsed on demand.
 ///
-/// One from a response is a slice of its frame and keeps it alive. Cloning is cheap. `Debug` shows the length only.
+/// A set of a response is a slice of its frame and keeps the frame alive. Cloning is cheap. `Debug` shows the length
+/// only.
 #[derive(Clone)]
 pub struct MessageSet {
     bytes: Bytes,
     origin: Origin,
-    /// What is known of a set that was built here, which need not be walked or opened to be checked.
+    /// What the builder knows, if the set was built here. Such a set is checked before a produce without reading it
+    /// again.
     built: Option<Built>,
 }
 
-/// What a builder knows of a set that it has built: it is whole and sound.
+/// What a builder knows about a set that it has built. Such a set is complete and valid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Built {
-    /// Both fit: a set has at most 2^31 - 1 bytes. Sets are moved about, so that they are kept small.
+    /// The number of messages.
+    // `u32` holds both numbers, because a set has at most 2^31 - 1 bytes. Sets are moved often, so they are kept small.
     pub(super) messages: u32,
-    /// The largest entry, in bytes.
+    /// The size of the largest entry, in bytes.
     pub(super) largest: u32,
-    /// How the only entry is compressed; `None` if the set is plain.
+    /// The codec of the only entry; `None` if the set is not compressed.
     pub(super) codec: Option<Codec>,
 }
 
-/// Bytes and origin are compared, not how the set came to be.
+/// Compares bytes and origin. Whether a set was built here makes no difference.
 impl PartialEq for MessageSet {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes && self.origin == other.origin
@@ -37,18 +40,18 @@ impl PartialEq for MessageSet {
 
 impl Eq for MessageSet {}
 
-/// Who wrote a set's offsets.
+/// The writer of a set's offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Origin {
-    /// A broker: they are absolute and ascend.
+    /// A broker wrote the offsets. They are absolute and ascend.
     #[default]
     Fetched,
-    /// A producer: they mean nothing, the broker will overwrite them.
+    /// A producer wrote the offsets. They have no meaning, and the broker overwrites them.
     Produced,
 }
 
 impl MessageSet {
-    /// A set of these bytes, which may be anything: [`MessageSet::entries`] tells.
+    /// Creates a set of these bytes without checking them. Errors are reported by [`MessageSet::entries`].
     #[must_use]
     pub const fn new(bytes: Bytes, origin: Origin) -> Self {
         Self { bytes, origin, built: None }
@@ -62,16 +65,16 @@ impl MessageSet {
         self.built
     }
 
-    /// A builder of a set to produce.
+    /// Creates a builder of sets to produce.
     #[must_use]
     pub fn builder() -> MessageSetBuilder {
         MessageSetBuilder::default()
     }
 
-    /// A set to produce that holds one message with this value and no key.
+    /// Creates a set to produce that holds one message, with this value and a null key.
     ///
     /// # Panics
-    /// If the value is about 2 GiB long; [`MessageSet::builder`] returns that as an error.
+    /// If the set would exceed 2^31 - 1 bytes. [`MessageSetBuilder::push`] returns an error instead.
     #[must_use]
     pub fn of_value(value: &[u8]) -> Self {
         let mut builder = Self::builder();
@@ -79,23 +82,28 @@ impl MessageSet {
         builder.build()
     }
 
-    /// Its entries, in order. Iterating allocates nothing.
+    /// The entries of the set, in order. Iterating allocates nothing.
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
         Entries::new(self, 0)
     }
 
-    /// Its entries from a byte position on, where one must begin: what [`Entries::position`] gave, so that a reader need not
-    /// keep its borrow of the set. Behind the set's end there are none.
+    /// The entries from a byte position on, which must be one that [`Entries::position`] has returned for this set.
+    /// Behind the end of the set there are none.
+    ///
+    /// A reader that stores the position instead of [`Entries`] does not borrow the set.
     #[must_use]
     pub fn entries_at(&self, position: usize) -> Entries<'_> {
         Entries::new(self, position)
     }
 
-    /// Its whole entries, without what is cut off or cannot be read behind them: what was fetched can be produced again as
-    /// it is, compressed or not, without being decoded (mirrors, proxies). Only sizes are looked at, not checksums.
+    /// The complete entries of the set, as a set to produce. What is cut, or cannot be read, at the end is left out.
+    ///
+    /// A mirror or a proxy uses it to produce what it has fetched, without decoding or decompressing it. Checksums are
+    /// not compared.
     #[must_use]
     pub fn whole_entries(&self) -> Self {
+        // As produced, so that the walk does not check offsets: an entry that is out of order is complete all the same.
         let mut entries = Self::new(self.bytes.clone(), Origin::Produced);
         let end = {
             let mut walk = entries.entries().without_crc();
@@ -106,34 +114,36 @@ impl MessageSet {
         entries
     }
 
-    /// The bytes as they are on the wire.
+    /// The encoded bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Who wrote its offsets.
+    /// The writer of the offsets.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it has no bytes at all.
+    /// Whether the set has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// A key or value as `Bytes`: it shares this set's memory if it lies in it, and is a copy otherwise, as for a message that
-    /// came out of a compressed entry.
+    /// Converts a key or value of this set to `Bytes`. The result shares the memory of the set if `part` lies in it.
+    /// Otherwise, as for a message of a compressed entry, it is a copy.
     #[must_use]
     pub fn share(&self, part: &[u8]) -> Bytes {
+        // Not `Bytes::slice_ref`, which panics for a part that lies elsewhere: whether an entry is compressed is up to
+        // the peer. In front of the set the subtraction wraps to a start that is too large.
         let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
         match start.checked_add(part.len()) {
             Some(end) if end <= self.bytes.len() && !part.is_empty() => self.bytes.slice(start..end),

@@ -1,4 +1,4 @@
-//! All messages of a set, whether they are compressed or not.
+//! The visitor of all messages of a set, compressed or not.
 
 use std::ops::ControlFlow;
 
@@ -8,27 +8,28 @@ use super::{
 };
 use crate::{ids::Offset, limits::MAX_NESTING};
 
-// `Cursor` keeps one opened wrapper.
+// `Cursor` keeps one opened wrapper. More levels would need a stack of them.
 const _: () = assert!(MAX_NESTING == 1);
 
-/// How far a visit came.
+/// The result of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// What to fetch next, as [`Cursor::position`].
+    /// The offset to fetch next, as [`Cursor::position`].
     pub position: Offset,
-    /// How the set ends; `None` if the visitor broke off, or the budget did not suffice for the next compressed entry.
+    /// The end of the set. `None` if the visitor broke off, or if the budget did not suffice for the next compressed
+    /// entry.
     pub tail: Option<Tail>,
 }
 
 impl MessageSet {
-    /// Calls `visitor` with each message of a set that was fetched from `from`, in order, and with what could not be read.
+    /// Calls `visitor` with each message of a set that was fetched from `from`, in order, and with each error.
     ///
-    /// A compressed entry is opened, as deep as 0.8 stores them ([`MAX_NESTING`]); in front of `from` it may hold messages,
-    /// which are skipped. Whatever else cannot be used is told, once, and the visitor's answer is the policy: `Continue` goes
-    /// on behind it, `Break` stops there.
+    /// Compressed entries are opened ([`MAX_NESTING`] levels). Their messages in front of `from` are skipped. Every
+    /// other entry that cannot be used is reported once. The visitor decides what follows: `Continue` reads on behind
+    /// the message or error, `Break` ends the visit.
     ///
-    /// Two things end the visit by themselves: the end of the set, and a compressed entry that the budget does not suffice
-    /// for. The latter is told too, and the position stays in front of it.
+    /// The visit also ends at the end of the set, and at a compressed entry for which the budget does not suffice. Such
+    /// an entry is reported, and the position stays in front of it.
     pub fn for_each_message(
         &self,
         from: Offset,
@@ -39,35 +40,41 @@ impl MessageSet {
         self.visit(&mut Cursor::new(from), inflater, budget, visitor)
     }
 
-    /// [`MessageSet::for_each_message`] from a cursor on, which is left where the visit ended: a visitor that breaks off at
-    /// each message, and is called again, costs what one does that never breaks off. The cursor also takes an upper bound
-    /// for the offsets.
+    /// Does the same as [`MessageSet::for_each_message`], from a cursor on. The cursor is left where the visit ended,
+    /// and can have an upper bound for the offsets ([`Cursor::with_end`]).
     ///
-    /// A visit that goes on behind an error at which the last one broke off does not tell it again.
+    /// A visit that broke off can be continued with the same cursor. No entry is read twice, and an error at which the
+    /// visitor broke off is not reported again.
     pub fn visit<F>(&self, cursor: &mut Cursor, inflater: &mut Inflater, budget: &mut Budget, mut visitor: F) -> Visit
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let tail = loop {
+            // An opened wrapper comes before everything that is left of the set.
             if let Some(inside) = &mut cursor.inside {
                 if inside.visit(cursor.asked, &mut cursor.position, &mut visitor).is_break() {
                     break None;
                 }
                 cursor.inside = None;
             }
-            // Nothing behind an impossible size can be read, even if the visitor goes on.
+            // Asked after an error too: behind an invalid size nothing can be read, even if the visitor wants to
+            // continue.
             if cursor.tail.is_some() {
                 cursor.position = cursor.next.max(cursor.position);
                 break cursor.tail;
             }
             let mut entries = cursor.entries(self);
             let flow = plain(&mut entries, &mut visitor);
+            // Once for a run of messages, and not for each: this is the hot path. The visitor has seen all of them,
+            // also the one at which it broke off, so the position lies behind them.
             cursor.stand(&entries);
             cursor.position = cursor.next.max(cursor.position);
             if flow.is_break() {
                 break None;
             }
             let entry = entries.any();
+            // Before the visitor is called, so that an error at which it breaks off is not read again. The position is
+            // moved by `pass`, or by the messages of a wrapper.
             cursor.stand(&entries);
             let flow = match entry {
                 None => continue,
@@ -83,7 +90,7 @@ impl MessageSet {
     }
 }
 
-/// Visits sound plain messages, up to anything else.
+/// Visits valid messages without compression, up to the first other entry.
 #[inline(always)]
 fn plain<F>(entries: &mut Entries<'_>, visitor: &mut F) -> ControlFlow<()>
 where
@@ -96,19 +103,22 @@ where
 }
 
 impl Cursor {
-    /// Tells a message, or what is wrong with an entry, and moves behind it unless the visitor breaks off at an error.
+    /// Passes a message or an error to the visitor, and moves behind the entry unless the visitor breaks off at an
+    /// error.
     fn pass<F>(&mut self, found: Result<Message<'_>, MessageError>, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let flow = visitor(found);
+        // A consumer that stops at an error has not used the entry. It fetches the entry again, perhaps from another
+        // leader.
         if flow.is_continue() || found.is_ok() {
             self.position = self.position.max(self.next);
         }
         flow
     }
 
-    /// Opens a wrapper that `self.at` lies behind.
+    /// Opens a wrapper. `self.at` is behind it already.
     fn open<F>(
         &mut self,
         wrapper: &Wrapper<'_>,
@@ -126,9 +136,10 @@ impl Cursor {
                 ControlFlow::Continue(())
             }
             Err(error) if is_over_budget(&error) => {
-                // Nothing is wrong with it, so that it is to be opened again, with another budget.
+                // The wrapper is valid, so the next visit opens it again, with another budget.
                 self.at = wrapper.at;
                 self.next = self.position;
+                // Whatever the visitor answers: reading on behind the wrapper would skip its messages.
                 let _ = visitor(Err(error));
                 ControlFlow::Break(())
             }

@@ -1,4 +1,4 @@
-//! Writing one entry behind the other: each key and value is copied once, and its checksum is that of the source.
+//! The writer of entries, which copies each key and value once.
 
 use std::fmt;
 
@@ -8,46 +8,48 @@ use crc32fast::Hasher;
 use super::{ENTRY_HEADER, SMALLEST_MESSAGE};
 use crate::ids::Offset;
 
-/// Bytes of an entry in front of its key: offset, size, checksum, magic, attributes, and the key's length.
+/// The number of bytes of an entry in front of its key: offset, size, checksum, magic, attributes, length of the key.
 const FRONT: usize = ENTRY_HEADER + 10;
-/// Bytes of an entry with a null key and an empty value.
+/// The size of an entry with a null key and an empty value.
 const SMALLEST_ENTRY: usize = ENTRY_HEADER + SMALLEST_MESSAGE;
-/// The most bytes that the wire can say a set has.
+/// The most bytes of a set: its length is encoded as an `i32`.
 const LARGEST_SET: usize = i32::MAX as usize;
-/// Bytes of a message that the checksum covers in front of a null key's value: magic, attributes and two lengths.
+/// The number of bytes that the checksum covers besides the key and the value: magic, attributes and two lengths.
 const COVERED: usize = 10;
-/// The longest key whose checksum is taken together with what stands around it.
+/// The longest key that is copied so that one update of the checksum covers it and the bytes around it.
 const SHORT_KEY: usize = 64;
 
-/// The set would be larger than the wire can hold, which is 2^31 - 1 bytes. The message was not added: send the set
+/// The set would be larger than 2^31 - 1 bytes, the most that can be encoded. The message was not added: send the set
 /// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetFull {
-    /// What the message would have added, in bytes.
+    /// The size of the message's entry, in bytes.
     pub entry: usize,
 }
 
 impl fmt::Display for SetFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a message of {} bytes does not fit the set, which holds 2^31 - 1: send the set first", self.entry)
+        write!(f, "an entry of {} bytes would make the set larger than 2^31 - 1 bytes: send the set first", self.entry)
     }
 }
 
 impl std::error::Error for SetFull {}
 
-/// Appends entries to buffers of the caller's. [`MessageSetBuilder`](super::MessageSetBuilder) is one writer and one buffer.
+/// Appends entries to buffers of the caller. A [`MessageSetBuilder`](super::MessageSetBuilder) has one writer and one
+/// buffer.
 ///
-/// Messages without a key whose values have the same length share the checksum of the bytes in front of the value, which the
-/// writer keeps: one writer for many buffers is faster than one for each.
+/// The writer keeps the checksum of the bytes in front of the value for messages with a null key and values of one
+/// length. So one writer for many buffers is faster than one writer for each.
 #[derive(Clone)]
 pub struct EntryWriter {
-    /// An empty checksum. Making one asks what the processor can do.
+    /// An empty checksum, which is cloned for each message. Making one asks the processor for its features.
     crc: Hasher,
-    /// What stands in front of a value of length `value` behind a null key, in an uncompressed message; offset and checksum
-    /// are zero.
+    /// The bytes in front of a value of length `value`, in a message with a null key and without compression. Its
+    /// offset and its checksum are zero.
     front: [u8; FRONT + 4],
-    /// The checksum of those bytes of `front` that it covers.
+    /// The checksum of the last bytes of `front`, those that it covers.
     front_crc: Hasher,
+    /// The length that `front` is prepared for, in bytes.
     value: usize,
 }
 
@@ -61,10 +63,11 @@ impl EntryWriter {
         writer
     }
 
-    /// Appends an uncompressed message; gives the bytes of its entry. `None` is null, which is not the same as empty.
+    /// Appends a message without compression, and returns the size of its entry in bytes. `None` is null, which differs
+    /// from an empty key or value.
     ///
     /// # Errors
-    /// `to` would exceed 2^31 - 1 bytes. Nothing was written.
+    /// `to` would exceed 2^31 - 1 bytes. Nothing was appended.
     #[inline(always)]
     pub fn write(
         &mut self,
@@ -83,12 +86,14 @@ impl EntryWriter {
         if to.len() > LARGEST_SET - entry {
             return Err(SetFull { entry });
         }
-        // The checksum of the source, and then the copy: reading back what was just stored stalls.
+        // The checksum is taken of the source before the copy. Reading back bytes that were just stored stalls the
+        // processor.
         let mut crc = self.front_crc.clone();
         crc.update(value);
         let [o0, o1, o2, o3, o4, o5, o6, o7] = offset.0.to_be_bytes();
         let [c0, c1, c2, c3] = crc.finalize().to_be_bytes();
         let [.., s0, s1, s2, s3, _, _, _, _, m, a, k0, k1, k2, k3, l0, l1, l2, l3] = self.front;
+        // In one piece: each appended piece checks the capacity again.
         to.extend_from_slice(&[
             o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3, c0, c1, c2, c3, m, a, k0, k1, k2, k3, l0, l1, l2, l3,
         ]);
@@ -96,9 +101,10 @@ impl EntryWriter {
         Ok(entry)
     }
 
-    /// Prepares for values of this length.
+    /// Prepares `front` for values of this length.
     #[cold]
     fn turn_to(&mut self, value: usize) -> Result<(), SetFull> {
+        // First, because the writer must stay as it was if the length is too large.
         let (_, size, len) = sizes(0, 0, value)?;
         let mut rest = &mut self.front[..];
         rest.put_i64(0);
@@ -112,7 +118,7 @@ impl EntryWriter {
         Ok(())
     }
 
-    /// Appends a message of any attributes, key and value.
+    /// Appends a message with any attributes, key and value.
     pub(super) fn write_any(
         &mut self,
         to: &mut BytesMut,
@@ -132,7 +138,7 @@ impl EntryWriter {
         let mut crc = self.crc.clone();
         let mut together = [0; SHORT_KEY + COVERED];
         if key.len() <= SHORT_KEY {
-            // One short run is faster than three.
+            // One update of the checksum is faster than three short ones.
             let mut rest = &mut together[..];
             rest.put_slice(&front);
             rest.put_slice(key);
@@ -172,7 +178,7 @@ impl fmt::Debug for EntryWriter {
     }
 }
 
-/// Bytes of an entry, and of its message and value as the wire has them, if the set stays small enough for the wire.
+/// The size of an entry, and the encoded lengths of its message and its value, if the set does not become too large.
 #[inline(always)]
 fn sizes(set: usize, key: usize, value: usize) -> Result<(usize, i32, i32), SetFull> {
     let size = SMALLEST_MESSAGE.saturating_add(key).saturating_add(value);

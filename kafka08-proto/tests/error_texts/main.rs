@@ -268,17 +268,17 @@ fn what_does_not_fit_or_cannot_be_opened_says_which_bound_it_met() {
     let full = SetFull { entry: 27 };
     assert_eq!(
         full.to_string(),
-        "a message of 27 bytes does not fit the set, which holds 2^31 - 1: send the set first"
+        "an entry of 27 bytes would make the set larger than 2^31 - 1 bytes: send the set first"
     );
     let missing = MissingFeature(Codec::Gzip);
     assert_eq!(missing.to_string(), "this build of kafka08-proto lacks the feature \"gzip\"");
     for (problem, expected) in [
         (InflateProblem::Malformed, "the compressed bytes are malformed"),
         (InflateProblem::Checksum, "a checksum in the compressed bytes does not match"),
-        (InflateProblem::Ratio { claimed: 9 }, "it claims to become 9 bytes, more than its format can"),
+        (InflateProblem::Ratio { claimed: 9 }, "it claims to expand to 9 bytes, more than its format allows"),
         (
             InflateProblem::OverBudget { limit: 9 },
-            "it becomes larger than what is allowed of 9 bytes (Limits::max_inflated)",
+            "it expands to more than the limit of 9 bytes (Limits::max_inflated)",
         ),
         (InflateProblem::MissingFeature, "this build of kafka08-proto lacks the feature of that name"),
     ] {

@@ -33,19 +33,22 @@ fn a_message_that_cannot_be_used_says_where_it_is_and_why() {
         (MessageProblem::Size(13), "claims a size of 13: the rest of the set cannot be read"),
         (MessageProblem::Magic(2), "has format 2, which Kafka 0.8 does not know"),
         (MessageProblem::Codec(7), "is compressed with codec 7, which Kafka 0.8 does not know"),
-        (MessageProblem::KeyLength(9), "claims a key of 9 bytes, which it does not hold"),
-        (MessageProblem::ValueLength(9), "claims a value of 9 bytes, which it does not hold"),
+        (MessageProblem::KeyLength(9), "has a key length of 9, which does not fit the message"),
+        (MessageProblem::ValueLength(9), "has a value length of 9, which does not fit the message"),
         (
             MessageProblem::Inflate { codec: Codec::Gzip, problem: InflateProblem::Malformed },
             "is compressed with gzip and cannot be opened: the compressed bytes are malformed",
         ),
         (MessageProblem::Nested, "is a compressed set inside a compressed set"),
-        (MessageProblem::NotAscending { after: Offset(6) }, "stands behind offset 6"),
-        (MessageProblem::AboveEnd { end: Offset(5) }, "has an offset that is not below 5, where the log ends"),
+        (MessageProblem::NotAscending { after: Offset(6) }, "has an offset that is not above 6"),
+        (
+            MessageProblem::AboveEnd { end: Offset(5) },
+            "has an offset that is not below 5, where the log or the compressed set ends",
+        ),
         (MessageProblem::CutInside, "is a compressed set that ends in the middle of a message"),
         (
             MessageProblem::InnerOffsets { messages: 2, last: Offset(9) },
-            "is a compressed set of 2 messages whose last offset is 9: they cannot be placed",
+            "is a compressed set of 2 messages whose last offset is 9: their offsets in the log are not known",
         ),
     ] {
         assert_eq!(text(problem), format!("message at offset 5 (byte 0 of its set) {expected}"));
@@ -57,7 +60,7 @@ fn a_set_that_a_broker_would_lose_says_what_is_wrong_and_has_the_cause() {
     for (problem, expected) in [
         (SetProblem::Empty, "the message set is empty"),
         (SetProblem::Cut, "the message set ends in the middle of a message"),
-        (SetProblem::Corrupt(damaged()), "the message set holds an entry that is no message"),
+        (SetProblem::Corrupt(damaged()), "the message set holds an entry that is not a valid message"),
         (SetProblem::EmptyInside { at: 3 }, "the compressed entry at byte 3 holds no message"),
         (SetProblem::CutInside { at: 3 }, "the compressed entry at byte 3 ends in the middle of a message"),
     ] {

@@ -1,8 +1,9 @@
-//! LZ4 frames as `KafkaLZ4BlockOutputStream` of 0.8.2 writes and reads them.
+//! LZ4 frames as `KafkaLZ4BlockOutputStream` of 0.8.2 writes them and `KafkaLZ4BlockInputStream` reads them.
 //!
-//! Its header checksum covers the magic number too, which the LZ4 specification leaves out (KAFKA-3160). 0.8.2 and 0.9
-//! refuse the right one, so the wrong one is written; both are read. Only what 0.8.2 takes is taken: independent blocks, no
-//! content size, no content checksum, no dictionary, and an end mark.
+//! Kafka's header checksum covers the magic number too, unlike that of the LZ4 specification (KAFKA-3160). 0.8.2 and
+//! 0.9 refuse the checksum of the specification, so Kafka's is written; both are read. Of the options, only those that
+//! 0.8.2 accepts are accepted: independent blocks, no content size, no content checksum, no dictionary, and an end
+//! mark.
 
 use lz4_flex::block::{
     CompressTable, DecompressError, compress_into_with_table, decompress_into, get_maximum_output_size,
@@ -13,13 +14,15 @@ use super::{InflateProblem, Output};
 use crate::limits::LZ4_RATIO;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-/// Version 1, independent blocks.
+/// The flags of version 1 with independent blocks.
 const FLAGS: u8 = 0x60;
+/// The flag of a checksum behind each block.
 const BLOCK_CHECKSUM: u8 = 0x10;
-/// Blocks of at most 64 KiB.
+/// The descriptor of blocks of at most 64 KiB.
 const BLOCK_DESCRIPTOR: u8 = 0x40;
+/// The most uncompressed bytes in a block, which 0.8.2 writes.
 const BLOCK: usize = 64 << 10;
-/// Set in a block's length: it is stored, not compressed.
+/// The bit in the length of a block that is stored without compression.
 const STORED: u32 = 1 << 31;
 
 #[derive(Default)]
@@ -47,6 +50,7 @@ impl Inflate {
         loop {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = u32::from_le_bytes(*len);
+            // The end mark. What follows it is ignored; a frame without it is malformed, as for 0.8.2.
             if len == 0 {
                 return Ok(());
             }
@@ -73,7 +77,8 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
         to.extend(data.len())?.copy_from_slice(data);
         return Ok(());
     }
-    // The length is not said anywhere: make room for the most there can be, and give back what was not needed.
+    // The format does not say how long the block becomes. Room is made for the most that is possible, and what was not
+    // needed is taken back.
     let most = most(data.len(), block_size);
     let room = most.min(to.left());
     match unpack(data, to.extend(room)?) {
@@ -81,23 +86,26 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
             to.take_back(room - len);
             Ok(())
         }
+        // Only where the budget made the room smaller. Otherwise the block is longer than its frame allows.
         Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
         Err(_) => Err(InflateProblem::Malformed),
     }
 }
 
-/// Alone in its function, the decompressor's loop is compiled better than inlined among ours.
+/// Decompresses a block.
+// A function of its own, because the decompressor's loop is compiled to faster code when it is not inlined into
+// `inflate`.
 #[inline(never)]
 fn unpack(data: &[u8], to: &mut [u8]) -> Result<usize, DecompressError> {
     decompress_into(data, to)
 }
 
-/// The most that a compressed block can become.
+/// The most bytes that a compressed block can expand to.
 fn most(compressed: usize, block_size: usize) -> usize {
     block_size.min(compressed.saturating_mul(LZ4_RATIO))
 }
 
-/// The most that all blocks can become, up to the first that is not whole.
+/// The most bytes that all blocks together can expand to, up to the first block that is incomplete.
 fn most_of_all(mut blocks: &[u8], has_checksums: bool, block_size: usize) -> usize {
     let mut sum = 0usize;
     while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
@@ -111,12 +119,12 @@ fn most_of_all(mut blocks: &[u8], has_checksums: bool, block_size: usize) -> usi
     sum
 }
 
-/// The header's checksum as 0.8.2 computes it: over everything in front of it.
+/// The header checksum of 0.8.2, over all bytes in front of it.
 fn as_kafka(flags: u8, descriptor: u8) -> u8 {
     second_byte(XxHash32::oneshot(0, &[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], flags, descriptor]))
 }
 
-/// The header's checksum as the specification has it.
+/// The header checksum of the LZ4 specification, which leaves out the magic number.
 fn as_specified(flags: u8, descriptor: u8) -> u8 {
     second_byte(XxHash32::oneshot(0, &[flags, descriptor]))
 }
@@ -142,6 +150,7 @@ impl Deflate {
             let room = out.get_mut(data_at..).unwrap_or_default();
             let len = compress_into_with_table(block, room, table)
                 .expect("there is room for the longest that this can become");
+            // A block that does not become smaller is stored, so that a set grows by its headers at most.
             let (len, flag) = if len < block.len() { (len, 0) } else { (block.len(), STORED) };
             out.truncate(data_at + len);
             if flag == STORED {

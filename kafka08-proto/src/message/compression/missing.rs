@@ -1,4 +1,4 @@
-//! Stands in for a codec whose feature is off.
+//! The replacement of a codec whose crate feature is off.
 
 use super::{InflateProblem, Output};
 

@@ -1,6 +1,7 @@
-//! Opening and making compressed sets.
+//! Decompressing and compressing sets.
 //!
-//! Everything here is bounded by a [`Budget`]: what a few bytes can claim to become is checked before it is allocated.
+//! A [`Budget`] bounds what is decompressed. The size that compressed bytes claim is checked before memory is
+//! allocated.
 
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -26,24 +27,25 @@ use self::output::Output;
 use super::{Codec, MessageError, MessageProblem, MessageSet, Wrapper};
 use crate::limits::Limits;
 
-/// How many bytes may still come out of decompression: of one wrapper, and of all of a response together.
+/// The number of bytes that decompression may still produce, for all wrappers of one response together.
 ///
-/// Make one for each response, from its connection's [`Limits`]; each wrapper that is opened takes from it what was inflated,
-/// also if it turns out to be damaged or too large.
+/// Make one for each response, from the [`Limits`] of its connection. Opening a wrapper takes from it the bytes that
+/// were produced, also if the wrapper proves to be damaged or too large.
 #[derive(Clone, Debug)]
 pub struct Budget {
     left: usize,
+    /// The whole budget, for errors and for the sizes of memory.
     limit: usize,
 }
 
 impl Budget {
-    /// A budget of this many bytes.
+    /// Creates a budget of this many bytes.
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         Self { left: bytes, limit: bytes }
     }
 
-    /// What is left, in bytes.
+    /// The number of bytes that are left.
     #[must_use]
     pub const fn left(&self) -> usize {
         self.left
@@ -56,25 +58,25 @@ impl From<&Limits> for Budget {
     }
 }
 
-/// Why a wrapper could not be opened.
+/// The problem with a wrapper that cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InflateProblem {
-    /// The compressed bytes are not what the codec allows, or end early.
+    /// The compressed bytes do not have the codec's format, or end early.
     Malformed,
     /// A checksum inside the compressed bytes does not match.
     Checksum,
-    /// The compressed bytes claim to hold more than their format can.
+    /// The compressed bytes claim to expand to more than their format allows.
     Ratio {
-        /// What they claim, in bytes.
+        /// The size that they claim, in bytes.
         claimed: usize,
     },
-    /// They hold more than the [`Budget`] had left.
+    /// The compressed bytes expand to more than the [`Budget`] has left.
     OverBudget {
         /// The whole budget, in bytes: `Limits::max_inflated`.
         limit: usize,
     },
-    /// This build cannot read the codec: it lacks the crate feature of that name.
+    /// This build cannot decompress the codec, because it lacks the crate feature of the same name.
     MissingFeature,
 }
 
@@ -83,19 +85,21 @@ impl fmt::Display for InflateProblem {
         match self {
             Self::Malformed => f.write_str("the compressed bytes are malformed"),
             Self::Checksum => f.write_str("a checksum in the compressed bytes does not match"),
-            Self::Ratio { claimed } => write!(f, "it claims to become {claimed} bytes, more than its format can"),
+            Self::Ratio { claimed } => write!(f, "it claims to expand to {claimed} bytes, more than its format allows"),
             Self::OverBudget { limit } => {
-                write!(f, "it becomes larger than what is allowed of {limit} bytes (Limits::max_inflated)")
+                write!(f, "it expands to more than the limit of {limit} bytes (Limits::max_inflated)")
             }
             Self::MissingFeature => f.write_str("this build of kafka08-proto lacks the feature of that name"),
         }
     }
 }
 
-/// Opens compressed sets. It keeps its decompressors and the memory of the last set: make one and use it for all.
+/// Decompresses sets. Make one inflater and use it for all sets, because it keeps its decompressors and the memory of
+/// the last set.
 ///
-/// While a set is opened, at most one and a half times the [`Budget`] is held. Afterwards a set holds at most eight times its
-/// length, or 64 KiB; the same memory serves for the next one if the set and all that shares its memory are gone by then.
+/// While a set is decompressed, the memory in use is at most one and a half times the [`Budget`]. A decompressed set
+/// keeps at most eight times its length or 64 KiB of memory, whichever is more. The next set uses this memory again if
+/// the set and everything that shares its memory have been dropped.
 #[derive(Default)]
 pub struct Inflater {
     gzip: gzip::Inflate,
@@ -106,17 +110,17 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// Creates an inflater. Decompressors are made on first use.
+    /// Creates an inflater. Decompressors are allocated on first use.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Decompresses a wrapper's set. Its entries may be wrappers again; who opens those decides how deep to go.
+    /// Decompresses the set of a wrapper. The entries of that set may be wrappers again, which are not opened.
     ///
     /// # Errors
-    /// The problem is always [`MessageProblem::Inflate`]. The set around the wrapper can be read on. Of
-    /// [`InflateProblem::OverBudget`] the wrapper is not to blame: it can be opened with another budget.
+    /// The problem is always [`MessageProblem::Inflate`]. The entries behind the wrapper can still be read. After
+    /// [`InflateProblem::OverBudget`], the wrapper can be opened with another budget.
     pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
         let mut to = Output::new(std::mem::take(&mut self.spare), budget.left, budget.limit);
         let done = match wrapper.codec {
@@ -124,7 +128,8 @@ impl Inflater {
             Codec::Snappy => self.snappy.inflate(wrapper.value, &mut to),
             Codec::Lz4 => self.lz4.inflate(wrapper.value, &mut to),
         };
-        // The work was done, whatever came of it.
+        // Taken after an error too, because the work was done. Otherwise a response of many wrappers that are damaged
+        // at their ends would cost any amount of work.
         budget.left -= to.used();
         let (bytes, spare) = to.finish();
         self.spare = spare;
@@ -139,7 +144,7 @@ impl Inflater {
     }
 }
 
-/// Compresses sets. It keeps its compressors: make one and use it for all.
+/// Compresses sets. Make one deflater and use it for all sets, because it keeps its compressors.
 #[derive(Default)]
 pub struct Deflater {
     gzip: gzip::Deflate,
@@ -147,7 +152,7 @@ pub struct Deflater {
     lz4: lz4::Deflate,
 }
 
-/// This build cannot write a codec: it lacks the crate feature of that name.
+/// This build cannot compress with a codec, because it lacks the crate feature of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingFeature(pub Codec);
 
@@ -160,13 +165,13 @@ impl fmt::Display for MissingFeature {
 impl std::error::Error for MissingFeature {}
 
 impl Deflater {
-    /// Creates a deflater. Compressors are made on first use.
+    /// Creates a deflater. Compressors are allocated on first use.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compresses, in the framing that Kafka 0.8 wants of each codec.
+    /// Compresses a set, in the framing that Kafka 0.8 expects for the codec.
     pub(super) fn deflate(&mut self, codec: Codec, plain: &[u8]) -> Result<Vec<u8>, MissingFeature> {
         match codec {
             Codec::Gzip => self.gzip.deflate(plain),

@@ -1,35 +1,39 @@
-//! What a decompressor writes to: memory that is kept from one set to the next, within a limit.
+//! The output of a decompressor: memory within a limit, which is kept from one set to the next.
 
 use bytes::{Bytes, BytesMut};
 
 use super::InflateProblem;
 
-/// The least that is allocated, in bytes, if the limit allows.
+/// The least memory that is allocated, in bytes, if the limit allows it.
 const LEAST: usize = 4096;
-/// Kept memory that is this many times too large is given up: a small set that a caller holds on to would pin it.
+/// Kept memory that is more than this many times as large as needed is dropped.
+// A small set that a caller keeps would otherwise keep the memory of a large one alive.
 const TOO_LARGE: usize = 8;
-/// Kept memory of this size is never too large, in bytes.
+/// Kept memory of at most this size is not dropped for being too large, in bytes.
 const SMALL: usize = 64 << 10;
 
-/// What a decompressor writes to. All of its bytes are initialised, so that taking the memory again costs no zeroing.
+/// The output of a decompressor.
 pub(super) struct Output {
+    /// Initialised in full, so that memory that is used again is not zeroed again.
     bytes: BytesMut,
+    /// The number of bytes that were written.
     used: usize,
-    /// Most bytes that may come out.
+    /// The most bytes that may be written.
     limit: usize,
-    /// What the whole budget is: sizes of memory are this, halved some times, so that growing from one to the next never
-    /// holds more than one and a half times as much.
+    /// The whole budget, in bytes.
+    // Each size of memory is the ceiling, or the ceiling halved some times. While memory grows to the ceiling, the old
+    // one is at most half of it, so both together are at most one and a half times the ceiling.
     ceiling: usize,
 }
 
 impl Output {
-    /// Takes `spare`'s memory again if nobody else holds it.
+    /// Creates an output in the memory of `spare`, if nobody else holds it.
     pub(super) fn new(spare: Bytes, limit: usize, ceiling: usize) -> Self {
         let bytes = spare.try_into_mut().unwrap_or_default();
         Self { bytes, used: 0, limit, ceiling }
     }
 
-    /// Makes room for `expected` bytes at once, or for as many as the limit allows; what comes may be more or less.
+    /// Makes room for `expected` bytes, or for as many as the limit allows. The number of bytes that come may differ.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "snappy", feature = "lz4")),
         expect(dead_code, reason = "without a codec nothing is written")
@@ -38,15 +42,17 @@ impl Output {
         let expected = expected.min(self.limit);
         let len = self.bytes.len();
         let is_too_large = len > SMALL.max(expected.saturating_mul(TOO_LARGE));
-        // Growing from here would hold this and the ceiling.
+        // A size of another budget. Growing from it to the ceiling would hold more than one and a half times the
+        // ceiling.
         let is_odd = len < self.ceiling && len > self.ceiling / 2;
+        // Dropped before other memory is allocated: nothing was written, so nothing has to be copied.
         if is_too_large || is_odd || len < expected {
             self.bytes = BytesMut::new();
         }
         self.make(expected);
     }
 
-    /// Memory for at least `needed` bytes, which the limit allows.
+    /// Grows to at least `needed` bytes. The limit must allow them.
     fn make(&mut self, needed: usize) {
         if needed <= self.bytes.len() {
             return;
@@ -56,7 +62,8 @@ impl Output {
             size /= 2;
         }
         let mut bytes = BytesMut::zeroed(size);
-        // Counted memory stays counted: freezing and taking it again allocates nothing.
+        // Splitting makes `bytes` change to its shared form, with a reference count. Freezing it and making it mutable
+        // again then allocates nothing.
         drop(bytes.split_to(0));
         if let (Some(to), Some(from)) = (bytes.get_mut(..self.used), self.bytes.get(..self.used)) {
             to.copy_from_slice(from);
@@ -64,7 +71,7 @@ impl Output {
         self.bytes = bytes;
     }
 
-    /// Room for exactly `len` bytes more, which count as written.
+    /// Returns room for exactly `len` more bytes, which count as written.
     #[cfg_attr(not(any(feature = "snappy", feature = "lz4")), expect(dead_code, reason = "gzip grows as it goes"))]
     pub(super) fn extend(&mut self, len: usize) -> Result<&mut [u8], InflateProblem> {
         if len > self.left() {
@@ -76,13 +83,13 @@ impl Output {
         Ok(self.bytes.get_mut(start..self.used).unwrap_or_default())
     }
 
-    /// Takes back the last `len` bytes of what counts as written.
+    /// Removes the last `len` bytes from those that count as written.
     #[cfg_attr(not(feature = "lz4"), expect(dead_code, reason = "the others know what they write"))]
     pub(super) fn take_back(&mut self, len: usize) {
         self.used = self.used.saturating_sub(len);
     }
 
-    /// Room that is there, or more if there is none; empty at the limit.
+    /// Returns the room that is left, and grows first if there is none. The room is empty at the limit.
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others know what comes"))]
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.used == self.bytes.len() && self.left() > 0 {
@@ -92,33 +99,37 @@ impl Output {
         self.bytes.get_mut(self.used..end).unwrap_or_default()
     }
 
-    /// Counts as written what was written to [`Output::room`].
+    /// Notes that `len` bytes were written to [`Output::room`].
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others know what comes"))]
     pub(super) fn advance(&mut self, len: usize) {
         self.used += len;
     }
 
-    /// What was written from `start` on.
+    /// The bytes that were written from `start` on.
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others have their own checksums, or none"))]
     pub(super) fn since(&self, start: usize) -> &[u8] {
         self.bytes.get(start..self.used).unwrap_or_default()
     }
 
-    /// Bytes that were written, which is what the work has cost.
+    /// The number of bytes that were written.
     pub(super) fn used(&self) -> usize {
         self.used
     }
 
-    /// Bytes that may still come.
+    /// The number of bytes that may still be written.
     pub(super) fn left(&self) -> usize {
         self.limit - self.used
     }
 
+    /// The error of a set that does not fit.
     pub(super) fn over(&self) -> InflateProblem {
+        // The whole budget, because that is the setting that a user can change. What was left of it depends on other
+        // sets.
         InflateProblem::OverBudget { limit: self.ceiling }
     }
 
-    /// What was written, and the memory around it, which can be taken again when the former is gone.
+    /// Returns the bytes that were written, and a handle to their memory. The memory can be used again once the former
+    /// are dropped.
     pub(super) fn finish(self) -> (Bytes, Bytes) {
         let whole = self.bytes.freeze();
         (whole.slice(..self.used), whole)

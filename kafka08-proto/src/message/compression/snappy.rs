@@ -1,4 +1,5 @@
-//! snappy, in the framing of snappy-java ("xerial") or bare. Brokers read both, and write the framing.
+//! snappy, in the framing of snappy-java ("xerial") or as one block without framing. Brokers read both and write the
+//! framing.
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
@@ -6,9 +7,11 @@ use super::{InflateProblem, Output};
 use crate::limits::SNAPPY_RATIO;
 
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
-/// Version 1, readable by version 1: what every release writes and no reader should compare.
+/// The version of the framing and the lowest version that can read it. Every release writes 1 and 1.
+// Not compared when read, because the magic alone distinguishes the framing from a block without it.
 const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
-/// Plain bytes per block, as the Scala clients and the brokers of 0.8 write them. Readers take any size.
+/// The number of uncompressed bytes in a block. The Scala clients and the brokers of 0.8 write this size; any size is
+/// read.
 const BLOCK: usize = 32 << 10;
 
 #[derive(Default)]
@@ -21,6 +24,7 @@ impl Inflate {
             return block(&mut self.0, input, to);
         };
         let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
+        // All blocks at once, so that the output does not grow and move from block to block.
         to.prepare(claims(rest));
         while !rest.is_empty() {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
@@ -33,20 +37,21 @@ impl Inflate {
     }
 }
 
-/// What a block says that it becomes, if it can.
+/// The size that a block claims to expand to, in bytes.
 fn claim(compressed: &[u8]) -> Result<usize, InflateProblem> {
     let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
+    // No bytes are no block, which begins with its length. The library gives 0 for them.
     if compressed.is_empty() {
         return Err(InflateProblem::Malformed);
     }
-    // The 64 are for the first copy, before there is a ratio to speak of.
+    // Checked before memory is allocated for the claim. The 64 bytes are one copy, which matters in a very short block.
     if claimed > compressed.len().saturating_mul(SNAPPY_RATIO).saturating_add(64) {
         return Err(InflateProblem::Ratio { claimed });
     }
     Ok(claimed)
 }
 
-/// What all blocks say that they become, up to the first that cannot be.
+/// The size that all blocks together claim to expand to, up to the first block that is invalid.
 fn claims(mut blocks: &[u8]) -> usize {
     let mut sum = 0usize;
     while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
