@@ -27,7 +27,7 @@
 //!    and call [`handle_read`](Connection::handle_read) with the number of bytes. If the transport has ended, call
 //!    [`handle_disconnect`](Connection::handle_disconnect).
 //! 8. Call [`handle_timeout`](Connection::handle_timeout) with the current time. Do this after reading, so that an
-//!    answer that has arrived is not timed out, and before the next write, so that a request that has expired is not sent.
+//!    answer that has arrived is not timed out, and before the next write, so that an expired request is not sent.
 //!
 //! The following example has these steps on a blocking socket, with one request. A driver of a non-blocking socket has
 //! the same steps, and reads while it writes: see `kafka08-blocking` and `kafka08-tokio`.

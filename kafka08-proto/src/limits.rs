@@ -15,8 +15,8 @@
 //! | ranges of unconfirmed requests with acks = 0 | none: 1,024 | | 32 KiB |
 //!
 //! A server connection holds an incomplete frame in the same way ([`ServerConfig::with_max_frame`], default 100 MiB).
-//! It holds [`with_max_staged`] bytes of answers (default 256 KiB) and [`with_max_open_calls`] more answers (default
-//! 1).
+//! In addition it holds [`with_max_staged`] bytes of answers (default: 256 KiB) and [`with_max_open_calls`] more
+//! answers (default: 1).
 //!
 //! [`ServerConfig::with_max_frame`]: crate::ServerConfig::with_max_frame
 //! [`with_max_staged`]: crate::ServerConfig::with_max_staged

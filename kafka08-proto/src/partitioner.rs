@@ -10,6 +10,7 @@ use crate::ids::PartitionId;
 /// keys.
 #[must_use]
 pub fn java_string_hash(key: &str) -> i32 {
+    // A character outside of the basic plane is two units in Java, and `chars` would hash it as one.
     key.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 

@@ -37,6 +37,7 @@ impl Profile {
             ApiKey::OFFSET_COMMIT | ApiKey::OFFSET_FETCH if self == Self::V0_8_2 => 1,
             _ => 0,
         };
+        // The ranges also exclude negative keys and versions, which can arrive.
         (ApiKey::PRODUCE..=last_key).contains(&api.key) && (0..=last_version).contains(&api.version.0)
     }
 }

@@ -22,7 +22,7 @@ pub struct ErrorCode(pub i16);
 pub enum Retry {
     /// The request fails again, unless it or the broker's settings are changed.
     No,
-    /// The request may succeed, but the code does not tell. Give up after a few attempts.
+    /// The request may succeed, but the code does not say so. Give up after a few attempts.
     Limited,
     /// The cause is temporary. Retry until a deadline of your own.
     Yes,

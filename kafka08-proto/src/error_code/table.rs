@@ -74,7 +74,7 @@ pub(super) const TABLE: [Row; 37] = [
         "RequestTimedOut",
         NextStep::Resend,
         Retry::Yes,
-        // Not a reason to look for another leader: this broker has appended the messages.
+        // This is not a reason to look for another leader, because this broker has appended the messages.
         "try again if a duplicate does no harm: the leader has the messages, its replicas may not",
     ),
     fatal(ErrorCode::BROKER_NOT_AVAILABLE, "BrokerNotAvailable", "ask another broker"),

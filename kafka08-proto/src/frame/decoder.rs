@@ -131,8 +131,8 @@ impl FrameDecoder {
         }
         self.end += n;
         if let Role::Expects(_) = self.role {
-            // Decided once the length is known, and before `make_room`, which must not read beyond the end of a large
-            // frame.
+            // The role is decided as soon as the length is known, because `make_room` must not read beyond the end of a
+            // large frame.
             self.role = match self.front() {
                 Front::Nothing => return,
                 Front::Frame(len) if self.end <= len && self.is_large_here(len) => Role::Large(len),
@@ -270,12 +270,12 @@ impl FrameDecoder {
 
     /// Takes the frame of `len` bytes at the start of the buffer together with the buffer.
     fn cut_large(&mut self, len: usize) -> Bytes {
-        // First, because what follows looks at the frame behind this one and moves its bytes.
+        // This comes first, because the next lines look at the frame behind this one and move its bytes.
         self.start = len;
         let pending = self.end - len;
         let memory = self.change_buffer(self.large_in_front(pending), pending).freeze();
         let frame = memory.slice(LENGTH_PREFIX..len);
-        // The memory as a whole: a slice of it could not become mutable again in its full size.
+        // The spare holds all of the memory, because a slice of it could not become mutable again in its full size.
         self.spares.keep(memory);
         self.last_large = Some(len);
         frame
@@ -366,8 +366,9 @@ impl FrameDecoder {
         let memory = match self.spares.take(len) {
             Some(memory) => memory,
             None => {
-                // At once at most as much as this peer has filled before, and then by doubling, because the length is
-                // only a claim. Rounded up, so that the memory also fits a next frame that is a little larger.
+                // The length is only a claim, so memory doubles until it fits. The first step is as large as what this
+                // peer has filled before. Sizes are rounded up, so that the memory also fits a next frame that is a
+                // little larger.
                 let most = len.checked_next_multiple_of(READ).unwrap_or(len);
                 BytesMut::zeroed(most.min(self.spares.largest().max(READ.max(2 * pending))))
             }

@@ -27,7 +27,8 @@ pub enum FrameError {
 }
 
 /// A protocol that is recognized by its first four bytes, when a peer sends them in place of a frame's length.
-// To connect to the wrong port is the usual cause of an absurd length. The first bytes of HTTP as a length are 1.2 GB.
+// A connection to the wrong port is the usual cause of an absurd length. The first bytes of HTTP are a length of 1.2
+// GB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LooksLike {
@@ -70,8 +71,6 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::TooSmall { len, looks_like } | Self::TooLarge { len, looks_like, .. }) = *self;
         let bytes = len.to_be_bytes();
-        // In hexadecimal and in ASCII as well, because a reader may recognize a protocol that `LooksLike` does not
-        // know.
         write!(f, "a frame claims {len} bytes (0x{len:08x}, in ASCII \"{}\"), ", bytes.escape_ascii())?;
         match self {
             Self::TooSmall { .. } => f.write_str("less than the 4 of the smallest frame")?,

@@ -17,7 +17,6 @@ pub(super) enum Front {
 
 impl Front {
     /// Reads the length at the start of `received`.
-    // Inlined by request: it runs for each frame of a run, from another module.
     #[inline]
     pub(super) fn of(received: &[u8], max_frame: usize) -> Self {
         let Some(&prefix) = received.first_chunk::<LENGTH_PREFIX>() else {

@@ -90,11 +90,12 @@ impl SendQueue {
     ///
     /// Do not call this for a bare socket, which has sent exactly the bytes that it reports as taken.
     pub fn note_offered(&mut self, n: usize) {
-        // Counted in bytes and not in positions, because withdrawn frames leave gaps between chunks.
+        // `n` counts bytes and not positions, because withdrawn frames leave gaps between chunks.
         let mut left = n as u64;
         for chunk in &self.chunks {
             let step = left.min(chunk.bytes.len() as u64);
-            // A maximum, because a later attempt may offer fewer bytes. Those of the former one stay touched.
+            // The maximum is kept, because a later attempt may offer fewer bytes, and those of the earlier one stay
+            // touched.
             self.offered = self.offered.max(chunk.at + step);
             left -= step;
             if left == 0 {
@@ -153,7 +154,6 @@ impl SendQueue {
 
     /// Stages bytes without copying them.
     fn splice(&mut self, bytes: Bytes) {
-        // What was staged before has to be written before this chunk.
         self.seal();
         let (at, len) = (self.end, bytes.len());
         self.chunks.push_back(Chunk { at, bytes });
@@ -176,7 +176,7 @@ impl SendQueue {
 
     /// The position of the first byte that was not taken.
     fn taken_to(&self) -> u64 {
-        // Computed from what is left, so that gaps of withdrawn frames in front of it count as taken.
+        // This is computed from what is left, so that gaps of withdrawn frames in front of it count as taken.
         match self.chunks.front() {
             Some(chunk) => chunk.at,
             None if self.block.is_empty() => self.end,
@@ -208,7 +208,7 @@ impl SendQueue {
         debug_assert_eq!(self.taken(frame), Taken::Nothing, "a touched frame must be written to its end");
         self.remaining -= usize::try_from(frame.end - frame.start).unwrap_or(0);
         if frame.end == self.end && frame.start >= self.block_at && !self.block.is_empty() {
-            // The short way for the last frame of the block, which is a request that was just made.
+            // The frame is the last of the block if its request was just made, so this short way is the usual one.
             self.block.truncate(usize::try_from(frame.start - self.block_at).unwrap_or(0));
             // The next frame gets positions behind the withdrawn one, and positions within a block have no gap.
             self.seal();
@@ -236,7 +236,7 @@ impl SendQueue {
 
     /// Drops all bytes, also those of a frame that is partly written.
     pub(crate) fn clear(&mut self) {
-        // Positions go on where they were, so that they stay unique.
+        // Positions go on where they were, so they stay unique. What is dropped counts as taken, so nobody waits for it.
         *self = Self { end: self.end, block_at: self.end, offered: self.offered, ..Self::default() };
     }
 

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 /// The number of frames whose memory is kept.
-// Two, because a caller that works on one frame while the next arrives holds the last one, and the one before it is
-// free.
+// Two are kept, because a caller that works on one frame while the next arrives holds the last one, and the one before
+// it is free.
 const REMEMBERED: usize = 2;
 
 /// Handles to the memory of the last large frames that were handed out.
@@ -29,7 +29,8 @@ impl Spares {
 
     /// Takes initialised memory for a frame of `len` bytes, if there is memory of that size that nobody else holds.
     pub(super) fn take(&mut self, len: usize) -> Option<BytesMut> {
-        // At most twice as much as is needed: a caller that keeps the frame keeps all of the memory.
+        // The memory is at most twice as large as needed, because a caller that keeps the frame keeps all of the
+        // memory.
         let fits = |memory: &Bytes| memory.len() >= len && memory.len() / 2 <= len && memory.is_unique();
         let memory = self.memory.iter_mut().find(|memory| fits(memory))?;
         std::mem::take(memory).try_into_mut().ok()
@@ -37,7 +38,7 @@ impl Spares {
 
     /// Keeps memory again that was taken and not needed.
     pub(super) fn give_back(&mut self, memory: Bytes) {
-        // Without a free place it is dropped: two newer frames have been kept meanwhile.
+        // The memory is dropped if two newer frames have been kept meanwhile.
         if let Some(free) = self.memory.iter_mut().find(|memory| memory.is_empty()) {
             *free = memory;
         }

@@ -1,4 +1,4 @@
-//! Correlation ids. The range of an id tells the API of its request.
+//! Correlation ids. The range of an id names the API of its request.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use super::ApiKey;
 // Four bits hold the 13 keys of 0.8, each plus one. The sign bit stays 0, so that a negative id is never one of ours.
 const SEQUENCE_BITS: u32 = 27;
 /// The range of requests whose API key no 0.8 release knows. `Prepared::raw` can send any key.
-// The highest number that four bits hold, so that ranges for more keys can follow 13.
+// It is the highest number that four bits hold, so one range, 14, is left for another key.
 const FOREIGN: i32 = 15;
 
 /// The number that a response repeats from its request.
 ///
 /// A [`ClientConnection`](crate::connection::ClientConnection) assigns the ids `(api_key + 1) << 27 | sequence`, so an
-/// id in a log or a packet capture tells the API of its request. It never assigns an id below 2^27. The correlation id
+/// id in a log or a packet capture names the API of its request. It never assigns an id below 2^27. The correlation id
 /// 0 of a failed ConsumerMetadata (0.8.2) therefore matches no request, and neither does a request that a peer echoes.
 /// A server receives the ids of any client, which may be any `i32`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +102,7 @@ impl Sequence {
             let serial = self.0;
             let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
             let id = CorrelationId(range | low_bits);
-            // Cannot overflow: 2^64 requests take 500,000 years at a million requests a second.
+            // This cannot overflow: 2^64 requests take 500,000 years at a million requests a second.
             self.0 = Serial(serial.0 + 1);
             if !taken(id, serial) {
                 return (id, serial);

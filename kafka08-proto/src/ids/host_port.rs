@@ -37,11 +37,11 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, BadHostPort> {
         let bad = || BadHostPort(text.to_owned());
-        // The last colon, because an IPv6 address contains colons too.
+        // The port is behind the last colon, because an IPv6 address contains colons too.
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        // A system takes port 0 as "any free port" for listening; nobody can be reached there.
+        // A system takes port 0 as "any free port" for listening, so no broker can be reached there.
         let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(bad)?;
-        // `a,b:9092` would pass as a name, and the resolver's error would not tell that a list is the mistake.
+        // `a,b:9092` would pass as a name, and the resolver's error would not say that the mistake is a list.
         if host.contains(',') {
             return Err(bad());
         }

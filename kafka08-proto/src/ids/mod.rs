@@ -1,7 +1,7 @@
 //! The plain values of the protocol: names, numbers and identifiers, each with its own type.
 //!
-//! This layer does not know the encoding. Each type holds any number that a peer can send; constants and methods say which
-//! numbers have a meaning.
+//! This layer does not know the encoding. Each type holds any number that a peer can send; constants and methods say
+//! which numbers have a meaning.
 
 mod api;
 mod connection;

@@ -33,7 +33,7 @@ impl Text {
     /// The string, without escapes.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Validated in each call, because skipping the validation takes `unsafe`, which this crate forbids.
+        // The bytes are validated in each call, because only `unsafe` code, which this crate forbids, can skip it.
         std::str::from_utf8(&self.0).expect("a Text is made from UTF-8 only")
     }
 

@@ -91,8 +91,8 @@ impl MessageSetBuilder {
     #[inline(always)]
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SetFull> {
         if self.messages == 0 {
-            // Here and not in `take`, which is too early: the caller still holds the set whose memory is to be used
-            // again.
+            // Memory is reserved here and not in `take`, because then the caller still holds the set whose memory is to
+            // be used again.
             self.bytes.reserve(self.capacity);
         }
         let entry = self.writer.write(&mut self.bytes, self.next, key, value)?;
@@ -179,12 +179,12 @@ impl MessageSetBuilder {
         let value = deflater.deflate(codec, &self.bytes).map_err(CompressError::Missing)?;
         // Both official producers give the wrapper the offset of its last message, and brokers do so too.
         let last = Offset(self.next.0 - 1);
-        // Memory of its own, and not the builder's: a compressed set is small, and would keep memory for a plain one
-        // alive.
+        // The set does not share the builder's memory, because a small compressed set would keep the memory of a large
+        // plain one alive.
         let mut bytes = BytesMut::with_capacity(value.len().saturating_add(ENTRY_HEADER + SMALLEST_MESSAGE));
         let entry = self.writer.write_any(&mut bytes, last, codec.attributes(), None, Some(&value));
         let mark = Built { largest: small(entry.map_err(CompressError::Full)?), ..self.mark(Some(codec)) };
-        // Only after everything that can fail: the caller keeps the messages after an error.
+        // The builder is cleared last, because the caller keeps the messages after an error.
         self.clear();
         Ok(MessageSet::built(bytes.freeze(), self.origin, mark))
     }

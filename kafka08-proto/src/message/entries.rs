@@ -136,7 +136,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         let (message, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
         let (_, covered) = message.split_first_chunk::<CRC>()?;
         let computed = if CHECKED { self.checksum(covered) } else { 0 };
-        // Read after the checksum: a value that is kept across its computation costs a store and a load.
+        // The offset is read after the checksum, because a value that is kept across its computation costs a store and
+        // a load.
         let offset = i64::from_be_bytes(*self.rest.first_chunk::<8>()?);
         let (&[c0, c1, c2, c3, magic, attributes, k0, k1, k2, k3], parts) = message.split_first_chunk::<10>()?;
         if CHECKED && computed != u32::from_be_bytes([c0, c1, c2, c3]) {
@@ -151,7 +152,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         let (key, parts) = split_data(i32::from_be_bytes([k0, k1, k2, k3]), parts)?;
         let (len, parts) = parts.split_first_chunk::<4>()?;
         let (value, _) = split_data(i32::from_be_bytes(*len), parts)?;
-        // Nothing is changed before this line, because `any` must see the entry from its start.
+        // Nothing may change before this line, because `any` must see the entry from its start.
         self.rest = behind;
         self.next = offset.wrapping_add(1);
         Some(Message { offset: Offset(offset), key, value })
@@ -215,15 +216,15 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
     /// Reads the message of an entry that is complete.
     fn read(&mut self, at: usize, offset: Offset, message: &'a [u8]) -> Result<Entry<'a>, MessageProblem> {
         let (stored, covered) = split_u32(message).ok_or(MessageProblem::Size(0))?;
-        // Before the checksum: later formats have other fields in its place. The magic has kept its place. Transaction
-        // markers that 1.1 sends unconverted would otherwise be reported as damage, and stop a consumer that stops at
-        // damage.
+        // The magic is checked before the checksum, because later formats have other fields in the checksum's place.
+        // Transaction markers, which 1.1 sends unconverted, would otherwise be reported as damage, and stop a consumer
+        // that stops at damage.
         if let Some(&magic @ 2..) = covered.first() {
             self.pass_one();
             return Err(MessageProblem::Magic(i8::from_be_bytes([magic])));
         }
-        // Before the checksum too: an entry that is out of order moves nothing, while a damaged one moves the position
-        // by one.
+        // The order is checked before the checksum too, because an entry that is out of order moves nothing, while a
+        // damaged one moves the position by one.
         if self.origin == Origin::Fetched {
             if offset.0 < self.next {
                 return Err(MessageProblem::NotAscending { after: Offset(self.next - 1) });
@@ -239,8 +240,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
                 return Err(MessageProblem::Crc { stored, computed });
             }
         }
-        // Before the rest is parsed. With a right checksum the message is as its producer wrote it, so an error in it
-        // is not damage, and its offset counts.
+        // The position moves before the rest is parsed. With a right checksum the message is as its producer wrote it,
+        // so an error in it is not damage, and its offset counts.
         self.next = offset.next().0;
         let (key, value, codec) = parse(covered)?;
         match codec {
@@ -254,8 +255,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
 
     /// Moves behind an entry whose own offset is not trusted.
     fn pass_one(&mut self) {
-        // By one, because the entry is at least one message: more could skip messages that are valid. Not beyond the
-        // end, where a fetch would be out of range.
+        // The position moves by one, because the entry is at least one message, and a larger step could skip valid
+        // ones. It does not move beyond the end, where a fetch would be out of range.
         self.next = self.next.saturating_add(1).min(self.end.max(self.next));
     }
 }

@@ -118,8 +118,8 @@ pub enum Tail {
     /// Brokers from 0.11 to 3.9 send filler if nothing of what they have read exists in the format of 0.8. Fetch from
     /// the next offset. A larger `max_bytes` does not help.
     Filler,
-    /// The set cannot be read from an entry on whose size is invalid. The entry was reported as
-    /// [`MessageProblem::Size`].
+    /// The set ends at an entry whose size is invalid, because the entries behind it cannot be found. The entry was
+    /// reported as [`MessageProblem::Size`].
     Corrupt {
         /// The offset behind the last entry that was read. If none was read, it is the offset at which the reader was
         /// told to start, or without one the offset that the invalid entry claims.
@@ -127,7 +127,7 @@ pub enum Tail {
     },
 }
 
-// Lengths only, because messages may be secret and are often large.
+// Only lengths are shown, because messages may be secret and are often large.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len =

@@ -68,8 +68,8 @@ struct Headers {
 impl Headers {
     /// Reads the headers of a set.
     fn of(set: &[u8]) -> Self {
-        // Without checksums, which are compared when the messages are visited. A damaged message counts, because it has
-        // an offset in the log too.
+        // Checksums are compared later, when the messages are visited. A damaged message counts, because it has an
+        // offset in the log too.
         let mut found = Self { ascend: true, ..Self::default() };
         let mut rest = set;
         while let Some((offset, size, body)) = split_header(rest) {
@@ -92,7 +92,7 @@ impl Numbering {
     /// The offset in the log of the `nth` entry, whose own offset is `inner`.
     #[inline(always)]
     fn place(self, inner: Offset, nth: i64) -> Offset {
-        // Saturating, because a peer chooses the offsets. What lies above the wrapper's offset is reported later.
+        // The sums saturate, because a peer chooses the offsets. An offset above the wrapper's is reported later.
         match self {
             Self::Absolute => inner,
             Self::Relative(base) => Offset(inner.0.saturating_add(base)),
@@ -158,7 +158,8 @@ impl Inside {
             return self.end(None, position, visitor);
         }
         let set = self.set.clone();
-        // Unordered, because the reader would compare inner offsets, and `run` compares those in the log.
+        // The reader does not check the order, because it sees inner offsets. `run` checks the order of those in the
+        // log.
         let mut entries = set.entries_at(self.at).unordered();
         let flow = loop {
             let run = self.run(&mut entries, visitor);
@@ -198,7 +199,7 @@ impl Inside {
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let (numbering, is_ordered) = (self.numbering, self.set.origin() == Origin::Fetched);
-        // Local variables, because fields of `self` would be written back for each message.
+        // These are local variables, because fields of `self` would be written back for each message.
         let (mut read, mut next, last) = (self.read, self.next, self.wrapper);
         let end = loop {
             let at = Entries::position(entries);
@@ -246,13 +247,13 @@ impl Inside {
             return visitor(Err(error));
         }
         let offset = self.numbering.place(error.offset, self.read);
-        // Counted like a message, or the messages behind it would be numbered too low.
+        // The entry counts like a message. Otherwise the messages behind it would be numbered too low.
         self.read = self.read.wrapping_add(1);
         let error = MessageError { offset, ..error };
         let is_placed = (self.next..=self.wrapper).contains(&offset);
         match error.problem {
-            // No checksum vouches for the entry, so it moves the position by one, whatever it claims. Format 1 is not
-            // here: its checksum was compared.
+            // No checksum confirms the entry, so it moves the position by one, whatever offset it claims. Format 1 is
+            // treated below, because its checksum was compared.
             MessageProblem::Crc { .. } | MessageProblem::Magic(2..) | MessageProblem::Magic(..0) => {
                 if self.is_known && (Offset(0)..asked).contains(&offset) {
                     return ControlFlow::Continue(());
@@ -274,8 +275,8 @@ impl Inside {
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
-        // Not the cut of a fetch, which cuts the wrapper: a stream that is cut cannot be opened. The producer
-        // compressed it so.
+        // This is not the cut of a fetch, which cuts the wrapper, so that it cannot be opened. The producer has
+        // compressed an incomplete set.
         if matches!(tail, Some(Tail::Cut { .. })) {
             let (offset, at) = (self.wrapper, self.wrapper_at);
             visitor(Err(MessageError { offset, at, problem: MessageProblem::CutInside }))?;

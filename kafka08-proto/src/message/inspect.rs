@@ -109,7 +109,7 @@ impl MessageSet {
     /// # Errors
     /// A broker would refuse the set, or would drop a part of it. Do not send it.
     pub fn inspect(&self, budget: &mut Budget) -> Result<Inspection, SetProblem> {
-        // Before the mark is asked: a builder can build an empty set.
+        // This comes before the mark, because a builder can build an empty set.
         if self.is_empty() {
             return Err(SetProblem::Empty);
         }
@@ -119,7 +119,7 @@ impl MessageSet {
         }
         let found = Inspection { largest: 0, codecs: Codecs::default(), opened: Opened::All };
         let mut look = Look { inflater: Inflater::new(), budget, found };
-        // Without offsets, which the broker overwrites, and without checksums, which the broker compares itself: it
+        // Offsets are not checked, because the broker overwrites them. Checksums are not compared, because the broker
         // answers a mismatch with an error, so nothing is lost silently.
         let mut entries = self.entries().unordered().without_crc();
         let mut from = 0;
@@ -198,8 +198,8 @@ impl Look<'_> {
             }
             Err(error) => return Err(SetProblem::Corrupt(error)),
         };
-        // With checksums: a broker does not compare those inside, so it would store a damaged message, and every
-        // consumer would fail at it.
+        // Checksums are compared here, because a broker does not compare those inside. It would store a damaged
+        // message, and every consumer would fail at it.
         let mut entries = set.entries();
         let mut is_empty = true;
         for entry in entries.by_ref() {

@@ -12,8 +12,8 @@
 //     crc         covers the message behind it; offset and size are not covered by anything
 //     attributes  the lower three bits name a codec
 //
-// With a codec, the message is a wrapper: its value is a compressed set. What a producer writes as offsets is
-// overwritten by the broker, which gives the wrapper the offset of its last inner message:
+// With a codec, the message is a wrapper: its value is a compressed set. A broker overwrites the offsets that a
+// producer writes, and gives the wrapper the offset of its last inner message:
 //
 //     produced    wrapper 2 [ 0 1 2 ]    or  wrapper 2 [ 0 0 0 ]
 //     fetched     wrapper 42 [ 40 41 42 ]

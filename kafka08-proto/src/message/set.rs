@@ -103,7 +103,8 @@ impl MessageSet {
     /// not compared.
     #[must_use]
     pub fn whole_entries(&self) -> Self {
-        // As produced, so that the walk does not check offsets: an entry that is out of order is complete all the same.
+        // The copy counts as produced, so that the walk does not check offsets. An entry that is out of order is
+        // complete too.
         let mut entries = Self::new(self.bytes.clone(), Origin::Produced);
         let end = {
             let mut walk = entries.entries().without_crc();
@@ -142,8 +143,8 @@ impl MessageSet {
     /// Otherwise, as for a message of a compressed entry, it is a copy.
     #[must_use]
     pub fn share(&self, part: &[u8]) -> Bytes {
-        // Not `Bytes::slice_ref`, which panics for a part that lies elsewhere: whether an entry is compressed is up to
-        // the peer. In front of the set the subtraction wraps to a start that is too large.
+        // `Bytes::slice_ref` would panic for a part that lies elsewhere, and the peer decides whether an entry is
+        // compressed. For a part in front of the set, the subtraction wraps to a start that is too large.
         let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
         match start.checked_add(part.len()) {
             Some(end) if end <= self.bytes.len() && !part.is_empty() => self.bytes.slice(start..end),

@@ -57,24 +57,24 @@ impl MessageSet {
                 }
                 cursor.inside = None;
             }
-            // Asked after an error too: behind an invalid size nothing can be read, even if the visitor wants to
-            // continue.
+            // This is asked after an error too. Behind an invalid size nothing can be read, even if the visitor wants
+            // to continue.
             if cursor.tail.is_some() {
                 cursor.position = cursor.next.max(cursor.position);
                 break cursor.tail;
             }
             let mut entries = cursor.entries(self);
             let flow = plain(&mut entries, &mut visitor);
-            // Once for a run of messages, and not for each: this is the hot path. The visitor has seen all of them,
-            // also the one at which it broke off, so the position lies behind them.
+            // The cursor moves once for a run of messages and not for each, because this is the hot path. The visitor
+            // has seen all of them, also the one at which it broke off, so the position lies behind them.
             cursor.stand(&entries);
             cursor.position = cursor.next.max(cursor.position);
             if flow.is_break() {
                 break None;
             }
             let entry = entries.any();
-            // Before the visitor is called, so that an error at which it breaks off is not read again. The position is
-            // moved by `pass`, or by the messages of a wrapper.
+            // The cursor moves before the visitor is called, so that an error at which it breaks off is not read again.
+            // The position is moved later, by `pass` or by the messages of a wrapper.
             cursor.stand(&entries);
             let flow = match entry {
                 None => continue,
@@ -139,7 +139,7 @@ impl Cursor {
                 // The wrapper is valid, so the next visit opens it again, with another budget.
                 self.at = wrapper.at;
                 self.next = self.position;
-                // Whatever the visitor answers: reading on behind the wrapper would skip its messages.
+                // The visitor's answer is ignored, because reading on behind the wrapper would skip its messages.
                 let _ = visitor(Err(error));
                 ControlFlow::Break(())
             }

@@ -93,7 +93,7 @@ impl EntryWriter {
         let [o0, o1, o2, o3, o4, o5, o6, o7] = offset.0.to_be_bytes();
         let [c0, c1, c2, c3] = crc.finalize().to_be_bytes();
         let [.., s0, s1, s2, s3, _, _, _, _, m, a, k0, k1, k2, k3, l0, l1, l2, l3] = self.front;
-        // In one piece: each appended piece checks the capacity again.
+        // The front is appended in one piece, because each append checks the capacity again.
         to.extend_from_slice(&[
             o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3, c0, c1, c2, c3, m, a, k0, k1, k2, k3, l0, l1, l2, l3,
         ]);
@@ -104,7 +104,7 @@ impl EntryWriter {
     /// Prepares `front` for values of this length.
     #[cold]
     fn turn_to(&mut self, value: usize) -> Result<(), SetFull> {
-        // First, because the writer must stay as it was if the length is too large.
+        // This comes first, because the writer must stay as it was if the length is too large.
         let (_, size, len) = sizes(0, 0, value)?;
         let mut rest = &mut self.front[..];
         rest.put_i64(0);

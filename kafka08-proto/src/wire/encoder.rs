@@ -214,7 +214,7 @@ impl Encoder {
 }
 
 /// The bytes that an [`Encoder`] wrote.
-// Two fields, because most bodies are one chunk, and then the empty list allocates nothing.
+// There are two fields, because most bodies are one chunk, and then the empty list allocates nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Chunks {
     /// All chunks except the last.

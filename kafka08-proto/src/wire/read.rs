@@ -42,8 +42,7 @@ impl Fault {
         DecodeError::new(body, self.field, end - self.left, self.problem)
     }
 
-    /// Adapts the fault to a parser whose input has this many bytes more at its end than the input of the one that
-    /// failed.
+    /// Adapts the fault to an outer parser, whose input is this many bytes longer than that of the parser that failed.
     fn with_behind(mut self, bytes: usize) -> Self {
         self.left += bytes;
         self
@@ -131,7 +130,7 @@ fn utf8<'a>(name: &'static str, rules: Rules, body: &Bytes, start: &[u8], len: u
             // U+FFFD takes three bytes, so the string can grow beyond what a response can hold. A broker that echoes
             // the string could not encode it.
             if text.len() <= MAX_TEXT {
-                // Copied to its exact size: the string that `from_utf8_lossy` returns may have spare capacity.
+                // The string is copied to its exact size, because the one of `from_utf8_lossy` may have spare capacity.
                 Ok((i, Text::from(&*text)))
             } else {
                 fault(name, start, DecodeProblem::NotUtf8)
@@ -177,7 +176,7 @@ fn blob<'a>(name: &'static str, len: usize, i: &'a [u8]) -> Parsed<'a, &'a [u8]>
 
 /// A length of four bytes, then as many bytes; null is not allowed. The message set of a produce request is such a
 /// field.
-// No `Rules`: a broker's Scala reader refuses a negative length here too, and closes the connection.
+// There are no `Rules` here, because a broker's Scala reader refuses a negative length too, and closes the connection.
 pub(crate) fn sized_blob<'a>(name: &'static str, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Bytes> {
     let (rest, len) = int32::<i32>(name, i)?;
     let Ok(len) = usize::try_from(len) else {

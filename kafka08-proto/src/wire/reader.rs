@@ -191,7 +191,7 @@ impl<'b> Reader<'b> {
 
     fn take<T>(&mut self, parser: impl FnOnce(&'b [u8]) -> Parsed<'b, T>) -> Result<T, DecodeError> {
         let body: &'b [u8] = self.body;
-        // Kept apart from `at`, which moves on: `fail` may report the value after the parser has accepted it.
+        // This is kept apart from `at`, which moves on, because `fail` may report a value that the parser has accepted.
         self.last = self.at;
         let input = body.get(self.at..self.end).unwrap_or_default();
         match parser(input) {

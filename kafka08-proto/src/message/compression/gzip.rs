@@ -52,8 +52,8 @@ impl Inflate {
 
 /// The size to expect of the whole stream, in bytes.
 fn claim(input: &[u8]) -> usize {
-    // Only a hint: the last four bytes are a length if there is one member and nothing behind it, and a peer may write
-    // any number.
+    // This is only a hint. The last four bytes are a length if there is one member and nothing behind it, and a peer
+    // may write any number.
     let claimed = input.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
     usize::try_from(claimed).unwrap_or(usize::MAX).min(input.len().saturating_mul(LIKELY))
 }
@@ -79,7 +79,8 @@ fn member<'a>(raw: &mut Decompress, input: &'a [u8], to: &mut Output) -> Result<
         rest = rest.get(since(raw.total_in(), before.0)..).unwrap_or_default();
         match status {
             Status::StreamEnd => return Ok(rest),
-            // No progress, although there was room: the input ends early. Without this check the loop would not end.
+            // There was no progress although there was room, so the input ends early. Without this check the loop would
+            // not end.
             _ if before == (raw.total_in(), raw.total_out()) => return Err(InflateProblem::Malformed),
             _ => {}
         }
@@ -106,7 +107,7 @@ fn skip_header(input: &[u8]) -> Option<&[u8]> {
             rest = rest.get(end + 1..)?;
         }
     }
-    // Not compared, although Java compares it: the data has a checksum of its own.
+    // The checksum of the header is not compared, although Java compares it, because the data has its own.
     if flags & HEADER_CRC != 0 {
         rest = rest.get(2..)?;
     }

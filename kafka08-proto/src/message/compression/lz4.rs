@@ -50,7 +50,8 @@ impl Inflate {
         loop {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = u32::from_le_bytes(*len);
-            // The end mark. What follows it is ignored; a frame without it is malformed, as for 0.8.2.
+            // This is the end mark. Bytes behind it are ignored. A frame without an end mark is malformed, as it is for
+            // 0.8.2.
             if len == 0 {
                 return Ok(());
             }
@@ -86,14 +87,15 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
             to.take_back(room - len);
             Ok(())
         }
-        // Only where the budget made the room smaller. Otherwise the block is longer than its frame allows.
+        // The budget is too small only if it made the room smaller. Otherwise the block is longer than its frame
+        // allows.
         Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
         Err(_) => Err(InflateProblem::Malformed),
     }
 }
 
 /// Decompresses a block.
-// A function of its own, because the decompressor's loop is compiled to faster code when it is not inlined into
+// This is a separate function, because the decompressor's loop is compiled to faster code when it is not inlined into
 // `inflate`.
 #[inline(never)]
 fn unpack(data: &[u8], to: &mut [u8]) -> Result<usize, DecompressError> {

@@ -128,8 +128,8 @@ impl Inflater {
             Codec::Snappy => self.snappy.inflate(wrapper.value, &mut to),
             Codec::Lz4 => self.lz4.inflate(wrapper.value, &mut to),
         };
-        // Taken after an error too, because the work was done. Otherwise a response of many wrappers that are damaged
-        // at their ends would cost any amount of work.
+        // The bytes are taken after an error too, because the work was done. Otherwise a response of many wrappers that
+        // are damaged at their ends would cost any amount of work.
         budget.left -= to.used();
         let (bytes, spare) = to.finish();
         self.spare = spare;

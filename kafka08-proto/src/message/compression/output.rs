@@ -42,10 +42,10 @@ impl Output {
         let expected = expected.min(self.limit);
         let len = self.bytes.len();
         let is_too_large = len > SMALL.max(expected.saturating_mul(TOO_LARGE));
-        // A size of another budget. Growing from it to the ceiling would hold more than one and a half times the
-        // ceiling.
+        // This is a size of another budget. Growing from it to the ceiling would hold more than one and a half times
+        // the ceiling.
         let is_odd = len < self.ceiling && len > self.ceiling / 2;
-        // Dropped before other memory is allocated: nothing was written, so nothing has to be copied.
+        // The memory is dropped before other memory is allocated. Nothing was written, so nothing has to be copied.
         if is_too_large || is_odd || len < expected {
             self.bytes = BytesMut::new();
         }
@@ -123,8 +123,8 @@ impl Output {
 
     /// The error of a set that does not fit.
     pub(super) fn over(&self) -> InflateProblem {
-        // The whole budget, because that is the setting that a user can change. What was left of it depends on other
-        // sets.
+        // The error has the whole budget, because that is the setting that a user can change. What is left of it
+        // depends on other sets.
         InflateProblem::OverBudget { limit: self.ceiling }
     }
 

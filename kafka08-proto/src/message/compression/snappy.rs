@@ -8,7 +8,7 @@ use crate::limits::SNAPPY_RATIO;
 
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 /// The version of the framing and the lowest version that can read it. Every release writes 1 and 1.
-// Not compared when read, because the magic alone distinguishes the framing from a block without it.
+// They are not compared when read, because the magic alone distinguishes the framing from a block without it.
 const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
 /// The number of uncompressed bytes in a block. The Scala clients and the brokers of 0.8 write this size; any size is
 /// read.
@@ -24,7 +24,7 @@ impl Inflate {
             return block(&mut self.0, input, to);
         };
         let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
-        // All blocks at once, so that the output does not grow and move from block to block.
+        // Room for all blocks is made at once, so that the output does not grow and move from block to block.
         to.prepare(claims(rest));
         while !rest.is_empty() {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
@@ -40,11 +40,12 @@ impl Inflate {
 /// The size that a block claims to expand to, in bytes.
 fn claim(compressed: &[u8]) -> Result<usize, InflateProblem> {
     let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
-    // No bytes are no block, which begins with its length. The library gives 0 for them.
+    // A block has at least one byte, its length. For an empty slice the library returns 0 instead of an error.
     if compressed.is_empty() {
         return Err(InflateProblem::Malformed);
     }
-    // Checked before memory is allocated for the claim. The 64 bytes are one copy, which matters in a very short block.
+    // The ratio is checked before memory is allocated for the claim. The 64 bytes are one copy, which matters in a
+    // short block.
     if claimed > compressed.len().saturating_mul(SNAPPY_RATIO).saturating_add(64) {
         return Err(InflateProblem::Ratio { claimed });
     }
