@@ -351,7 +351,7 @@ fn every_response_with_a_code_for_each_partition_gives_the_item_or_the_error() {
 #[test]
 fn each_version_of_offset_fetch_says_in_its_own_way_that_nothing_is_committed() {
     let mut topics = ByTopic::default();
-    for (partition, offset, error) in [(0, 7, 0), (1, -1, 0), (2, -1, 3), (3, -1, 16)] {
+    for (partition, offset, error) in [(0, 7, 0), (1, -1, 0), (2, -1, 3), (3, -1, 16), (5, 0, 0)] {
         let (offset, error) = (Offset(offset), ErrorCode(error));
         topics.push("t", partition, CommittedOffset { offset, metadata: None, error });
     }
@@ -360,6 +360,7 @@ fn each_version_of_offset_fetch_says_in_its_own_way_that_nothing_is_committed() 
     let of_v1 = |n| v1.committed("t", n).map(|found| found.map(|found| found.offset)).map_err(|error| error.problem);
     let refused = |code| Err(PartitionProblem::Refused(ErrorCode(code)));
     assert_eq!((of_v0(0), of_v1(0)), (Ok(Some(Offset(7))), Ok(Some(Offset(7)))));
+    assert_eq!((of_v0(5), of_v1(5)), (Ok(Some(Offset(0))), Ok(Some(Offset(0)))), "a group at the very beginning");
     // ZooKeeper holds whatever was committed, where Kafka says by it that it has nothing.
     assert_eq!((of_v0(1), of_v1(1)), (Ok(Some(Offset(-1))), Ok(None)));
     // Version 1 says by code 3 that there is no such partition.

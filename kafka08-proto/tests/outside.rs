@@ -270,3 +270,18 @@ fn one_without_an_answer_gives_those_behind_it_time_until_it_is_written() {
     connection.send(start, &behind).expect("there is room");
     assert_eq!(connection.poll_timeout(), Some(start + timeout));
 }
+
+#[test]
+fn a_reader_goes_on_where_an_array_could_not_be_read() {
+    // Two strings, of which the first has a length of -1.
+    let body = Bytes::from(hex("00000002 ffff 0001 61"));
+    let mut reader = Reader::new("example", &body);
+    let error = reader.array("list", 2, |reader| reader.text("entry")).expect_err("null is not allowed");
+    assert_eq!(error.problem, DecodeProblem::Negative(-1));
+    // The reader stands where the array stopped, and sees the rest of the body.
+    let left = body.len() - reader.taken();
+    assert!(left >= 3, "{left}");
+    for _ in 0..left {
+        reader.int8("byte").expect("it is there");
+    }
+}

@@ -66,7 +66,7 @@ impl Client {
     /// tried, each for an even share of the time that is left. `TCP_NODELAY` is set.
     ///
     /// # Errors
-    /// The target is no host and port, the name has no address, or no address answers; the error says what was tried.
+    /// The target is not a host and a port, the name has no address, or no address answers; the error says what was tried.
     ///
     /// # Cancel safety
     /// Dropping this future gives up connecting.

@@ -121,7 +121,7 @@ impl Client<TcpStream> {
     /// system gives it. `TCP_NODELAY` is set.
     ///
     /// # Errors
-    /// The target is no host and port, the name has no address, or no address answers; the error says what was tried.
+    /// The target is not a host and a port, the name has no address, or no address answers; the error says what was tried.
     pub fn connect(target: &str, config: ClientConfig) -> Result<Self, ConnectError> {
         Self::connect_to(target.parse()?, config)
     }

@@ -8,7 +8,7 @@ use crate::ids::{BadHostPort, HostPort};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// What was given is no host and port.
+    /// The target is not a host and a port.
     Target(BadHostPort),
     /// The name could not be looked up.
     Resolve {

@@ -36,7 +36,7 @@ pub enum RequestProblem {
     /// A produced set, or a compressed set in it, ends in the middle of a message: the broker drops that message without an
     /// error.
     CutMessageSet(TopicPartition),
-    /// A produced set, or a compressed set in it, holds an entry that is no message. A broker does not look at the checksums
+    /// A produced set, or a compressed set in it, holds an entry that is not a valid message. A broker does not look at the checksums
     /// inside a compressed set, and consumers fail on them.
     CorruptMessageSet(TopicPartition),
     /// A produced set is compressed by a codec that the broker's release does not have.
@@ -180,7 +180,7 @@ impl RequestProblem {
             ),
             Self::CorruptMessageSet(tp) => write!(
                 f,
-                "the message set for {tp}, or a compressed set in it, holds an entry that is no message or is damaged: build \
+                "the message set for {tp}, or a compressed set in it, holds an entry that is not a valid message: build \
                  it anew"
             ),
             Self::CodecNotKnown { to, codec, profile } => {

@@ -160,9 +160,11 @@ impl<'b> Reader<'b> {
         for behind in (0..count).rev() {
             // An element must not see the bytes that the elements behind it need at least: see `array` in `read.rs`.
             self.end = end - behind * smallest;
-            elements.push(element(self)?);
+            let read = element(self);
+            // Also after an error: who catches it reads on.
+            self.end = end;
+            elements.push(read?);
         }
-        self.end = end;
         Ok(elements)
     }
 

@@ -204,7 +204,7 @@ fn every_reason_to_refuse_a_request_says_what_to_do() {
         ),
         (
             RequestProblem::CorruptMessageSet(t0()),
-            "the message set for t/0, or a compressed set in it, holds an entry that is no message or is damaged: build it anew",
+            "the message set for t/0, or a compressed set in it, holds an entry that is not a valid message: build it anew",
         ),
         (lz4, "the message set for t/0 is compressed by lz4, which Kafka 0.8.1 cannot read: use gzip or snappy"),
         (

@@ -149,6 +149,9 @@ fn a_server_that_has_ended_reads_nothing_before_and_after_it_tells_so() {
     assert!(!closed.wants_read() && closed.poll_timeout().is_none());
     assert!(matches!(closed.poll_event(), Some(ServerEvent::Closed(ServerCloseReason::Local))));
     assert!(!closed.wants_read() && closed.poll_timeout().is_none());
+    // Closing it again changes nothing.
+    closed.close();
+    assert!(closed.poll_event().is_none() && closed.is_over());
 
     let mut left = pair().server;
     left.handle_disconnect(Disconnect::Eof);
