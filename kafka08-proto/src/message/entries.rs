@@ -189,7 +189,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
             let is_filler = offset == Offset::NONE && is_zero(body.get(..FILLER).unwrap_or(body));
             self.end(match self.origin {
                 Origin::Fetched if is_filler => Tail::Filler,
-                _ => Tail::Cut { needed: Some(ENTRY_HEADER + size_of_message) },
+                // No fetch can ask for more than an int32 holds.
+                _ => Tail::Cut { needed: Some(i32::try_from(ENTRY_HEADER + size_of_message).unwrap_or(i32::MAX)) },
             });
             return None;
         };

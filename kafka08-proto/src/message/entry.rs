@@ -111,7 +111,7 @@ pub enum Tail {
         /// of at least this. A peer may claim anything up to 2 GiB.
         ///
         /// `None` if the set ends before the entry's size. Then double `max_bytes`.
-        needed: Option<usize>,
+        needed: Option<i32>,
     },
     /// The set ends with filler, which is an entry of offset -1 that is cut and has zeros for a message.
     ///
