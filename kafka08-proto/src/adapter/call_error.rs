@@ -1,4 +1,4 @@
-//! How a typed call can end without its response.
+//! How a call of a client can end without its response.
 
 use std::{fmt, io, sync::Arc};
 
@@ -8,48 +8,49 @@ use crate::{
     wire::DecodeError,
 };
 
-/// Why a call through a driver brought no response.
+/// Why a call of a client has ended without its response.
 ///
-/// [`CallError::fate`] says whether the broker may have acted on it. The text is complete but for what the system said of
-/// the transport, which is the [source](std::error::Error::source).
+/// [`CallError::fate`] says whether the broker may have acted on the request. If the transport has failed, the error of the
+/// system is the [source](std::error::Error::source).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// It was not sent.
+    /// The request was not sent.
     NotSent(SendError),
-    /// It has no response to wait for (a produce with acks = 0): use `send_and_forget`. It was not sent.
+    /// The request has no response to wait for, because it is a produce with acks = 0. It was not sent. Use
+    /// `send_and_forget`.
     NoResponseExpected,
-    /// It ended without an answer.
+    /// The request has ended without a response.
     Failed {
-        /// Where it was sent to, if that is known.
+        /// The address of the broker, if it is known.
         peer: Option<Arc<HostPort>>,
-        /// Its correlation id.
+        /// The correlation id of the request.
         id: CorrelationId,
-        /// Its key and version.
+        /// The key and version of the request.
         api: Api,
-        /// Why it has ended.
+        /// Why the request has ended.
         error: RequestError,
-        /// How far it had come.
+        /// How far the request had come when it ended.
         progress: Progress,
-        /// Whether the broker may have acted on it.
+        /// Whether the broker may have acted on the request.
         fate: Fate,
-        /// What the system said, if the transport failed.
+        /// The error of the system, if the transport has failed.
         io: Option<Arc<io::Error>>,
     },
-    /// It was answered with something that is no answer to it. The connection is still usable.
+    /// The response cannot be decoded. The connection can still be used.
     Malformed {
-        /// Where it was sent to, if that is known.
+        /// The address of the broker, if it is known.
         peer: Option<Arc<HostPort>>,
-        /// Its correlation id.
+        /// The correlation id of the request.
         id: CorrelationId,
-        /// What is wrong with the answer.
+        /// What is wrong with the response.
         error: DecodeError,
-        /// Whether the broker may have acted on it.
+        /// Whether the broker may have acted on the request.
         fate: Fate,
     },
-    /// The connection ended before everything that was staged could be written.
+    /// The connection has ended before all staged requests could be written.
     Closed(Closed),
-    /// Its answer was taken already, or the request was forgotten or belongs to another client.
+    /// The response was taken already, or the request was given up, or another client has sent it.
     NotOutstanding(CorrelationId),
 }
 
@@ -65,7 +66,7 @@ impl CallError {
         }
     }
 
-    /// The request it is about, if it has an id.
+    /// The correlation id of the request, if it was given one.
     #[must_use]
     pub fn id(&self) -> Option<CorrelationId> {
         match self {
@@ -74,7 +75,7 @@ impl CallError {
         }
     }
 
-    /// What [`ClientEvent::Failed`] means to the request's call; `None` for any other event.
+    /// The error for the call whose request this event ends. `None` if the event is not [`ClientEvent::Failed`].
     #[must_use]
     pub fn from_event(event: ClientEvent, peer: Option<&Arc<HostPort>>, io: Option<&Arc<io::Error>>) -> Option<Self> {
         match event {
@@ -87,7 +88,7 @@ impl CallError {
         }
     }
 
-    /// What a failure to redeem a response means to its call.
+    /// The error for a call whose response could not be redeemed.
     #[must_use]
     pub fn from_redeem(id: CorrelationId, peer: Option<&Arc<HostPort>>, error: RedeemError) -> Self {
         match error {

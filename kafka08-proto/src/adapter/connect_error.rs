@@ -1,10 +1,10 @@
-//! Why no connection came about, in words that both adapters share. Connecting itself is their business.
+//! Why no connection was made. The adapters connect; this crate has the error, so that all of them have the same.
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use crate::ids::{BadHostPort, HostPort};
 
-/// Why no connection came about. Nothing was sent.
+/// Why no connection was made. Nothing was sent.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -12,30 +12,30 @@ pub enum ConnectError {
     Target(BadHostPort),
     /// The name could not be looked up.
     Resolve {
-        /// What was asked for.
+        /// The address that was asked for.
         target: HostPort,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
     /// The name has no address.
     NoAddress(HostPort),
-    /// Every address was tried, and refused or unreachable.
+    /// Every address was tried. Each has refused the connection or is unreachable.
     Refused {
-        /// What was asked for.
+        /// The address that was asked for.
         target: HostPort,
-        /// Each address with what the system said of it, in the order of trying; at least one.
+        /// Each address with the error of the system, in the order of trying. There is at least one.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
-    /// The time was over before an address answered.
+    /// The timeout was over before an address has answered.
     TimedOut {
-        /// What was asked for.
+        /// The address that was asked for.
         target: HostPort,
-        /// The time that was given.
+        /// The timeout.
         after: Duration,
-        /// Addresses that had failed before that.
+        /// The addresses that had failed before, with the error of the system.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
-    /// The connection was made, and the socket could not be set up.
+    /// The connection was made, but the options of the socket could not be set.
     Setup(io::Error),
 }
 
@@ -74,7 +74,7 @@ fn list(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, io::Error)]) -> fmt
     if attempts.is_empty() { Ok(()) } else { f.write_str(")") }
 }
 
-/// The text is complete; what the system said of each address is in the fields.
+// The text names the error of each address, so that none is returned as the source.
 impl std::error::Error for ConnectError {}
 
 impl From<BadHostPort> for ConnectError {

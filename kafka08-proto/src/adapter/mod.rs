@@ -1,5 +1,6 @@
-//! What adapters share: how calls, flushes and connecting fail. Plain values, so that every adapter says the same in the same
-//! words; the adapters themselves are crates of their own.
+//! The errors that adapters share: how calls, flushes and connecting fail.
+//!
+//! Adapters are crates that drive a [`ClientConnection`](crate::ClientConnection) over a runtime or over sockets.
 
 mod call_error;
 mod connect_error;

@@ -1,34 +1,35 @@
-//! What a flush and a close tell.
+//! What a flush and a close report.
 
 use std::{fmt, time::Duration};
 
 use super::CallError;
 use crate::connection::Closed;
 
-/// Why a flush did not succeed: what failed since the last one, and whether the connection has ended.
+/// Why a flush has failed: the requests that have failed since the last flush, and the end of the connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FlushError {
-    /// Every request that has failed and that nobody waits for, in the order of failing: above all those with acks = 0.
+    /// The requests that have failed and that nobody waits for, in the order of failing. Mostly these are produces with
+    /// acks = 0.
     pub failed: Vec<CallError>,
-    /// The end of the connection, if it has ended. It lists what was written and is unconfirmed.
+    /// The end of the connection, if it has ended. It lists the unconfirmed requests.
     pub closed: Option<Box<Closed>>,
-    /// The time that the flush had, if that was over before everything had left. What has not left still may: flush again
-    /// to wait for it.
+    /// The timeout of the flush, if it was over before everything was written. The rest may still be written: flush again to
+    /// wait for it.
     pub timed_out: Option<Duration>,
 }
 
 impl FlushError {
-    /// A flush whose time was over, and what had failed until then.
+    /// The error of a flush whose timeout was over, with the requests that had failed until then.
     #[must_use]
     pub fn timed_out(after: Duration, failed: Vec<CallError>) -> Self {
         Self { failed, closed: None, timed_out: Some(after) }
     }
 
-    /// What has failed and how the connection has ended, as an error if either is there.
+    /// The result of a flush.
     ///
     /// # Errors
-    /// Something failed, or the connection has ended.
+    /// A request has failed, or the connection has ended.
     pub fn check(failed: Vec<CallError>, closed: Option<Closed>) -> Result<(), Self> {
         let closed = closed.map(Box::new);
         if failed.is_empty() && closed.is_none() { Ok(()) } else { Err(Self { failed, closed, timed_out: None }) }
@@ -53,19 +54,18 @@ impl fmt::Display for FlushError {
 
 impl std::error::Error for FlushError {}
 
-/// What closing a connection brought to light.
+/// What is known after a connection was closed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// How the connection ended, which may have been before it was to be closed. It lists what was written and is
-    /// unconfirmed.
+    /// How the connection has ended, which may have been before the close. It lists the unconfirmed requests.
     pub closed: Closed,
-    /// Every request that has failed and that nobody waits for, since the last flush.
+    /// The requests that have failed since the last flush and that nobody waits for.
     pub failed: Vec<CallError>,
 }
 
 impl CloseReport {
-    /// A report of this end and these failures.
+    /// Creates a report.
     #[must_use]
     pub fn new(closed: Closed, failed: Vec<CallError>) -> Self {
         Self { closed, failed }
@@ -82,7 +82,7 @@ impl fmt::Display for CloseReport {
     }
 }
 
-/// How many there are, and the first in full.
+/// Writes the number of failures, and the first of them.
 fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError]) -> fmt::Result {
     match failed {
         [] => Ok(()),

@@ -4,68 +4,74 @@ use std::{io, time::Instant};
 
 use crate::frame::SendQueue;
 
-/// Everything a driver of one socket needs. Object-safe; no I/O type but [`io::ErrorKind`].
+/// One end of a connection, as a driver sees it. A driver moves the bytes of one socket.
 ///
-/// `handle_*` takes the world in, `poll_*` gives it back, other verbs are commands. Bytes to write and the next deadline are
-/// state: read them with [`Connection::buffers`] and [`Connection::poll_timeout`] after every call; a partial write resumes.
-/// Only events are queued. After every read, write, command or timeout, call [`Connection::poll_event`] until it returns
-/// `None`, then look at [`Connection::poll_timeout`], [`Connection::wants_read`] and [`Connection::wants_write`] again.
+/// Methods named `handle_*` tell the connection what has happened, methods named `poll_*` ask what it has to tell, and other
+/// verbs are commands. Bytes to write and the next deadline are *state*: read them with [`Connection::buffers`] and
+/// [`Connection::poll_timeout`] after every call. A partial write goes on where it stopped. Only events are queued.
 ///
-/// A driver of a stream that may keep bytes it does not report as written, as TLS layers do, calls
+/// After every read, write, command or timeout, call [`Connection::poll_event`] until it returns `None`. Then call
+/// [`Connection::poll_timeout`], [`Connection::wants_read`] and [`Connection::wants_write`] again.
+///
+/// Some streams, such as TLS layers, may keep bytes of a write that they report as blocked. A driver of such a stream calls
 /// [`SendQueue::note_offered`] before each write.
+///
+/// The trait is object-safe. Its only I/O type is [`io::ErrorKind`].
 pub trait Connection {
-    /// What there is to tell.
+    /// What [`Connection::poll_event`] returns.
     type Event;
 
-    /// Where to read to, and what to write. They are disjoint, so that a driver can do both at once. The slice is
-    /// initialised and never empty: a read of 0 bytes means the end of the stream.
+    /// Returns the space to read into, and the bytes to write. A driver can use both at once. The space is initialised and
+    /// never empty, so a read of 0 bytes means the end of the stream.
     fn buffers(&mut self) -> (&mut [u8], &mut SendQueue);
 
-    /// `n` bytes of the slice were filled.
+    /// Tells that the driver has read `n` bytes into the space of [`Connection::buffers`].
     ///
     /// # Panics
-    /// If the slice was shorter than that.
+    /// If the space has fewer than `n` bytes.
     fn handle_read(&mut self, now: Instant, n: usize);
 
-    /// Bytes have come by a transport that has buffers of its own. They are copied.
+    /// Takes bytes from a transport that has buffers of its own. The bytes are copied.
     fn handle_bytes(&mut self, now: Instant, bytes: &[u8]);
 
-    /// Whether to read on. False exactly while a whole frame or an event waits to be taken, and when the connection is
-    /// over: not reading is the backpressure. Call it again after [`Connection::poll_event`] and after a write; no event
-    /// announces the change.
+    /// Whether the driver should read. Returns false exactly while a whole frame or an event waits to be taken, and when the
+    /// connection has ended: a caller that takes no events stops the reading, and so the peer.
+    ///
+    /// Call it again after [`Connection::poll_event`] and after a write; no event announces the change.
     fn wants_read(&self) -> bool;
 
-    /// Whether there is something to write.
+    /// Whether there are bytes to write.
     fn wants_write(&self) -> bool;
 
-    /// Writing has failed; reading goes on. What is staged will never leave. A client's requests that are not written fail
-    /// at once, and the connection is over when no answer is owed any more, or when the transport ends.
+    /// Tells that writing has failed. Staged bytes are dropped. On a client's connection, requests that are not written fail
+    /// at once, and reading goes on: the connection ends when no response is owed any more, or when the transport ends.
     fn handle_write_failed(&mut self, kind: io::ErrorKind);
 
-    /// The transport has ended. Whole frames that are here already still come out; then the connection is over. After a
-    /// failed write, call [`Connection::handle_write_failed`] instead and read on: answers may be waiting.
+    /// Tells that the transport has ended. Whole frames that have arrived still come out of [`Connection::poll_event`]; then
+    /// the connection ends. After a failed write call [`Connection::handle_write_failed`] instead, and go on reading, because
+    /// responses may be waiting.
     fn handle_disconnect(&mut self, how: Disconnect);
 
-    /// The next piece of news. Frames are cut here.
+    /// Returns the next event, or `None`. This method also cuts the received bytes into frames.
     fn poll_event(&mut self) -> Option<Self::Event>;
 
-    /// When to call [`Connection::handle_timeout`], at the latest. A driver that has it come before it writes also keeps
-    /// what has expired off the wire: read what is here, tell the time, then write.
+    /// The latest time at which to call [`Connection::handle_timeout`]. Call it before writing: then a request whose deadline
+    /// has passed is not written.
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// Time has passed. Read what the transport has before calling this: an answer that is here beats its deadline, and
-    /// nothing expires while one waits to be taken.
+    /// Tells the time, and ends what is due. Read everything that the transport has before calling this, so that a response
+    /// that has arrived is not timed out. Nothing times out while a whole frame waits to be taken.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// Whether the last event was taken and nothing is left to write: drop the socket.
+    /// Whether the last event was taken and nothing is left to write. Then drop the socket.
     fn is_over(&self) -> bool;
 }
 
 /// How a transport ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disconnect {
-    /// The peer closed its side.
+    /// The peer has closed its side of the stream.
     Eof,
-    /// Reading or writing failed.
+    /// Reading or writing has failed.
     Error(io::ErrorKind),
 }

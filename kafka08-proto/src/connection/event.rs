@@ -1,4 +1,4 @@
-//! What connections tell.
+//! The events of connections.
 
 use std::fmt;
 
@@ -11,42 +11,44 @@ use crate::{
     ids::{Api, ConnectionId, CorrelationId},
 };
 
-/// News of a client's connection.
+/// An event of a client's connection.
 ///
-/// Every request ends in exactly one of the first three, or in `forget`, or withdrawn by `cancel`.
+/// Every request ends exactly once: by one of the first three events, or by
+/// [`ClientConnection::forget`](crate::ClientConnection::forget), or by
+/// [`ClientConnection::cancel`](crate::ClientConnection::cancel) if it was withdrawn.
 #[derive(Debug)]
 pub enum ClientEvent {
-    /// The answer to a request, undecoded.
+    /// The response to a request. Its body is not decoded.
     Response(ResponseFrame),
-    /// The last byte of a request without an answer (acks = 0) was taken by the transport. It says nothing about the
-    /// broker.
+    /// The transport has taken the last byte of a request that has no response (a produce with acks = 0). Whether the
+    /// broker has received or applied the request is not known.
     Written {
-        /// The connection that it was sent on.
+        /// The connection on which the request was sent.
         connection: ConnectionId,
-        /// Its correlation id.
+        /// The correlation id of the request.
         id: CorrelationId,
     },
-    /// A request has ended without an answer.
+    /// A request has ended without a response.
     Failed {
-        /// The connection that it was sent on.
+        /// The connection on which the request was sent.
         connection: ConnectionId,
-        /// Its correlation id.
+        /// The correlation id of the request.
         id: CorrelationId,
-        /// Its key and version.
+        /// The key and version of the request.
         api: Api,
-        /// Why it has ended.
+        /// Why the request has ended.
         error: RequestError,
-        /// How far it had come.
+        /// How far the request had come when it ended.
         progress: Progress,
-        /// Whether the broker may have acted on it: whether sending it again may do it twice.
+        /// Whether the broker may have acted on the request. If it may have, sending the request again may apply it twice.
         fate: Fate,
     },
-    /// The connection is over. The last event.
+    /// The connection has ended. No event follows.
     Closed(Closed),
 }
 
 impl ClientEvent {
-    /// The request that it ends.
+    /// The request that this event ends.
     pub(super) fn ended(&self) -> Option<CorrelationId> {
         match self {
             Self::Response(frame) => Some(frame.id),
@@ -56,19 +58,19 @@ impl ClientEvent {
     }
 }
 
-/// The answer to a request: its body is not decoded.
+/// A response whose body is not decoded.
 ///
-/// A small body may share its memory, of at most 4 KiB, with other answers that arrived together with it.
+/// A small body may share its memory with other responses that arrived together with it. That memory has at most 4 KiB.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseFrame {
-    /// The connection that it came on.
+    /// The connection on which the response arrived.
     pub connection: ConnectionId,
-    /// The request it answers.
+    /// The correlation id of the request.
     pub id: CorrelationId,
-    /// That request's key and version, which the wire does not repeat.
+    /// The key and version of the request. A response does not say them on the wire.
     pub api: Api,
-    /// What follows the correlation id.
+    /// The bytes behind the correlation id.
     pub body: Bytes,
     // Known here and not to whoever decodes the body: whether the request may have been applied.
     pub(crate) fate_if_malformed: Fate,
@@ -80,30 +82,32 @@ impl fmt::Debug for ResponseFrame {
     }
 }
 
-/// News of a server's connection.
+/// An event of a server's connection.
 #[derive(Debug)]
 pub enum ServerEvent {
-    /// A request, undecoded. Answer it with `respond`, or end it with `finish`.
+    /// A request. Its body is not decoded. Answer it with
+    /// [`ServerConnection::respond`](crate::ServerConnection::respond), or end it with
+    /// [`ServerConnection::finish`](crate::ServerConnection::finish).
     Request(RequestFrame),
-    /// The connection is over. The last event.
+    /// The connection has ended. No event follows.
     Closed(ServerCloseReason),
 }
 
-/// A request: its body is not decoded.
+/// A request whose body is not decoded.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestFrame {
-    /// What to answer it by.
+    /// Names the request in `respond` and `finish`.
     pub call: CallId,
-    /// Its header.
+    /// The header of the request.
     pub header: RequestHeader,
-    /// What follows the header.
+    /// The bytes behind the header.
     pub body: Bytes,
 }
 
 impl RequestFrame {
-    /// Whether the client expects an answer, how long a broker may take to give it, and whether the request changes
-    /// anything. Read from its first bytes; the body is not decoded.
+    /// Reads from the first bytes of the body whether the client expects a response, how long a broker may take to give
+    /// it, and whether the request changes the state of the broker. The body is not decoded.
     #[must_use]
     pub fn traits(&self) -> RequestTraits {
         RequestTraits::of(self.header.api, &self.body)
@@ -116,10 +120,10 @@ impl fmt::Debug for RequestFrame {
     }
 }
 
-/// One request as a server counts them; correlation ids are the clients', and may repeat.
+/// Names one request of a server's connection. Correlation ids cannot, because clients choose them and may repeat them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// The connection that the request came on.
+    /// The connection on which the request arrived.
     pub connection: ConnectionId,
     pub(crate) number: u64,
 }

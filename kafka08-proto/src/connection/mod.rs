@@ -1,8 +1,20 @@
-//! One byte stream, seen from either end of it.
+//! One connection, as a state machine for each of its ends.
 //!
-//! [`ClientConnection`] and [`ServerConnection`] own what a connection must remember and nothing else: bytes that are not cut
-//! into frames yet, frames that are not written yet, requests that are not answered yet. They know neither sockets nor clocks.
-//! A driver moves their bytes by the [`Connection`] trait.
+//! [`ClientConnection`] and [`ServerConnection`] keep what a connection must remember: bytes that are not cut into frames yet,
+//! frames that are not written yet, requests that are not answered yet. They know neither sockets nor clocks. A *driver*
+//! moves their bytes through the [`Connection`] trait.
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! |---|---|
+//! | staged | encoded and waiting in the [`SendQueue`](crate::frame::SendQueue) to be written |
+//! | taken | written: the transport has reported that it took the bytes |
+//! | offered | given to a stream that may keep bytes without reporting them as taken, such as a TLS layer |
+//! | withdrawn | taken back before the transport saw a byte of it; the broker never sees the request |
+//! | tombstone | what stays of a request that has timed out or was given up after it was written: its response is still due, and is dropped when it arrives |
+//! | live | said of a request that has not ended and that no tombstone stands for |
+//! | [`Fate`] | whether the broker may have acted on a request that failed |
 
 mod client;
 mod endpoint;

@@ -1,4 +1,4 @@
-//! A request encoded once, to be sent as often as it takes.
+//! A request that is encoded once and can be sent several times.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::{
 /// Room for the body of a small request, in bytes, so that encoding it allocates once.
 const SMALL_BODY: usize = 128;
 
-/// A body that is encoded, with what a connection must know of it.
+/// A request whose body is encoded, with what a connection must know of the request.
 ///
-/// Header, client id and correlation id come from the connection, so that a retry on another connection only renumbers.
-/// Cloning is cheap.
+/// The connection writes the header, with the client id and the correlation id. So the same value can be sent again, also on
+/// another connection. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) terms: Terms,
@@ -56,17 +56,17 @@ pub(crate) enum ClientId {
 }
 
 impl Prepared {
-    /// Encodes a request as it is: nothing but what the wire cannot hold is refused.
+    /// Encodes a request without checking it.
     ///
     /// # Errors
-    /// The request does not fit the wire.
+    /// The request holds something longer than the wire can say.
     pub fn new<R: Request>(request: &R) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::with_capacity(SMALL_BODY);
         request.encode(&mut encoder)?;
         Ok(Self { terms: Terms::of(request), body: encoder.finish(), client_id: ClientId::OfConnection })
     }
 
-    /// Checks a request, by the broker's profile and as [`Request::check`] does, and encodes it.
+    /// Checks a request against the broker's profile and by [`Request::check`], and encodes it.
     ///
     /// # Errors
     /// The request would lose data or hang, or does not fit the wire.
@@ -75,8 +75,9 @@ impl Prepared {
         Self::new(request).map_err(PrepareError::Encode)
     }
 
-    /// Any bytes under any key, answered or not as `reply` says: for tests and requests this crate does not know. It counts
-    /// as one that changes the broker's state, and that the broker answers without waiting.
+    /// Takes any bytes as the body of a request of any key. `reply` says whether the broker will answer. This is for tests and
+    /// for requests that this crate does not know. The request counts as one that changes the broker's state, and that the
+    /// broker answers without waiting.
     #[must_use]
     pub fn raw(api: Api, body: Bytes, reply: Reply) -> Self {
         // Of bytes that are not understood the worst is assumed: sending them again may do something twice.
@@ -84,8 +85,8 @@ impl Prepared {
         Self { terms: Terms::new(api, traits), body: body.into(), client_id: ClientId::OfConnection }
     }
 
-    /// A request as it came to a server, to be sent on: for proxies. Its body is not decoded, its client id stays, and how
-    /// long the broker may take to answer, if at all, is read from its first bytes ([`RequestFrame::traits`]).
+    /// Takes a request that a server has received, to send it on. This is for proxies. The body is not decoded, and the
+    /// client id stays. Whether and when the broker answers is read from the first bytes ([`RequestFrame::traits`]).
     #[must_use]
     pub fn forward(request: &RequestFrame) -> Self {
         let client_id = ClientId::Original(request.header.client_id.clone());
@@ -93,58 +94,58 @@ impl Prepared {
         Self { terms, body: request.body.clone().into(), client_id }
     }
 
-    /// With a timeout of its own instead of the connection's. The request's `server_wait` is added to either.
+    /// Sets a timeout for this request, instead of the connection's. The request's `server_wait` is added to either.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.terms.timeout = Some(timeout);
         self
     }
 
-    /// With the time of the call that asked for it, from which its deadline runs: time that it spends in a channel counts.
-    /// Otherwise the deadline runs from the time at which it is given to the connection.
+    /// Sets the time from which the deadline runs, so that time which the request spends in a channel counts. By default the
+    /// deadline runs from the time at which the request is given to the connection.
     #[must_use]
     pub fn called_at(mut self, at: Instant) -> Self {
         self.terms.called_at = Some(at);
         self
     }
 
-    /// The time of the call that asked for it, if that was said.
+    /// The time set by [`Prepared::called_at`].
     #[must_use]
     pub fn called(&self) -> Option<Instant> {
         self.terms.called_at
     }
 
-    /// Its own timeout, if it has one.
+    /// The timeout set by [`Prepared::with_timeout`].
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         self.terms.timeout
     }
 
-    /// How long the broker may rightly take before it answers.
+    /// How long the broker may wait before it answers, as the request allows.
     #[must_use]
     pub fn server_wait(&self) -> Duration {
         self.terms.traits.server_wait
     }
 
-    /// Its key and version.
+    /// The key and version of the request.
     #[must_use]
     pub fn api(&self) -> Api {
         self.terms.api
     }
 
-    /// Whether the broker will answer.
+    /// Whether the broker answers the request.
     #[must_use]
     pub fn reply(&self) -> Reply {
         self.terms.traits.reply
     }
 
-    /// Its body's length in bytes.
+    /// The length of the body, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// Whether its body has no bytes.
+    /// Whether the body is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

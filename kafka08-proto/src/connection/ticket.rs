@@ -1,4 +1,4 @@
-//! A correlation id that remembers its request's type.
+//! A correlation id with the type of its request.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,8 +8,8 @@ use crate::{
     ids::{ConnectionId, CorrelationId},
 };
 
-/// The claim to the answer of one request. It belongs to the connection that gave it: the answer to a request of another
-/// connection is not redeemed, although it may have the same correlation id.
+/// The claim to the response of one request, which it decodes. A ticket does not redeem a response of another connection,
+/// which may have the same correlation id.
 pub struct Ticket<R> {
     connection: ConnectionId,
     id: CorrelationId,
@@ -21,22 +21,22 @@ impl<R: Request> Ticket<R> {
         Self { connection, id, request: PhantomData }
     }
 
-    /// The connection that the request was sent on.
+    /// The connection on which the request was sent.
     #[must_use]
     pub fn connection(&self) -> ConnectionId {
         self.connection
     }
 
-    /// The request's correlation id.
+    /// The correlation id of the request.
     #[must_use]
     pub fn id(&self) -> CorrelationId {
         self.id
     }
 
-    /// Decodes the answer.
+    /// Decodes the response.
     ///
     /// # Errors
-    /// The frame answers another request, and is handed back; or it is malformed.
+    /// The frame answers another request; the error holds it. Or the body is malformed.
     pub fn redeem(&self, frame: ResponseFrame) -> Result<R::Response, RedeemError> {
         // Correlation ids begin anew with each connection, so the id alone would let one connection's answer pass for another's.
         if (frame.connection, frame.id) != (self.connection, self.id) {

@@ -3,10 +3,11 @@
 /// What became of a request that was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelled {
-    /// Nothing of it was written, and nothing will be: the broker never sees it.
+    /// No byte of the request was written, and none will be. The broker never sees the request.
     Withdrawn,
-    /// Some of it was written. The rest will be, and its answer is swallowed: the broker may act on it.
+    /// A part of the request was written. The rest will be written too, and the response will be dropped. The broker may act
+    /// on the request.
     Abandoned,
-    /// It has ended already, or was never sent here.
+    /// The request has ended already, or was never sent on this connection.
     NotOutstanding,
 }

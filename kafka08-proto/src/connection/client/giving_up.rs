@@ -4,7 +4,8 @@ use super::{Cancelled, ClientConnection};
 use crate::{connection::CloseReason, ids::CorrelationId};
 
 impl ClientConnection {
-    /// Gives up the answer to a request: it is still written, its answer is swallowed, and no event will name it.
+    /// Gives up the response to a request. The request is still written, its response is dropped, and no event will name the
+    /// request.
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
         // The request may have ended already, with an event that nobody has taken: then it is that event which is given up.
@@ -14,7 +15,7 @@ impl ClientConnection {
         self.end_if_hopeless();
     }
 
-    /// Takes a request back if nothing of it was written, and forgets it otherwise.
+    /// Withdraws a request if no byte of it was written, and gives up its response otherwise.
     pub fn cancel(&mut self, id: CorrelationId) -> Cancelled {
         self.note_written();
         // By now the ledger knows what the transport has taken: a frame that was touched is not withdrawn.
@@ -23,14 +24,13 @@ impl ClientConnection {
         cancelled
     }
 
-    /// Ends the connection here and now. Requests that have not ended fail, and what was not written is dropped: for a
-    /// gentle end, wait first until [`wants_write`](crate::Connection::wants_write) is false.
+    /// Ends the connection at once. Requests that have not ended fail, and bytes that were not written are dropped. To let
+    /// them be written first, wait until [`wants_write`](crate::Connection::wants_write) is false.
     pub fn close(&mut self) {
         self.end(CloseReason::Local);
     }
 
-    /// Ends the connection because nobody is left to move its bytes: the task or thread that owned the transport is gone.
-    /// Otherwise as [`ClientConnection::close`].
+    /// Ends the connection as [`ClientConnection::close`] does, because the task or thread that owned the transport has ended.
     pub fn abandon(&mut self) {
         self.end(CloseReason::Abandoned);
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl ClientConnection {
-    /// Whether a request would be taken now, and not be refused as busy.
+    /// Whether a request would be staged now. Otherwise it would be refused as busy or closed.
     #[must_use]
     pub fn can_send(&self) -> bool {
         self.life.can_send()
@@ -33,7 +33,7 @@ impl ClientConnection {
     /// Checks, encodes and stages a request. Its deadline runs from `now`.
     ///
     /// # Errors
-    /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
+    /// [`SendError::Busy`] passes: take events, then try again. The other errors stay.
     pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
         let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
         // Nothing of the connection changes before the last error of this function: a request that is refused leaves no trace.
@@ -48,22 +48,22 @@ impl ClientConnection {
     /// Stages a prepared request. Its deadline runs from `now`, or from the time given by [`Prepared::called_at`].
     ///
     /// # Errors
-    /// [`SendError::Busy`]: take events, then try again. Anything else will not pass by waiting.
+    /// [`SendError::Busy`] passes: take events, then try again. The other errors stay.
     pub fn send(&mut self, now: Instant, prepared: &Prepared) -> Result<CorrelationId, SendError> {
         let (sequence, entry) = self.admit(now, &prepared.terms)?;
         self.encode_header(&entry, &prepared.client_id)?;
         self.stage(sequence, entry, &prepared.body)
     }
 
-    /// The claim to the answer of a request that [`ClientConnection::send`] gave this id; `None` if the id's range says
-    /// another API. APIs that 0.8 does not know share a range.
+    /// The claim to the response of the request to which [`ClientConnection::send`] gave this id. `None` if the id is in the
+    /// range of another API, or of an API that 0.8 does not know.
     #[must_use]
     pub fn ticket<R: Request>(&self, id: CorrelationId) -> Option<Ticket<R>> {
         let key = Some(R::API.key).filter(|key| key.name().is_some());
         (id.api_key() == key).then(|| Ticket::new(self.id, id))
     }
 
-    /// Finds a request its place in line, if there is one.
+    /// Gives a request its place in the order of sending, if there is room for it.
     fn admit(&mut self, now: Instant, request: &Terms) -> Result<(Sequence, Entry), SendError> {
         if !self.life.can_send() {
             return Err(SendError::Closed(Box::new(self.how_closed())));

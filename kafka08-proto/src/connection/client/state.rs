@@ -1,4 +1,4 @@
-//! The client's end of a connection: what it keeps.
+//! The state of a client's connection.
 
 use std::{fmt, time::Instant};
 
@@ -10,38 +10,44 @@ use crate::{
     wire::Encoder,
 };
 
-/// A client's end of one connection to a broker.
+/// The client's end of a connection to one broker.
 ///
-/// *Commands*: [`ClientConnection::request`] and [`ClientConnection::send`] stage a request and give its correlation id at
-/// once; [`ClientConnection::forget`], [`ClientConnection::cancel`] and [`ClientConnection::close`] take back. The rest is
-/// the [`Connection`](crate::Connection) trait: bytes in and out, then [`poll_event`](crate::Connection::poll_event) until it
-/// returns `None`.
+/// The commands [`ClientConnection::request`] and [`ClientConnection::send`] stage a request and return its correlation id at
+/// once. [`ClientConnection::forget`], [`ClientConnection::cancel`] and [`ClientConnection::close`] give up requests. Bytes,
+/// time and events go through the [`Connection`](crate::Connection) trait. The terms are explained in the
+/// [module](crate::connection).
 ///
-/// *States of the connection.* Each failure moves it to the right, and nothing moves it back:
+/// Requests are written in the order in which they were sent. Responses arrive in the same order, because a 0.8 broker
+/// processes one request of a connection at a time. A response out of that order ends the connection.
+///
+/// # States of the connection
+///
+/// A connection only moves to the right:
 ///
 /// ```text
 ///   open ----------------------> write failed ---------------> disconnected -------------> closed
-///   sends and reads              sends nothing, reads          reads nothing; frames       only events are
-///      |                         the answers still owed        that are here come out      left to be taken
+///   sends and reads              sends nothing, reads          reads nothing, gives        only events are
+///      |                         the responses still due       out the frames received     left to be taken
 ///      |                              |                             |                           ^
-///      | close, abandon; bytes that are no frames; an answer out of turn; a torn frame;         |
-///      | no answer, and nobody waits for another one                |                           |
+///      | close, abandon; bytes that are not frames; a response out of order; a torn frame;      |
+///      | no response, and no live request is left                   |                           |
 ///      +------------------------------+-----------------------------+---------------------------+
 ///
 ///   open -> write failed:   handle_write_failed
 ///   .. -> disconnected:     handle_disconnect
-///   write failed -> closed: no answer is owed any more
-///   disconnected -> closed: poll_event has given out every frame that was here
+///   write failed -> closed: no response is due any more
+///   disconnected -> closed: poll_event has given out every frame that was received
 /// ```
 ///
-/// Requests leave in the order they were sent, and answers come in that order: a 0.8 broker works on one request of a
-/// connection at a time. An answer that is out of turn ends the connection.
+/// # States of a request
 ///
-/// *Time and states of a request.* A request's deadline is the time of its call, plus its timeout, plus what the broker may
-/// rightly wait for it and for all in front of it. When it passes and nothing of the request was written or offered, it is withdrawn and the
-/// connection lives. If part of it was, the connection ends, because nothing may follow a torn frame. If all of it was
-/// written, the request fails and leaves a tombstone that swallows a late answer; while such a tombstone is first in line
-/// nothing can be sent, and the connection ends when no live request is left behind it.
+/// The deadline of a request is the time of its call, plus its timeout, plus the time that the broker may wait for it and for
+/// all requests in front of it. What happens at the deadline depends on how far the request has come:
+///
+/// - If no byte of it was taken or offered, the request is withdrawn, and the connection goes on.
+/// - If a part of it was taken, the connection ends, because nothing may follow a torn frame.
+/// - If all of it was taken, the request fails and leaves a tombstone, which drops the late response. While a tombstone is
+///   the next to be answered, nothing can be sent. The connection ends when no live request is left behind it.
 ///
 /// ```text
 ///              request, send
@@ -55,11 +61,11 @@ use crate::{
 ///                    |
 ///                    | last byte taken
 ///         acks = 0   v
-///   written <---- in line ---- answer -----------> answered
+///   written <---- in line ---- response ---------> answered
 ///                    |
 ///                    | deadline, forget, cancel
 ///                    v
-///                tombstone --- answer -----------> swallowed
+///                tombstone --- response ---------> dropped
 /// ```
 pub struct ClientConnection {
     pub(super) id: ConnectionId,
@@ -67,42 +73,42 @@ pub struct ClientConnection {
     pub(super) decoder: FrameDecoder,
     pub(super) queue: SendQueue,
     pub(super) sequence: Sequence,
-    /// Requests that have not ended.
+    /// The requests that have not ended.
     pub(super) ledger: Ledger,
-    /// Not yet taken. Together with the ledger bounded by `max_in_flight`, because sending stops there.
+    /// The events that were not taken yet. Events and requests together are bounded by `max_in_flight`.
     pub(super) events: Events,
-    /// What is encoded before it is staged; empty between calls.
+    /// A request is encoded here before it is staged. Empty between calls.
     pub(super) scratch: Encoder,
     pub(super) life: Life,
-    /// When bytes of the peer came last.
+    /// When bytes of the peer arrived last.
     pub(super) last_heard: Option<Instant>,
     pub(super) rest: Rest,
     pub(super) stats: ClientStats,
 }
 
-/// What a connection has done so far.
+/// Counts of what a connection has done so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// Requests staged.
+    /// Requests that were staged.
     pub sent: u64,
-    /// Responses received, swallowed ones included.
+    /// Responses that were received, dropped ones included.
     pub responses: u64,
-    /// Responses to requests that were forgotten or had timed out.
+    /// Responses that were dropped, because their requests were given up or had timed out.
     pub swallowed: u64,
-    /// ConsumerMetadata errors with correlation id 0, a bug of 0.8.2 that is accepted.
+    /// ConsumerMetadata responses with correlation id 0 instead of their own. This is a bug of 0.8.2, which is tolerated.
     pub quirk_id_zero: u64,
-    /// Bytes that came when the connection was over.
+    /// Bytes that arrived after the connection had ended.
     pub ignored_bytes: u64,
 }
 
-/// A point in the stream of everything that a connection has staged: see [`ClientConnection::staged_to`].
+/// A position in the stream of all bytes that a connection has ever staged. See [`ClientConnection::staged_to`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StagedTo(u64);
 
 impl ClientConnection {
-    /// A connection on which nothing was sent yet. `id` tells it apart from the process's other connections: its tickets
-    /// redeem no other's answers.
+    /// Creates a connection on which nothing was sent yet. `id` must differ from those of the process's other connections:
+    /// a ticket of one connection does not redeem a response of another.
     #[must_use]
     pub fn new(config: ClientConfig, id: ConnectionId) -> Self {
         Self {
@@ -121,51 +127,51 @@ impl ClientConnection {
         }
     }
 
-    /// The identity that it was given.
+    /// The identity that the connection was given.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// Its settings.
+    /// The settings of the connection.
     #[must_use]
     pub fn config(&self) -> &ClientConfig {
         &self.config
     }
 
-    /// What it has done so far.
+    /// What the connection has done so far.
     #[must_use]
     pub fn stats(&self) -> ClientStats {
         self.stats
     }
 
-    /// Requests that have not ended, tombstones included: what [`ClientConfig::with_max_in_flight`] bounds.
+    /// The number of requests that have not ended, tombstones included. [`ClientConfig::with_max_in_flight`] bounds it.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.ledger.len()
     }
 
-    /// Requests that are written and not answered, tombstones included: for as long as there are any, reading may bring
-    /// something.
+    /// The number of requests that were written and not answered, tombstones included. While it is 0, no response is due.
     #[must_use]
     pub fn awaiting(&self) -> usize {
         self.ledger.awaiting()
     }
 
-    /// The end of what is staged now. [`ClientConnection::has_left`] tells when everything in front of it has left.
+    /// The position behind everything that is staged now. [`ClientConnection::has_left`] tells when the transport has taken
+    /// all of it.
     #[must_use]
     pub fn staged_to(&self) -> StagedTo {
         StagedTo(self.queue.end())
     }
 
-    /// Whether the transport has taken everything that was staged in front of this point of this connection, except for
-    /// what was withdrawn or has failed. Requests that were staged later do not matter.
+    /// Whether the transport has taken everything that was staged in front of `point`, except what was withdrawn or has
+    /// failed. `point` must be of this connection. Requests that were staged later do not matter.
     #[must_use]
     pub fn has_left(&self, point: StagedTo) -> bool {
         self.queue.has_taken(point.0)
     }
 
-    /// Moves requests whose last byte was taken on to where answers are waited for.
+    /// Moves requests whose last byte was taken to the list of those that wait for responses.
     pub(super) fn note_written(&mut self) {
         // Called first in every method that looks at requests: the transport takes bytes from the queue without telling.
         let Self { id: connection, ledger, queue, events, .. } = self;

@@ -1,4 +1,4 @@
-//! Why a client's connection ends, in words that say what to do.
+//! Why a client's connection has ended, with a text that says what to do.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::{
 pub struct Closed {
     /// The connection that has ended.
     pub connection: ConnectionId,
-    /// Where it went, if that was said with `ClientConfig::with_peer`.
+    /// The address of the peer, if [`ClientConfig::with_peer`](crate::ClientConfig::with_peer) has set it.
     pub peer: Option<Arc<HostPort>>,
-    /// Why it has ended.
+    /// Why the connection has ended.
     pub reason: CloseReason,
-    /// Requests with acks = 0 that nothing proves to have been applied.
+    /// Written requests with acks = 0 of which it is not known whether the broker has applied them.
     pub unconfirmed: Unconfirmed,
 }
 
@@ -29,47 +29,46 @@ pub struct Closed {
 pub enum CloseReason {
     /// `close` was called on this side.
     Local,
-    /// The task or thread that owned the connection is gone, and did not say how the connection ended: it was aborted, or
-    /// its runtime shut down.
+    /// The task or thread that owned the connection has ended without closing it. It was aborted, or its runtime shut down.
     Abandoned,
-    /// The transport ended.
+    /// The transport has ended.
     Disconnected {
-        /// Whether the peer ended the stream, or the system reported an error.
+        /// Whether the peer has closed the stream or the system has reported an error.
         how: Disconnect,
-        /// What had come from the peer until then.
+        /// What had arrived from the peer until then.
         heard: Heard,
-        /// The request that the peer was to answer next, if it owed an answer.
+        /// The request that the peer had to answer next. `None` if it owed no response.
         waiting_for: Option<Api>,
-        /// How long nothing had been asked before that request, if the peer had been heard before.
+        /// The time between the last bytes from the peer and that request. `None` if no bytes had arrived before it.
         idle: Option<Duration>,
-        /// How many acks = 0 requests nothing proves to have been applied.
+        /// The number of written requests with acks = 0 of which it is not known whether the broker has applied them.
         unconfirmed: usize,
     },
-    /// The peer's bytes are no frames.
+    /// The bytes from the peer are not frames.
     Frame(FrameError),
-    /// A response does not answer the request that is first in line.
+    /// A response does not answer the request that had to be answered next.
     Match(MatchError),
-    /// A request's deadline passed while it was partly written: nothing may follow a torn frame.
+    /// The deadline of a request has passed while a part of it was written. Nothing may follow a partly written frame.
     TornFrame(CorrelationId),
-    /// A request was not answered, and no other is waiting whose answer could still come.
+    /// A request was not answered in time, and no other request waits for a response.
     NoAnswer {
-        /// The request.
+        /// The correlation id of the request.
         id: CorrelationId,
-        /// How far it had come.
+        /// How far the request had come.
         progress: Progress,
     },
 }
 
-/// What has come from a peer.
+/// What has arrived from a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// Not a byte.
+    /// Nothing.
     Nothing,
-    /// Whole frames, and nothing after them.
+    /// Whole frames only.
     Frames,
-    /// Part of a frame that did not complete.
+    /// The beginning of a frame whose rest has not arrived.
     PartOfFrame {
-        /// Bytes of it that came.
+        /// How many bytes of the frame have arrived.
         bytes: usize,
     },
 }
@@ -152,7 +151,7 @@ fn unconfirmed_advice(f: &mut fmt::Formatter<'_>, unconfirmed: usize) -> fmt::Re
     )
 }
 
-/// The peer closed on the first request, before it had sent a byte.
+/// Writes the likely causes if the peer has closed the connection before it sent a byte.
 fn never_heard(f: &mut fmt::Formatter<'_>, api: Api) -> fmt::Result {
     write!(
         f,
@@ -161,10 +160,10 @@ fn never_heard(f: &mut fmt::Formatter<'_>, api: Api) -> fmt::Result {
     )
 }
 
-/// The peer had answered before, and closed on this request.
+/// Writes the likely causes if the peer had answered before and has closed the connection at this request.
 fn fell_silent(f: &mut fmt::Formatter<'_>, api: Api, idle: Option<Duration>) -> fmt::Result {
-    /// Long enough to suspect the idle limit of a broker or of a firewall. Brokers of 0.8.2 have ten minutes by default
-    /// (`connections.max.idle.ms`).
+    /// From this time on an idle limit of the broker or of a firewall is suspected. The limit of 0.8.2 is ten minutes by
+    /// default (`connections.max.idle.ms`).
     const PAUSE: Duration = Duration::from_secs(60);
     match idle {
         Some(idle) if idle >= PAUSE => write!(

@@ -1,31 +1,31 @@
-//! A response that answers something else than what is due.
+//! A response that is not the one that is due.
 
 use std::fmt;
 
 use crate::ids::CorrelationId;
 
-/// A response whose correlation id is not that of the request first in line. A 0.8 broker answers in order, so the stream
-/// has lost its meaning.
+/// A response whose correlation id is not that of the request that is to be answered next. A 0.8 broker answers in order, so
+/// nothing behind this response can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatchError {
-    /// No such request is waiting: it was never sent, was answered already, or wants no answer.
+    /// No request with this id waits for a response. It was never sent, was answered already, or has no response.
     Unknown {
-        /// The id that came.
+        /// The id of the response.
         got: CorrelationId,
-        /// The id that was due.
+        /// The id of the request that is to be answered next.
         expected: CorrelationId,
     },
-    /// The request is waiting, but another one is due first.
+    /// The request waits for a response, but another request is to be answered first.
     OutOfOrder {
-        /// The id that came.
+        /// The id of the response.
         got: CorrelationId,
-        /// The id that was due.
+        /// The id of the request that is to be answered next.
         expected: CorrelationId,
     },
-    /// No request is waiting at all.
+    /// No request waits for a response.
     Unsolicited {
-        /// The id that came.
+        /// The id of the response.
         got: CorrelationId,
     },
 }

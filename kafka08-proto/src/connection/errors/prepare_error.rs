@@ -4,13 +4,13 @@ use std::fmt;
 
 use crate::{api::RequestProblem, wire::EncodeError};
 
-/// Why a request was not prepared. Nothing was sent; mend the request.
+/// Why a request was not prepared. Nothing was sent. Change the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrepareError {
-    /// It is legal on the wire, and would lose data or hang.
+    /// The request is legal on the wire, but would lose data or hang.
     Problem(RequestProblem),
-    /// It does not fit the wire.
+    /// The request holds something longer than the wire can say.
     Encode(EncodeError),
 }
 

@@ -8,22 +8,22 @@ use crate::ids::Api;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Nothing of it was written: the broker never saw it.
+    /// No byte was written. The broker has not seen the request.
     NotSent,
-    /// Part of it was written, and the rest never will be. A broker acts on whole requests only.
+    /// A part was written, and the rest never will be. A broker acts on whole requests only.
     PartlySent,
-    /// All of it was given to a stream that has buffers of its own, such as TLS, and the stream has not reported that it
-    /// took the last byte.
+    /// The whole request was offered to a stream that has buffers of its own, such as a TLS layer. The stream has not
+    /// reported that it took the last byte.
     Offered,
-    /// It was written, and the broker was still to answer a request in front of it.
+    /// The request was written. The broker had not yet answered this other request in front of it.
     Behind(Api),
-    /// It was written and first in line, and no byte of its answer had come.
+    /// The request was written and the next to be answered. No byte of its response had arrived.
     Unanswered,
-    /// Its answer had begun to arrive.
+    /// The response had begun to arrive.
     Arriving {
-        /// Bytes of the answer's frame that had come.
+        /// How many bytes of the response's frame had arrived.
         received: usize,
-        /// Bytes that the frame has.
+        /// How many bytes the frame has.
         of: usize,
     },
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Progress {
 }
 
 impl Progress {
-    /// What to do about a request that timed out like this.
+    /// What to do about a request that timed out at this point.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::NotSent | Self::PartlySent | Self::Offered => {

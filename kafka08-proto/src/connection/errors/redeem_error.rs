@@ -8,13 +8,13 @@ use crate::{connection::ResponseFrame, fate::Fate, wire::DecodeError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RedeemError {
-    /// It answers another request; here it is back.
+    /// The response, which answers another request.
     NotMine(ResponseFrame),
-    /// It is the answer, and its body is malformed. The connection is still usable.
+    /// The response answers the request, but its body is malformed. The connection can still be used.
     Malformed {
-        /// What is wrong with it.
+        /// What is wrong with the body.
         error: DecodeError,
-        /// Whether the broker may have acted on the request. It has at least answered.
+        /// Whether the broker may have acted on the request.
         fate: Fate,
     },
 }

@@ -1,17 +1,17 @@
-//! Why a request of a client has ended without an answer.
+//! Why a client's request has ended without a response.
 
 use std::{fmt, time::Duration};
 
 use super::CloseReason;
 use crate::connection::Disconnect;
 
-/// Why a request has ended without an answer.
+/// Why a request has ended without a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Its deadline has passed. The connection may still be sound: a late answer makes it so again.
+    /// The deadline of the request has passed. The connection can be used again once the late response has arrived.
     TimedOut {
-        /// The time that it had, from the call that sent it. What the broker may rightly wait is included.
+        /// The time from the call that sent the request to the deadline. The time that the broker may wait is included.
         after: Duration,
     },
     /// The connection has ended.
@@ -19,7 +19,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// Whether the system has said something about it.
+    /// Whether the transport has failed, so that the system has reported an error.
     pub(crate) fn is_of_transport(&self) -> bool {
         matches!(self, Self::Closed(CloseReason::Disconnected { how: Disconnect::Error(_), .. }))
     }

@@ -1,16 +1,17 @@
-//! Why an answer was not taken.
+//! Why a response was not staged.
 
 use std::fmt;
 
 use crate::wire::EncodeError;
 
-/// Why an answer was not taken.
+/// Why a response was not staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RespondError {
-    /// The call was ended before, is not of this connection, or the connection is closed. Drop the answer.
+    /// The call was ended before, is not of this connection, or the connection has ended. Drop the response.
     NotOpen,
-    /// The answer does not fit the wire. The call is still open: answer something smaller, or close.
+    /// The response is longer than the wire can hold. The call is still open: give it a smaller response, or close the
+    /// connection.
     Encode(EncodeError),
 }
 

@@ -9,26 +9,27 @@ use crate::wire::EncodeError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Too many requests are unanswered, or too many events not taken, or too many bytes unwritten; or the request first
-    /// in line has timed out and its answer may still come. Pump bytes, take events, and try again.
+    /// There is no room: too many requests are unanswered, too many events wait to be taken, or too many bytes are
+    /// unwritten. Or the request that is to be answered next has timed out, and its response may still arrive. Move bytes,
+    /// take events, and try again.
     Busy,
-    /// Its time was over before it could be sent. Try again, or give it more time.
+    /// The timeout of the request was over before the request could be staged. Try again, or use a longer timeout.
     TimedOut {
-        /// The time that it had.
+        /// The timeout of the request.
         after: Duration,
     },
-    /// The connection has ended: connect again.
+    /// The connection has ended. Connect again.
     Closed(Box<Closed>),
-    /// The request was refused or cannot be encoded. Mend it.
+    /// The request was refused or cannot be encoded. Change the request.
     Prepare(PrepareError),
-    /// The frame is larger than a broker takes: `socket.request.max.bytes`. Send less at once.
+    /// The request is larger than a broker accepts (`socket.request.max.bytes`). Send less at once.
     TooLarge {
         /// The frame's length in bytes.
         len: usize,
-        /// `Limits::max_request`.
+        /// The limit, which is [`Limits::max_request`](crate::limits::Limits::max_request).
         max: usize,
     },
-    /// The client id does not fit the wire.
+    /// The client id is longer than the wire can hold.
     ClientId(EncodeError),
 }
 

@@ -1,4 +1,4 @@
-//! Why a server's connections end.
+//! Why a server's connection has ended.
 
 use std::{fmt, io};
 
@@ -11,20 +11,20 @@ use crate::{connection::Disconnect, frame::FrameError, wire::DecodeError};
 pub enum ServerCloseReason {
     /// `close` was called on this side.
     Local,
-    /// The transport ended.
+    /// The transport has ended.
     Disconnected {
-        /// Whether the client ended the stream, or the system reported an error.
+        /// Whether the client has closed the stream or the system has reported an error.
         how: Disconnect,
-        /// What had come from the client until then.
+        /// What had arrived from the client until then.
         heard: Heard,
     },
-    /// The client's bytes are no frames.
+    /// The bytes from the client are not frames.
     Frame(FrameError),
-    /// A request's header is malformed.
+    /// The header of a request is malformed.
     Header(DecodeError),
-    /// A request began to arrive and was not complete in time.
+    /// A request has not arrived completely within [`ServerConfig::with_frame_timeout`](crate::ServerConfig::with_frame_timeout).
     SlowRequest {
-        /// Bytes of it that had come.
+        /// How many bytes of the request had arrived.
         received: usize,
     },
 }

@@ -1,17 +1,18 @@
-//! Requests with acks = 0 of which nothing is known but that they were written.
+//! Written requests with acks = 0 of which it is not known whether the broker has applied them.
 
 use std::{collections::VecDeque, fmt};
 
 use crate::{frame::Span, ids::CorrelationId};
 
-/// The most ranges of [`Unconfirmed`]. When there are as many, requests are not withdrawn any more, which is what makes
-/// more of them.
+/// The most ranges of [`Unconfirmed`]. Withdrawn requests are what splits ranges, so when there are as many as this,
+/// requests are not withdrawn any more.
 pub(in crate::connection) const MAX_SPANS: usize = 1024;
 
-/// Requests with acks = 0 that were written, and that nothing proves to have been applied: a broker closes the connection
-/// when one fails, and any later answer proves those before it.
+/// The written requests with acks = 0 of which it is not known whether the broker has applied them.
 ///
-/// Kept as ranges, so that a client that only ever sends acks = 0 needs no memory for it.
+/// A broker does not answer such a request, and closes the connection if one fails. So a response to a later request shows that
+/// those before it were applied. The requests are kept as ranges: a client that sends only acks = 0 needs hardly any memory
+/// for them.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Unconfirmed {
     ranges: VecDeque<Range>,
@@ -49,24 +50,24 @@ impl Unconfirmed {
         self.ranges.len()
     }
 
-    /// Their ids, in the order of sending.
+    /// The correlation ids of the requests, in the order of sending.
     pub fn iter(&self) -> impl Iterator<Item = CorrelationId> {
         self.ranges.iter().flat_map(|range| (range.first.0..=range.last.0).map(CorrelationId))
     }
 
-    /// Whether this request is one of them.
+    /// Whether this request is unconfirmed.
     #[must_use]
     pub fn contains(&self, id: CorrelationId) -> bool {
         self.ranges.iter().any(|range| (range.first..=range.last).contains(&id))
     }
 
-    /// How many there are.
+    /// The number of unconfirmed requests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ranges.iter().map(|range| usize::try_from(range.last.0 - range.first.0 + 1).unwrap_or(0)).sum()
     }
 
-    /// Whether there are none.
+    /// Whether no request is unconfirmed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
