@@ -9,9 +9,10 @@ use super::{
 };
 use crate::ids::ConnectionId;
 
-/// A client and a server that are connected to each other by nothing but this: for tests, simulations and fuzzing.
+/// A client and a server that are connected in memory, for tests, simulations and fuzzing.
 ///
-/// Bytes move when told to, as many as told; time passes when told to. Commands go to the ends themselves, which are public.
+/// The methods of this type move bytes, as many as the caller says, and let time pass. Commands go to the two ends, which are
+/// public fields.
 ///
 /// ```
 /// # use std::time::{Duration, Instant};
@@ -33,29 +34,31 @@ pub struct Pair {
     pub client: ClientConnection,
     /// The server's end.
     pub server: ServerConnection,
-    /// What time it is.
+    /// The current time.
     pub now: Instant,
 }
 
 impl Pair {
-    /// Two ends, connected, at the time `now`. Both have the id 0.
+    /// Creates a connected pair at the time `now`. Both ends have the id 0.
     #[must_use]
     pub fn new(now: Instant, client: ClientConfig, server: ServerConfig) -> Self {
         let id = ConnectionId(0);
         Self { client: ClientConnection::new(client, id), server: ServerConnection::new(server, id), now }
     }
 
-    /// Moves at most `max` bytes from the client to the server, which need not want them. Returns how many.
+    /// Moves at most `max` bytes from the client to the server, even if the server does not want to read. Returns the number of
+    /// bytes.
     pub fn to_server(&mut self, max: usize) -> usize {
         carry(&mut self.client, &mut self.server, self.now, max)
     }
 
-    /// Moves at most `max` bytes from the server to the client, which need not want them. Returns how many.
+    /// Moves at most `max` bytes from the server to the client, even if the client does not want to read. Returns the number of
+    /// bytes.
     pub fn to_client(&mut self, max: usize) -> usize {
         carry(&mut self.server, &mut self.client, self.now, max)
     }
 
-    /// Moves bytes both ways for as long as either end wants to write and the other wants to read.
+    /// Moves bytes in both directions until no end has bytes that the other one wants to read.
     pub fn exchange(&mut self) {
         const STEP: usize = 64 << 10;
         loop {
@@ -77,7 +80,7 @@ impl Pair {
         self.server.poll_event()
     }
 
-    /// Lets time pass. Deadlines that lie in it fire at their own time, and in their order.
+    /// Lets time pass. The deadlines of both ends are called at their own times, in order.
     pub fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -95,7 +98,7 @@ impl Pair {
         self.now = end;
     }
 
-    /// Ends the transport under both. What was written and not carried over is lost.
+    /// Ends the transport for both ends. Bytes that were not moved are lost.
     pub fn cut(&mut self, how: Disconnect) {
         self.client.handle_disconnect(how);
         self.server.handle_disconnect(how);

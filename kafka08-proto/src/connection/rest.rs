@@ -1,33 +1,34 @@
-//! When a connection has been at rest for long enough to give memory back.
+//! When a connection has been idle for long enough to free memory.
 
 use std::time::{Duration, Instant};
 
-/// How long a connection keeps memory that it does not use. Long enough that one with regular traffic never gives any back.
+/// How long an idle connection keeps memory that it does not use. A connection with regular traffic never frees any.
 const REST: Duration = Duration::from_secs(10);
 
-/// The time since something last moved on a connection that keeps memory it does not use.
+/// Measures how long a connection has been idle while it keeps memory that it does not use.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Something has moved since `last_moved`, at a time that was not told.
+    /// Whether something has moved since `last_moved`, at an unknown time.
     has_moved: bool,
     last_moved: Option<Instant>,
-    /// When to look. Not moved ahead with each byte, so that a driver's timer need not be either.
+    /// When to look whether the connection is idle. It does not move with each byte, so that a driver need not set its timer
+    /// with each byte.
     look_at: Option<Instant>,
 }
 
 impl Rest {
-    /// Something moves now.
+    /// Notes that something moves now.
     pub(super) fn note_moved_at(&mut self, now: Instant) {
         self.last_moved = Some(now);
         self.has_moved = false;
     }
 
-    /// Something moves at a time that is not known.
+    /// Notes that something moves at an unknown time.
     pub(super) fn note_moved(&mut self) {
         self.has_moved = true;
     }
 
-    /// Sets the timer, or takes it away. `keeps_memory`: whether there is anything to give back.
+    /// Sets the timer if the connection keeps memory that could be freed, and takes it away otherwise.
     pub(super) fn set(&mut self, keeps_memory: bool) {
         if !keeps_memory {
             self.look_at = None;
@@ -41,7 +42,7 @@ impl Rest {
         self.look_at
     }
 
-    /// Whether it is time to give memory back.
+    /// Whether it is time to free memory.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         if self.look_at.is_none_or(|at| at > now) {
             return false;

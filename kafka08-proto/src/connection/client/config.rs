@@ -41,14 +41,14 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    /// Where the connection goes, for errors to name. A driver that connects sets it. Default: unknown.
+    /// Sets the address of the broker, which errors name. A driver that connects sets it. Default: none.
     #[must_use]
     pub fn with_peer(mut self, peer: HostPort) -> Self {
         self.peer = Some(Arc::new(peer));
         self
     }
 
-    /// What the broker calls this client in its logs and metrics; `None` sends null. Official clients use
+    /// Sets the name of this client in the logs and metrics of the broker. `None` sends null. Official clients use
     /// `a-z A-Z 0-9 . _ -` only. Default: "kafka08". Chosen here; Kafka's clients have an empty one.
     #[must_use]
     pub fn with_client_id(mut self, id: Option<Text>) -> Self {
@@ -56,29 +56,29 @@ impl ClientConfig {
         self
     }
 
-    /// Which release the broker is of. Default: 0.8.2.
+    /// Sets the release of the broker. Default: 0.8.2.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// The connection's bounds.
+    /// Sets the bounds of the connection.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How long a request may take, from the call that sends it, not counting what the broker may rightly wait (a fetch's
-    /// `max_wait`, a produce's `timeout`). Default: 30 s, as `socket.timeout.ms` of the 0.8 consumer.
+    /// Sets how long a request may take, from the call that sends it. The time that the request lets the broker wait is added
+    /// (`max_wait` of a fetch, `timeout` of a produce). Default: 30 s, as `socket.timeout.ms` of the 0.8 consumer.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// How long a driver may take to connect: to look the name up, and to try every address. Default: 10 s. Chosen here; no
+    /// Sets how long a driver may take to connect, which includes looking up the name and trying every address. Default: 10 s. Chosen here; no
     /// Kafka setting corresponds to it.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -86,7 +86,7 @@ impl ClientConfig {
         self
     }
 
-    /// The most requests that may be unanswered or unsent at once; above it, sending is refused as busy. Default: 64. Chosen
+    /// Sets how many requests may be unanswered or unsent at once. Beyond that, sending is refused as busy. Default: 64. Chosen
     /// here: a broker processes one request of a connection at a time, so a larger value only lengthens its queue. At least 1.
     #[must_use]
     pub fn with_max_in_flight(mut self, requests: usize) -> Self {
@@ -94,7 +94,7 @@ impl ClientConfig {
         self
     }
 
-    /// The number of staged bytes at which sending is refused as busy. One request may be larger than this. Default: 256 KiB.
+    /// Sets the number of staged bytes at which sending is refused as busy. One request may be larger than this. Default: 256 KiB.
     /// Chosen here; no Kafka setting corresponds to it. At least 1.
     #[must_use]
     pub fn with_max_staged(mut self, bytes: usize) -> Self {
@@ -102,21 +102,21 @@ impl ClientConfig {
         self
     }
 
-    /// Where the 27-bit sequence of the correlation ids begins. Default: 0. Other values are for tests of the wrap, and for
-    /// captures in which connections should be told apart.
+    /// Sets the first number of the 27-bit sequence of correlation ids. Default: 0. Other values are for tests of the wrap, and
+    /// to tell connections apart in a capture.
     #[must_use]
     pub fn with_first_sequence(mut self, sequence: u32) -> Self {
         self.first_sequence = sequence;
         self
     }
 
-    /// Where the connection goes, if that was said.
+    /// The address of the broker, if it was set.
     #[must_use]
     pub fn peer(&self) -> Option<&Arc<HostPort>> {
         self.peer.as_ref()
     }
 
-    /// What the broker calls this client; `None` is null.
+    /// The name of this client. `None` is null.
     #[must_use]
     pub fn client_id(&self) -> Option<&Text> {
         self.client_id.as_ref()
@@ -128,13 +128,13 @@ impl ClientConfig {
         self.max_staged
     }
 
-    /// Where the sequence of the correlation ids begins.
+    /// The first number of the sequence of correlation ids.
     #[must_use]
     pub fn first_sequence(&self) -> u32 {
         self.first_sequence
     }
 
-    /// How long a request may take, unless it says otherwise.
+    /// How long a request may take that has no timeout of its own.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         self.request_timeout
@@ -146,19 +146,19 @@ impl ClientConfig {
         self.connect_timeout
     }
 
-    /// The most requests that may be unanswered or unsent at once.
+    /// How many requests may be unanswered or unsent at once.
     #[must_use]
     pub fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
 
-    /// The release the broker is of.
+    /// The release of the broker.
     #[must_use]
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// The connection's bounds.
+    /// The bounds of the connection.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits

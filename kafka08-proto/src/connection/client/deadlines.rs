@@ -1,4 +1,4 @@
-//! The deadlines of a connection's requests, earliest first.
+//! The deadlines of a connection's requests.
 
 use std::{
     cmp::Reverse,
@@ -8,20 +8,20 @@ use std::{
 
 use crate::ids::Serial;
 
-/// Deadlines by time. Requests end in any order, and what has ended stays until it comes first or until there is too much
-/// of it: so the earliest costs nothing to ask for, and each request costs at most a logarithm of those in flight.
+/// The deadlines, ordered by time. Requests end in any order. The deadline of an ended request stays until it is the earliest,
+/// or until there are too many of these. So the earliest deadline is known at once, and each request costs at most the
+/// logarithm of the number in flight.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    /// Those that were not earlier than the last of these when they were added: all of them, where requests have the same
-    /// timeout. Ascending.
+    /// The deadlines that were added in order. If all requests have the same timeout, these are all deadlines.
     in_order: VecDeque<Deadline>,
-    /// The others.
+    /// The deadlines that were added out of order.
     heap: BinaryHeap<Reverse<Deadline>>,
 }
 
 type Deadline = (Instant, Serial);
 
-/// What has become of a request that had a deadline.
+/// Whether a request that had a deadline has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeadlineOf {
     Waiting,
@@ -54,25 +54,26 @@ impl Deadlines {
         }
     }
 
-    /// The earliest, if the last [`Deadlines::tidy`] left one.
+    /// The earliest deadline. It is that of a waiting request if [`Deadlines::tidy`] was called after the last change.
     pub(super) fn first(&self) -> Option<Instant> {
         self.earliest().map(|(deadline, _)| deadline)
     }
 
-    /// Takes out the earliest if it has come.
+    /// Removes the earliest deadline if it has passed, and returns its request.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Serial> {
         let earliest = self.earliest().filter(|(deadline, _)| *deadline <= now)?;
         self.pop(earliest);
         Some(earliest.1)
     }
 
-    /// Notes that a request has ended. Most end in the order of their deadlines, and then nothing needs to be looked for.
+    /// Notes that a request has ended. Most requests end in the order of their deadlines, so only the first is looked at.
     pub(super) fn note_ended(&mut self, serial: Serial) {
         // One in the heap stays there until `tidy` meets it: finding it would cost more than keeping it.
         self.in_order.pop_front_if(|(_, first)| *first == serial);
     }
 
-    /// Makes the earliest one that of a request that waits, and keeps what has ended within a multiple of those `in_flight`.
+    /// Removes deadlines of ended requests: those in front of all waiting ones, and all of them if there are too many for the
+    /// number `in_flight`.
     pub(super) fn tidy(&mut self, in_flight: usize, of: impl Fn(Serial) -> DeadlineOf) {
         // A driver sets its timer to the earliest deadline. One that is over would wake it for nothing.
         while let Some(earliest) = self.earliest().filter(|(_, serial)| of(*serial) == DeadlineOf::Ended) {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl ClientConnection {
-    /// How far the answer of the request that is first in line has come.
+    /// How far the response has come of the request that is to be answered next.
     pub(super) fn progress_of_first(&self) -> Progress {
         match self.decoder.arriving() {
             Some((received, of)) => Progress::Arriving { received, of },
@@ -16,14 +16,14 @@ impl ClientConnection {
         }
     }
 
-    /// Who is first in line, for the failures of those behind.
+    /// The request that is to be answered next, for the failures of those behind it.
     pub(super) fn line(&self) -> Line {
         let first = self.ledger.first_awaiting().map(|entry| (entry.serial, entry.api));
         Line { first, progress: self.progress_of_first() }
     }
 
-    /// Ends the connection if the request first in line has timed out, no live one is left, and no frame is here that could
-    /// be the late answer.
+    /// Ends the connection if the request that is to be answered next has timed out, no live request is left, and no received
+    /// frame could be the late response.
     pub(super) fn end_if_hopeless(&mut self) {
         // A frame that is here may be the late answer that makes the connection sound again.
         if !self.decoder.has_frame()
@@ -60,7 +60,7 @@ impl ClientConnection {
         self.events.push(ClientEvent::Closed(closed));
     }
 
-    /// How the connection has ended, or will have ended when the events that are here are taken.
+    /// How the connection has ended, or will end once the received frames are given out.
     pub(in crate::connection) fn how_closed(&self) -> Closed {
         let how = match &self.life {
             Life::Closed(closed) => return (**closed).clone(),
@@ -98,15 +98,15 @@ impl ClientConnection {
     }
 }
 
-/// Who was first in line when requests failed.
+/// The request that was to be answered next when others failed.
 pub(super) struct Line {
     first: Option<(Serial, Api)>,
-    /// Of the first one.
+    /// How far that request has come.
     progress: Progress,
 }
 
 impl Line {
-    /// How far a request had come, of which the transport had taken this much.
+    /// How far a request had come, of whose frame the transport had taken this much.
     pub(super) fn progress(&self, entry: &Entry, taken: Taken) -> Progress {
         match (taken, self.first) {
             (Taken::Nothing, _) => Progress::NotSent,

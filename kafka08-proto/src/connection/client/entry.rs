@@ -12,40 +12,40 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: CorrelationId,
-    /// Its place in the order of sending.
+    /// The place of the request in the order of sending.
     pub(super) serial: Serial,
     pub(super) api: Api,
-    /// Where its frame lies among all bytes staged.
+    /// Where the frame lies in the stream of all staged bytes.
     pub(super) frame: Span,
     pub(super) state: State,
     pub(super) awaits_response: bool,
     pub(super) changes_state: bool,
     pub(super) server_wait: Duration,
-    /// When it was asked for. Its time runs from here.
+    /// The time of the call, from which the timeout runs.
     pub(super) at: Instant,
-    /// `None`: so far away that the clock cannot say it.
+    /// `None` if the clock cannot represent a time so far away.
     pub(super) deadline: Option<Instant>,
 }
 
-/// Whether somebody waits for a request's end. A request whose state is not `Live` is a tombstone: no event will name it.
+/// The state of a request. A request that is not `Live` is a tombstone: no event will name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Live,
-    /// Given up by the caller.
+    /// The caller has given up the response.
     Forgotten,
-    /// Its deadline has passed, whether or not the caller had given it up.
+    /// The deadline has passed.
     TimedOut,
-    /// Taken back before it was written. It stays in the list only until the list is tidied.
+    /// The request was withdrawn. It stays in the list until the list is tidied.
     Withdrawn,
 }
 
 impl Entry {
-    /// What a failure means for a request that the broker may have seen in full.
+    /// The fate of a failed request that the broker may have received completely.
     pub(super) fn fate_once_written(&self) -> Fate {
         if self.changes_state { Fate::MaybeApplied } else { Fate::NotApplied }
     }
 
-    /// What a failure means for a request of whose frame this much was taken.
+    /// The fate of a failed request of whose frame this much was taken.
     pub(super) fn fate(&self, taken: Taken) -> Fate {
         match taken {
             // A stream that was offered all of it may have sent all of it.
@@ -55,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// Whether its deadline is still to come.
+    /// Whether the request still has a deadline.
     pub(super) fn has_deadline(&self) -> bool {
         matches!(self.state, State::Live | State::Forgotten)
     }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{connection::ClientEvent, ids::CorrelationId};
 
-/// A queue of events from which those of one request can be taken out again.
+/// A queue of events from which the event of one request can be removed.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// `None`: taken out. The first one is never `None`.
+    /// `None` stands for a removed event. The first element is never `None`.
     queue: VecDeque<Option<ClientEvent>>,
-    /// The number of the first of `queue`.
+    /// The number of the first element of `queue`. Numbers count all events ever pushed.
     first: u64,
-    /// How many of `queue` are events.
+    /// How many elements of `queue` are events.
     len: usize,
-    /// The numbers of the events by the request that each ends. Made when a request is looked for, and kept until the queue
-    /// is empty: most events are taken without ever being looked for.
+    /// The number of each event, by the request that the event ends. The map is created when an event is to be removed, and
+    /// kept until the queue is empty. Most events are taken without ever being looked for.
     index: Option<BTreeMap<CorrelationId, u64>>,
 }
 
@@ -44,7 +44,7 @@ impl Events {
         Some(event)
     }
 
-    /// Takes out the event that ends this request, if it waits.
+    /// Removes the event that ends this request, if there is one.
     pub(super) fn remove(&mut self, id: CorrelationId) {
         let Self { queue, first, index, .. } = self;
         let index = index.get_or_insert_with(|| {
@@ -59,7 +59,7 @@ impl Events {
         self.trim();
     }
 
-    /// Restores what is said of the first one.
+    /// Removes empty slots from the front.
     fn trim(&mut self) {
         while self.queue.pop_front_if(|event| event.is_none()).is_some() {
             self.first += 1;
@@ -69,7 +69,7 @@ impl Events {
         }
     }
 
-    /// Gives memory back that is not in use.
+    /// Frees memory that is not in use.
     pub(super) fn release(&mut self) {
         self.queue.shrink_to_fit();
     }

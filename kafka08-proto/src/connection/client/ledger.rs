@@ -1,4 +1,4 @@
-//! The requests of a connection that have not ended, in the order of sending: who waits for what, until when.
+//! The requests of a connection that have not ended, in the order of sending.
 
 use std::{
     collections::VecDeque,
@@ -18,29 +18,30 @@ use crate::{
     ids::{Api, ApiKey, CorrelationId, Serial},
 };
 
-/// The longest wait that the wire can ask for. The cap keeps a caller's own request type from overflowing the sum.
+/// The longest wait that a request can ask for on the wire. The cap keeps the sum from overflowing, because request types
+/// outside this crate may ask for any wait.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Requests of which withdrawn ones may be this many before the list is tidied, and no more than half of it. Tidying then
-/// costs a constant for each request that was withdrawn.
+/// The list is tidied if it has more withdrawn requests than this, and if they are more than half of it. So tidying costs a
+/// constant for each withdrawn request.
 const UNTIDY: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// The last byte has not been taken.
+    /// Requests whose last byte was not taken.
     unsent: VecDeque<Entry>,
-    /// Entries of `unsent` that are withdrawn.
+    /// How many entries of `unsent` are withdrawn.
     withdrawn: usize,
-    /// The last byte has been taken, and the answer has not come.
+    /// Requests whose last byte was taken and whose responses are due.
     awaiting: VecDeque<Entry>,
-    /// Unsent requests without an answer, withdrawn ones included: where their frames end. When one is taken, there is
-    /// something to tell.
+    /// Where the frames end of unsent requests that have no response, withdrawn ones included. When such a frame is taken, there
+    /// is an event.
     silent: VecDeque<(u64, Serial)>,
     unconfirmed: Unconfirmed,
     deadlines: Deadlines,
-    /// Entries whose state is `Live`.
+    /// How many entries are `Live`.
     live: usize,
-    /// The sum over all entries.
+    /// The sum of the entries' `server_wait`.
     server_wait: Duration,
 }
 
@@ -49,28 +50,28 @@ impl Ledger {
         self.unsent.len() - self.withdrawn + self.awaiting.len()
     }
 
-    /// Requests that are written and owe an answer, tombstones included.
+    /// How many responses are due, tombstones included.
     pub(super) fn awaiting(&self) -> usize {
         self.awaiting.len()
     }
 
-    /// The request that the peer is to answer next. Requests that are not written owe nothing.
+    /// The request that the peer is to answer next, if it was written.
     pub(super) fn first_awaiting(&self) -> Option<&Entry> {
         self.awaiting.front()
     }
 
-    /// Whether the id of a request with this serial may be that of one that has not ended.
+    /// Whether a request with this serial might get the id of a request that has not ended.
     pub(super) fn may_repeat(&self, serial: Serial) -> bool {
         let first = self.awaiting.front().or_else(|| self.unsent.front());
         first.is_some_and(|entry| serial.is_a_period_behind(entry.serial))
     }
 
-    /// Whether a request of this id has not ended.
+    /// Whether a request with this id has not ended.
     pub(super) fn knows(&self, id: CorrelationId) -> bool {
         self.index(id).is_some()
     }
 
-    /// Finds a request: its list, and its index there.
+    /// Finds a request by its id: its list, and its index there.
     fn index(&self, id: CorrelationId) -> Option<(Part, usize)> {
         // The id holds only the low 27 bits of a serial. The others follow from what is still here.
         let first = self.awaiting.front().or_else(|| self.unsent.front())?.serial;
@@ -83,7 +84,7 @@ impl Ledger {
         })
     }
 
-    /// Serials ascend in each list.
+    /// Finds a request by its serial. Serials ascend in each list.
     fn locate(&self, serial: Serial) -> Option<(Part, usize)> {
         let search = |list: &VecDeque<Entry>| list.binary_search_by_key(&serial, |entry| entry.serial).ok();
         // Those that end first, and are asked for most, are in front.
@@ -109,7 +110,7 @@ impl Ledger {
         }
     }
 
-    /// Gives a live request up. Returns whether there was one.
+    /// Gives up the response of a live request. Returns whether there was one.
     pub(super) fn forget(&mut self, id: CorrelationId) -> bool {
         let Some(place) = self.index(id) else { return false };
         let Some(entry) = self.get_mut(place).filter(|entry| entry.state == State::Live) else { return false };
@@ -118,7 +119,7 @@ impl Ledger {
         true
     }
 
-    /// When a request of this timeout and wait would time out if it were sent now.
+    /// The deadline of a request with this timeout and wait, if it were sent now.
     pub(super) fn deadline(&self, at: Instant, timeout: Duration, server_wait: Duration) -> Option<Instant> {
         // A broker answers in order, so a request also waits for what those in front of it may wait.
         let wait = self.server_wait.saturating_add(server_wait.min(LONGEST_WAIT));
@@ -138,7 +139,7 @@ impl Ledger {
         self.unsent.push_back(entry);
     }
 
-    /// Whether [`Ledger::promote`] would report something.
+    /// Whether [`Ledger::promote`] would report a request.
     pub(super) fn has_written_news(&self, queue: &SendQueue) -> bool {
         // Called for each look at `wants_read`, so it looks only at requests without an answer whose frames have left.
         let mut written = self.silent.iter().take_while(|(end, _)| queue.has_taken(*end));
@@ -146,7 +147,7 @@ impl Ledger {
             .any(|(_, serial)| self.locate(*serial).and_then(|at| self.get(at)).is_some_and(|e| e.state == State::Live))
     }
 
-    /// Moves on what was written; reports requests that end thereby.
+    /// Moves written requests to the list of those whose responses are due. Reports those that have no response and so end.
     pub(super) fn promote(&mut self, queue: &SendQueue, mut written: impl FnMut(CorrelationId)) {
         let is_taken = |entry: &mut Entry| queue.has_taken(entry.frame.end);
         let mut has_ended = false;
@@ -159,8 +160,9 @@ impl Ledger {
         }
     }
 
-    /// An answer has come and none is owed. If it answers the next request that was offered whole, that request has left,
-    /// and so have those in front of it, although the stream has not reported it yet: it may report several frames together.
+    /// Handles a response that arrives while none is due. If it answers the next request that was offered completely, then that
+    /// request was written, and so were those in front of it. The stream has not reported this yet, because it may report
+    /// several frames together.
     pub(super) fn promote_offered(
         &mut self,
         got: CorrelationId,
@@ -182,7 +184,7 @@ impl Ledger {
         }
     }
 
-    /// Moves a request on that was written. Returns whether it has ended thereby.
+    /// Handles that a request was written. Returns whether the request has ended.
     fn move_on(&mut self, entry: Entry, written: &mut impl FnMut(CorrelationId)) -> bool {
         if entry.state == State::Withdrawn {
             self.withdrawn -= 1;
@@ -203,7 +205,7 @@ impl Ledger {
         true
     }
 
-    /// Matches a response with the request first in line.
+    /// Matches a response with the request that is to be answered next.
     pub(super) fn answer(&mut self, got: CorrelationId, body: &[u8]) -> Result<Entry, MatchError> {
         let Some(expected) = self.awaiting.front().map(|entry| entry.id) else {
             return Err(MatchError::Unsolicited { got });
@@ -245,7 +247,7 @@ impl Ledger {
         Cancelled::Abandoned
     }
 
-    /// Takes an unsent request back, of which nothing was written.
+    /// Withdraws an unsent request, of which no byte was written.
     fn withdraw(&mut self, index: usize, queue: &mut SendQueue) {
         if let Some(entry) = self.unsent.get_mut(index) {
             queue.withdraw(entry.frame);
@@ -268,7 +270,8 @@ impl Ledger {
         }
     }
 
-    /// Ends what is due, told by `failed`. Returns the id of a request that was partly written: nothing may follow it.
+    /// Ends the requests whose deadlines have passed, and reports each by `failed`. Returns the id of a request that was partly
+    /// written, behind which nothing may follow.
     pub(super) fn expire(
         &mut self,
         now: Instant,
@@ -301,7 +304,7 @@ impl Ledger {
         torn
     }
 
-    /// The first deadline that has not passed yet.
+    /// The earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first()
     }
@@ -324,17 +327,17 @@ impl Ledger {
         deadlines.tidy(awaiting.len() + unsent.len(), find);
     }
 
-    /// Whether the request first in line has timed out, so that nothing behind it can be answered for now.
+    /// Whether the request that is to be answered next has timed out.
     pub(super) fn is_stalled(&self) -> bool {
         self.awaiting.front().is_some_and(|entry| entry.state == State::TimedOut)
     }
 
-    /// The request first in line, if it has timed out and no live one is left.
+    /// The request that is to be answered next, if it has timed out and no live request is left.
     pub(super) fn hopeless(&self) -> Option<&Entry> {
         self.awaiting.front().filter(|entry| entry.state == State::TimedOut && self.live == 0)
     }
 
-    /// Takes out every request that is not written: it never will be. Tells the live ones with what that means.
+    /// Removes every request that is not written, because none of them will be. Reports the live ones with their fates.
     pub(super) fn drain_unsent(&mut self, queue: &SendQueue, mut failed: impl FnMut(&Entry, Taken, Fate)) {
         for entry in std::mem::take(&mut self.unsent) {
             if entry.state == State::Withdrawn {
@@ -352,7 +355,7 @@ impl Ledger {
         self.tidy_deadlines();
     }
 
-    /// Empties the ledger: tells every live request with what its failure means.
+    /// Removes every request. Reports the live ones with their fates.
     pub(super) fn drain(&mut self, queue: &SendQueue, mut failed: impl FnMut(&Entry, Taken, Fate)) {
         for entry in std::mem::take(&mut self.awaiting) {
             self.server_wait -= entry.server_wait;
@@ -372,7 +375,7 @@ impl Ledger {
         std::mem::take(&mut self.unconfirmed)
     }
 
-    /// Gives memory back that is not in use.
+    /// Frees memory that is not in use.
     pub(super) fn release(&mut self) {
         if self.len() == 0 {
             let unconfirmed = std::mem::take(&mut self.unconfirmed);
@@ -388,8 +391,8 @@ enum Part {
     Unsent,
 }
 
-/// Whether this is the one legal answer with another id: 0.8.2 drops the id when ConsumerMetadata fails inside
-/// (`ConsumerMetadataRequest.handleError`), and says code 15.
+/// Whether this is the one response that may have another correlation id: 0.8.2 writes 0 when ConsumerMetadata fails in the
+/// broker (`ConsumerMetadataRequest.handleError`), with code 15.
 fn is_quirk(api: Api, got: CorrelationId, body: &[u8]) -> bool {
     const CODE: [u8; 2] = ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE.0.to_be_bytes();
     api.key == ApiKey::CONSUMER_METADATA && got == CorrelationId(0) && body.starts_with(&CODE)

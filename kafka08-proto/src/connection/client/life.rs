@@ -1,29 +1,29 @@
-//! How far a connection has come in its life.
+//! The states of a connection.
 
 use std::io;
 
 use crate::connection::{Closed, Disconnect};
 
-/// The states of a client's connection. It only ever moves on to a later one.
+/// A state of a client's connection. A connection only moves to later states.
 #[derive(Debug)]
 pub(super) enum Life {
-    /// Requests are sent and answers read.
+    /// Requests are written, and responses are read.
     Open,
-    /// Writing has failed: nothing is sent any more, and answers are still read for as long as any are owed.
+    /// Writing has failed. Responses are still read for as long as any are due.
     WriteFailed(io::ErrorKind),
-    /// The transport has ended: nothing is read any more, and frames that are here still come out.
+    /// The transport has ended. Frames that were received are still given out.
     Disconnected(Disconnect),
-    /// The connection is over: only events are left.
+    /// The connection has ended. Only events are left to be taken.
     Closed(Box<Closed>),
 }
 
 impl Life {
-    /// Whether requests are sent.
+    /// Whether requests can be staged and written.
     pub(super) fn can_send(&self) -> bool {
         matches!(self, Self::Open)
     }
 
-    /// Whether bytes of the peer are taken.
+    /// Whether bytes from the peer are received.
     pub(super) fn can_read(&self) -> bool {
         matches!(self, Self::Open | Self::WriteFailed(_))
     }
@@ -32,7 +32,7 @@ impl Life {
         matches!(self, Self::Closed(_))
     }
 
-    /// The transport has ended. Returns the state that follows.
+    /// The state after the transport has ended.
     pub(super) fn disconnected(self, how: Disconnect) -> Self {
         match self {
             Self::Open => Self::Disconnected(how),

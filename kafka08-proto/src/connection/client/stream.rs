@@ -1,4 +1,4 @@
-//! The stream's side of a connection: bytes and time go in, events come out.
+//! The [`Connection`] trait: bytes and time go in, events come out.
 
 use std::{io, mem, time::Instant};
 
@@ -143,7 +143,7 @@ impl Connection for ClientConnection {
 }
 
 impl ClientConnection {
-    /// `n` bytes have come. Returns whether they are still of use.
+    /// Notes that `n` bytes have arrived. Returns whether they are to be kept.
     fn note_heard(&mut self, now: Instant, n: usize) -> bool {
         self.rest.note_moved_at(now);
         if self.life.can_read() {
@@ -158,7 +158,7 @@ impl ClientConnection {
         false
     }
 
-    /// Takes a response; `None` if nobody waits for it any more.
+    /// Handles a response. Returns `None` if the response is dropped.
     fn handle_frame(&mut self, mut frame: Bytes) -> Result<Option<ResponseFrame>, MatchError> {
         let got = CorrelationId(frame.try_get_i32().expect("the smallest frame has four bytes"));
         // An answer can overtake the report that its request was taken: a TLS layer reports a record only when all of it has
@@ -181,7 +181,7 @@ impl ClientConnection {
         Ok(Some(ResponseFrame { connection, id, api, body: frame, fate_if_malformed }))
     }
 
-    /// Gives back memory that is not in use: nothing has moved for a while.
+    /// Frees memory that is not in use, because nothing has moved for a while.
     fn release(&mut self) {
         self.decoder.release();
         self.queue.release();

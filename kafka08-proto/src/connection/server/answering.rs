@@ -1,4 +1,4 @@
-//! Commands: how calls are answered.
+//! The commands that answer calls.
 
 use bytes::Bytes;
 
@@ -15,10 +15,10 @@ use crate::{
 };
 
 impl ServerConnection {
-    /// Answers a call: with the response of one API, or an [`AnyResponse`](crate::api::AnyResponse).
+    /// Answers a call with the response of one API or with an [`AnyResponse`](crate::api::AnyResponse).
     ///
     /// # Errors
-    /// The call is not open, or the answer does not fit the wire.
+    /// The call is not open, or the response is longer than the wire can hold.
     pub fn respond<E: Encode>(&mut self, call: CallId, body: &E) -> Result<(), RespondError> {
         let id = self.open_call(call)?.correlation_id;
         let mut encoder = Encoder::new();
@@ -26,16 +26,16 @@ impl ServerConnection {
         self.end_call(call, Answer::Ready(Frame::new(id, encoder.finish()).map_err(RespondError::Encode)?))
     }
 
-    /// Answers a call with a body that is encoded already.
+    /// Answers a call with a body that is already encoded.
     ///
     /// # Errors
-    /// The call is not open, or the answer does not fit the wire.
+    /// The call is not open, or the body is longer than the wire can hold.
     pub fn respond_raw(&mut self, call: CallId, body: Bytes) -> Result<(), RespondError> {
         let id = self.open_call(call)?.correlation_id;
         self.end_call(call, Answer::Ready(Frame::new(id, body.into()).map_err(RespondError::Encode)?))
     }
 
-    /// Ends a call to which nothing is owed: a produce with acks = 0. Does nothing if it is not open.
+    /// Ends a call that has no response, such as a produce with acks = 0. Does nothing if the call is not open.
     pub fn finish(&mut self, call: CallId) {
         // A call that is not open owes nothing either.
         let _ = self.end_call(call, Answer::Nothing);

@@ -1,29 +1,29 @@
-//! One request that is being served, and its answer.
+//! One request that is being served, and its response.
 
 use crate::{
     ids::CorrelationId,
     wire::{Chunks, EncodeError},
 };
 
-/// A request that was given out.
+/// A request that was given out by `poll_event`.
 pub(super) struct Call {
     pub(super) correlation_id: CorrelationId,
     pub(super) answer: Answer,
 }
 
-/// What becomes of a call.
+/// The state of a call.
 pub(super) enum Answer {
-    /// It is still owed.
+    /// The call is not answered.
     Open,
-    /// It waits behind a call that is open.
+    /// The response waits until the calls in front of it are answered.
     Ready(Frame),
-    /// Nothing is owed.
+    /// The call was ended without a response.
     Nothing,
 }
 
-/// A response as it leaves.
+/// The frame of a response.
 pub(super) struct Frame {
-    /// Length and correlation id.
+    /// The length of the frame and the correlation id.
     pub(super) head: [u8; 8],
     pub(super) body: Chunks,
 }
@@ -43,7 +43,7 @@ impl Frame {
 }
 
 impl Answer {
-    /// Bytes it takes on the wire.
+    /// The length on the wire, in bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Ready(frame) => frame.head.len() + frame.body.len(),

@@ -25,54 +25,55 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// The largest request accepted, in bytes, not counting its length. Default: 104,857,600, as the brokers'
-    /// `socket.request.max.bytes`.
+    /// Sets the largest request that is accepted, in bytes, not counting its length. Default: 104,857,600, as
+    /// `socket.request.max.bytes` of the broker.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
         self
     }
 
-    /// How many calls may be open before no more is read. A call is open until the transport has taken its answer. Default:
-    /// 1, as every 0.8 broker, which reads nothing from a connection until its answer is written. At least 1.
+    /// Sets how many calls may be open. While there are as many, nothing is read. A call is open until the transport has taken
+    /// its response. Default: 1, as every 0.8 broker, which reads nothing from a connection until its response is written. At
+    /// least 1.
     #[must_use]
     pub fn with_max_open_calls(mut self, calls: usize) -> Self {
         self.max_open_calls = calls.max(1);
         self
     }
 
-    /// The number of bytes of answers, not yet taken by the transport, at which no more requests are read. Answers that wait
-    /// behind an open call count too. Default: 256 KiB; no Kafka setting corresponds to it. At least 1.
+    /// Sets how many bytes of responses may wait for the transport. While there are as many, no requests are read. Responses
+    /// that wait behind an open call count too. Default: 256 KiB. Chosen here; no Kafka setting corresponds to it. At least 1.
     ///
-    /// Calls that are open when the limit is reached can still be answered, so a connection holds at most this much and
-    /// [`ServerConfig::with_max_open_calls`] answers more.
+    /// Calls that are open when the limit is reached can still be answered. So a connection holds at most this many bytes, and
+    /// [`ServerConfig::with_max_open_calls`] responses more.
     #[must_use]
     pub fn with_max_staged(mut self, bytes: usize) -> Self {
         self.max_staged = bytes.max(1);
         self
     }
 
-    /// How long a request may take to arrive, from its first byte on; time in which the server does not read is not counted.
-    /// Default: 30 s. Chosen here; a broker waits for ever.
+    /// Sets how long a request may take to arrive, from its first byte on. Time in which the server does not read is not
+    /// counted. Default: 30 s. Chosen here; a broker waits for ever.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;
         self
     }
 
-    /// The largest request accepted, in bytes, not counting its length.
+    /// The largest request that is accepted, in bytes, not counting its length.
     #[must_use]
     pub fn max_frame(&self) -> usize {
         self.max_frame
     }
 
-    /// How many calls may be open before no more is read.
+    /// How many calls may be open.
     #[must_use]
     pub fn max_open_calls(&self) -> usize {
         self.max_open_calls
     }
 
-    /// The number of bytes of answers, not yet taken by the transport, at which no more requests are read.
+    /// How many bytes of responses may wait for the transport.
     #[must_use]
     pub fn max_staged(&self) -> usize {
         self.max_staged

@@ -1,21 +1,21 @@
-//! How far a connection has come in its life.
+//! The states of a connection.
 
 use std::io;
 
 use crate::connection::ServerCloseReason;
 
-/// The states of a server's connection. It only ever moves on to a later one.
+/// A state of a server's connection. A connection only moves to later states.
 #[derive(Debug)]
 pub(super) enum Life {
-    /// Requests are read and answers leave.
+    /// Requests are read, and responses are written.
     Open,
-    /// The client has closed its sending side: nothing is read any more, requests that are here in full still come out, and
-    /// answers leave.
+    /// The client has closed its sending side. Nothing is read any more. Requests that were received completely are still
+    /// given out, and responses are written.
     HalfClosed,
-    /// The transport has failed: requests that are here in full still come out, and answers are dropped.
+    /// The transport has failed. Requests that were received completely are still given out, and responses are dropped.
     Failed(io::ErrorKind),
-    /// Nothing more comes out but the end itself.
+    /// The event that tells the end is the only one left.
     Ending(ServerCloseReason),
-    /// The end was told: only answers that were staged before still leave.
+    /// The event was taken. Responses that were staged before are still written.
     Over,
 }

@@ -1,4 +1,4 @@
-//! The server's end of a connection: what it keeps, and what follows from that.
+//! The state of a server's connection.
 
 use std::{collections::VecDeque, fmt, time::Instant};
 
@@ -11,46 +11,51 @@ use crate::{
     ids::ConnectionId,
 };
 
-/// A server's end of one connection with a client: for brokers, proxies and mocks.
+/// The server's end of a connection with one client, for brokers, proxies and mocks.
 ///
-/// Every [`ServerEvent::Request`](crate::ServerEvent::Request) must be ended, by [`ServerConnection::respond`], [`ServerConnection::respond_raw`] or
-/// [`ServerConnection::finish`], in any order: bytes leave in the order of the requests. A call stays open until the
-/// transport has taken its answer, and [`ServerConfig::with_max_open_calls`] and [`ServerConfig::with_max_staged`] bound what
-/// is open: beyond them nothing is read, so a client that does not read its answers is not served further. The rest is the
-/// [`Connection`](crate::Connection) trait.
+/// Each [`ServerEvent::Request`](crate::ServerEvent::Request) opens a *call*. End every call, in any order, by
+/// [`ServerConnection::respond`], [`ServerConnection::respond_raw`] or [`ServerConnection::finish`]. Responses are written in
+/// the order of the requests. Bytes, time and events go through the [`Connection`](crate::Connection) trait.
 ///
-/// *States.* Nothing moves the connection back:
+/// A call stays open until the transport has taken its response. [`ServerConfig::with_max_open_calls`] and
+/// [`ServerConfig::with_max_staged`] bound what is open. Beyond them nothing is read, so a client that does not read its
+/// responses is not served further.
+///
+/// # States
+///
+/// A connection never moves back:
 ///
 /// ```text
-///   open --- the client closes its side ---> half closed     reads nothing; requests that are here in full still come
-///     |                                           |          out, and all answers leave
-///     +---------- the transport fails ------------+--> failed      the same, but answers are dropped
+///   open --- the client closes its side ---> half closed     reads nothing, gives out the requests received, writes
+///     |                                           |          responses
+///     +---------- the transport fails ------------+--> failed      the same, but responses are dropped
 ///     |                                           |      |
-///     | close; bytes that are no requests; too    |      | every request that was here has come out, and while
-///     | slow a request                            |      | half closed each is answered
+///     | close; bytes that are not requests;       |      | every request received was given out; while half closed,
+///     | a request that arrives too slowly         |      | each was answered too
 ///     v                                           v      v
-///   ending --- poll_event gives the end ---> over            answers that were staged before still leave
+///   ending --- poll_event gives the end ---> over            writes the responses that were staged before
 /// ```
 pub struct ServerConnection {
     pub(super) id: ConnectionId,
     pub(super) config: ServerConfig,
     pub(super) decoder: FrameDecoder,
     pub(super) queue: SendQueue,
-    /// Calls that are not ended, or ended behind one that is not.
+    /// The calls that are not ended, and those that were ended behind one that is not.
     pub(super) calls: VecDeque<Call>,
-    /// The number of the first of `calls`.
+    /// The number of the first call of `calls`.
     pub(super) first: u64,
-    /// Calls of `calls` that are not ended.
+    /// How many calls of `calls` are not ended.
     pub(super) unanswered: usize,
-    /// Bytes of answers in `calls`, which wait behind one that is not ended.
+    /// The bytes of the responses in `calls`.
     pub(super) held: usize,
-    /// Answers in `queue`: the transport has not taken all of them.
+    /// Where the responses lie in `queue` that the transport has not taken completely.
     pub(super) unwritten: VecDeque<Span>,
-    /// When the frame that has begun to arrive must be complete.
+    /// The time by which the frame that is arriving must be complete.
     pub(super) frame_deadline: Option<Instant>,
-    /// When bytes came last.
+    /// When bytes arrived last.
     pub(super) last_read: Option<Instant>,
-    /// Nothing was read since then because as much was open as may be. The client could not go on with its frame either.
+    /// Whether the server has stopped reading since `last_read`, because as many calls were open as may be. The client could
+    /// not continue its frame either.
     pub(super) has_paused: bool,
     pub(super) responses: u64,
     pub(super) life: Life,
@@ -58,8 +63,8 @@ pub struct ServerConnection {
 }
 
 impl ServerConnection {
-    /// A connection on which nothing has come yet. `id` tells it apart from the process's other connections: its calls are
-    /// answered nowhere else.
+    /// Creates a connection on which nothing was received yet. `id` must differ from those of the process's other
+    /// connections: a call of one connection cannot be answered on another.
     #[must_use]
     pub fn new(config: ServerConfig, id: ConnectionId) -> Self {
         Self {
@@ -81,25 +86,25 @@ impl ServerConnection {
         }
     }
 
-    /// The identity that it was given.
+    /// The identity that the connection was given.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// Ends the connection, as a 0.8 broker refuses: nothing more is read, answers that were given and are not behind an
-    /// open call still leave.
+    /// Ends the connection. This is how a 0.8 broker refuses a request. Nothing more is read. Responses are still written if
+    /// all calls in front of them were answered.
     pub fn close(&mut self) {
         self.end(ServerCloseReason::Local);
     }
 
-    /// Responses that were staged so far.
+    /// How many responses were staged so far.
     #[must_use]
     pub fn responses(&self) -> u64 {
         self.responses
     }
 
-    /// Forgets answers that the transport has taken.
+    /// Forgets the responses that the transport has taken.
     pub(super) fn note_written(&mut self) {
         let Self { unwritten, queue, .. } = self;
         while unwritten.pop_front_if(|answer| queue.taken(*answer) == Taken::All).is_some() {}
@@ -117,17 +122,17 @@ impl ServerConnection {
         }
     }
 
-    /// Whether requests that are here in full come out.
+    /// Whether requests that were received completely are given out.
     pub(super) fn gives_requests(&self) -> bool {
         matches!(self.life, Life::Open | Life::HalfClosed | Life::Failed(_))
     }
 
-    /// Whether bytes of the client are taken.
+    /// Whether bytes from the client are received.
     pub(super) fn can_read(&self) -> bool {
         matches!(self.life, Life::Open)
     }
 
-    /// Bytes have come. Returns whether they are still of use.
+    /// Notes that bytes have arrived. Returns whether they are to be kept.
     pub(super) fn note_read(&mut self, now: Instant) -> bool {
         self.rest.note_moved_at(now);
         self.last_read = Some(now);
@@ -135,7 +140,7 @@ impl ServerConnection {
         self.can_read()
     }
 
-    /// The time in which nothing was read is not counted against the frame that is arriving.
+    /// Gives the arriving frame its whole time again if the server has not read meanwhile.
     pub(super) fn resume(&mut self, now: Instant) {
         if std::mem::take(&mut self.has_paused) && self.frame_deadline.is_some() {
             self.frame_deadline = now.checked_add(self.config.frame_timeout);

@@ -1,4 +1,4 @@
-//! The stream's side of a connection: bytes and time go in, requests come out.
+//! The [`Connection`] trait: bytes and time go in, requests come out.
 
 use std::{io, time::Instant};
 
@@ -34,7 +34,7 @@ impl Connection for ServerConnection {
         }
     }
 
-    /// Also false while as much is open as may be: a broker does not read from a client that it owes an answer.
+    /// Also false while as many calls are open as may be. A broker does not read from a client that it owes a response.
     fn wants_read(&self) -> bool {
         self.can_read() && self.may_open() && !self.decoder.has_frame()
     }
@@ -43,12 +43,12 @@ impl Connection for ServerConnection {
         self.queue.has_remaining()
     }
 
-    /// Nobody can take an answer any more, so this is the end of the transport.
+    /// The client cannot receive a response any more, so this ends the connection as a failed transport does.
     fn handle_write_failed(&mut self, kind: io::ErrorKind) {
         self.handle_disconnect(Disconnect::Error(kind));
     }
 
-    /// A client that has only closed its sending side still gets the answers to what it asked.
+    /// A client that has only closed its sending side still gets the responses to its requests.
     fn handle_disconnect(&mut self, how: Disconnect) {
         if how != Disconnect::Eof {
             // In every state: what is staged can never leave.
