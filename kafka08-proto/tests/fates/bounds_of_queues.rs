@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka08_proto::{
     Connection as _, Disconnect, ServerConfig, ServerEvent,
     api::ProduceRequest,
-    connection::{Cancelled, Pair, Prepared, RequestFrame},
+    connection::{Cancelled, ClientEvent, CloseReason, Fate, Pair, Prepared, Progress, RequestFrame},
     ids::{Acks, Millis},
     message::MessageSet,
 };
@@ -155,6 +155,37 @@ fn what_is_unconfirmed_takes_little_memory_whatever_is_taken_back_between() {
         }
     });
     assert_eq!(withdrawn, 1024);
+    assert!(counted.bytes_max < 128 << 10, "{counted:?}");
+}
+
+#[test]
+fn a_peer_that_reads_only_now_and_then_cannot_fill_the_list_of_unconfirmed_requests() {
+    let mut pair = pair();
+    let silent = Prepared::new(&produce(Acks::NONE, 0)).expect("it fits");
+    let mut rounds = 0;
+    let mut closed = None;
+    let counted = allocation_counter::measure(|| {
+        while closed.is_none() {
+            pair.client.send(pair.now, &silent).expect("there is room");
+            let whole = staged(&mut pair);
+            take(&mut pair, whole);
+            assert!(matches!(pair.client_event(), Some(ClientEvent::Written { .. })));
+            // Nothing of this one is read, so its time passes.
+            let unread = pair.client.send(pair.now, &silent).expect("there is room");
+            pair.advance(crate::rig::TIMEOUT);
+            let Some(ClientEvent::Failed { id, progress, fate, .. }) = pair.client_event() else {
+                panic!("it has timed out")
+            };
+            assert_eq!((id, progress, fate), (unread, Progress::NotSent, Fate::NotApplied));
+            if let Some(ClientEvent::Closed(end)) = pair.client_event() {
+                assert_eq!(end.reason, CloseReason::NoAnswer { id: unread, progress: Progress::NotSent });
+                closed = Some(end);
+            }
+            rounds += 1;
+        }
+    });
+    assert_eq!(rounds, 1024);
+    assert_eq!(closed.map(|end| end.unconfirmed.len()), Some(1024));
     assert!(counted.bytes_max < 128 << 10, "{counted:?}");
 }
 

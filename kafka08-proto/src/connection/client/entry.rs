@@ -60,3 +60,12 @@ impl Entry {
         matches!(self.state, State::Live | State::Forgotten)
     }
 }
+
+/// Why nothing may be written behind a request that has timed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    /// A part of it was written.
+    Torn(CorrelationId),
+    /// It cannot be withdrawn, because there are too many ranges of unconfirmed requests.
+    Full(CorrelationId),
+}

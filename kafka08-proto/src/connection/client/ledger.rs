@@ -8,7 +8,7 @@ use std::{
 use super::{
     Cancelled,
     deadlines::{DeadlineOf, Deadlines},
-    entry::{Entry, State},
+    entry::{Blocked, Entry, State},
 };
 use crate::{
     connection::{MatchError, Unconfirmed, errors::MAX_SPANS},
@@ -270,15 +270,15 @@ impl Ledger {
         }
     }
 
-    /// Ends the requests whose deadlines have passed, and reports each by `failed`. Returns the id of a request that was partly
-    /// written, behind which nothing may follow.
+    /// Ends the requests whose deadlines have passed, and reports each by `failed`. Returns why nothing may follow, if so.
     pub(super) fn expire(
         &mut self,
         now: Instant,
         queue: &mut SendQueue,
         mut failed: impl FnMut(&Entry, Taken, Fate),
-    ) -> Option<CorrelationId> {
-        let mut torn = None;
+    ) -> Option<Blocked> {
+        let mut blocked = None;
+        let can_withdraw = self.unconfirmed.spans() < MAX_SPANS;
         while let Some(serial) = self.deadlines.pop_due(now) {
             let Some((part, index)) = self.locate(serial) else { continue };
             let Some(entry) = self.get_mut((part, index)).filter(|entry| entry.has_deadline()) else { continue };
@@ -288,20 +288,21 @@ impl Ledger {
                 failed(entry, taken, entry.fate(taken));
             }
             // It is not written any more, so the connection is as if it had never been sent.
-            if taken == Taken::Nothing {
+            if taken == Taken::Nothing && can_withdraw {
                 self.withdraw(index, queue);
                 continue;
             }
             // It keeps its place: its answer may still come, and must not be taken for that of the next one.
             entry.state = State::TimedOut;
-            // Some of the frame has left. The first such request is the one that the peer waits for.
+            // The first such request is the one that the peer waits for.
             if part == Part::Unsent {
-                torn = torn.or(Some(entry.id));
+                let why = if taken == Taken::Nothing { Blocked::Full(entry.id) } else { Blocked::Torn(entry.id) };
+                blocked.get_or_insert(why);
             }
             self.live -= usize::from(is_live);
         }
         self.tidy_deadlines();
-        torn
+        blocked
     }
 
     /// The earliest deadline.

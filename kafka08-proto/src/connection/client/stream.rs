@@ -4,9 +4,14 @@ use std::{io, mem, time::Instant};
 
 use bytes::{Buf as _, Bytes};
 
-use super::{ClientConnection, ending::failed, entry::State, life::Life};
+use super::{
+    ClientConnection,
+    ending::failed,
+    entry::{Blocked, State},
+    life::Life,
+};
 use crate::{
-    connection::{ClientEvent, CloseReason, Connection, Disconnect, MatchError, RequestError, ResponseFrame},
+    connection::{ClientEvent, CloseReason, Connection, Disconnect, MatchError, Progress, RequestError, ResponseFrame},
     frame::SendQueue,
     ids::CorrelationId,
     wire::Encoder,
@@ -120,16 +125,17 @@ impl Connection for ClientConnection {
         // Taken before anything expires: it says for each request what it was waiting behind.
         let line = self.line();
         let Self { id, ledger, queue, events, .. } = self;
-        let mut torn = None;
+        let mut blocked = None;
         if ledger.next_deadline().is_some_and(|deadline| deadline <= now) {
             // The time since the call, and not the timeout that was set: what the broker was allowed to wait is part of it.
-            torn = ledger.expire(now, queue, |entry, taken, fate| {
+            blocked = ledger.expire(now, queue, |entry, taken, fate| {
                 let error = RequestError::TimedOut { after: now.saturating_duration_since(entry.at) };
                 events.push(failed(*id, entry, error, line.progress(entry, taken), fate));
             });
         }
-        match torn {
-            Some(id) => self.end(CloseReason::TornFrame(id)),
+        match blocked {
+            Some(Blocked::Torn(id)) => self.end(CloseReason::TornFrame(id)),
+            Some(Blocked::Full(id)) => self.end(CloseReason::NoAnswer { id, progress: Progress::NotSent }),
             None => self.end_if_hopeless(),
         }
         if self.rest.is_over(now) {

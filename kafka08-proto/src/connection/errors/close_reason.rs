@@ -50,7 +50,8 @@ pub enum CloseReason {
     Match(MatchError),
     /// The deadline of a request has passed while a part of it was written. Nothing may follow a partly written frame.
     TornFrame(CorrelationId),
-    /// A request was not answered in time, and no other request waits for a response.
+    /// A request was not answered in time, and no other request waits for a response. Or it was not written in time, which has
+    /// happened so often between requests with acks = 0 that the connection cannot remember which of those were written.
     NoAnswer {
         /// The correlation id of the request.
         id: CorrelationId,

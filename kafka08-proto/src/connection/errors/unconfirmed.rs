@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt};
 use crate::{frame::Span, ids::CorrelationId};
 
 /// The most ranges of [`Unconfirmed`]. Withdrawn requests are what splits ranges, so when there are as many as this,
-/// requests are not withdrawn any more.
+/// requests are not withdrawn any more: `cancel` gives up their responses, and an unsent one that times out ends the connection.
 pub(in crate::connection) const MAX_SPANS: usize = 1024;
 
 /// The written requests with acks = 0 of which it is not known whether the broker has applied them.
