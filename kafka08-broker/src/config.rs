@@ -76,7 +76,7 @@ impl BrokerConfig {
         self
     }
 
-    /// How many partitions a topic gets that Metadata creates. Default: 2. Chosen here; Kafka's
+    /// How many partitions a topic gets that Metadata creates. Default: 2. Kafka's
     /// `num.partitions` is 1.
     #[must_use]
     pub fn with_partitions(mut self, partitions: u16) -> Self {
@@ -99,7 +99,7 @@ impl BrokerConfig {
         self
     }
 
-    /// The largest request, in bytes. Default: 8 MiB. Chosen here; Kafka's `socket.request.max.bytes` is
+    /// The largest request, in bytes. Default: 8 MiB. Kafka's `socket.request.max.bytes` is
     /// 100 MiB.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
@@ -108,21 +108,21 @@ impl BrokerConfig {
     }
 
     /// The most bytes of messages in all topics together. When more are produced, the oldest of the largest partition are
-    /// removed, as by retention. Default: 256 MiB. Chosen here.
+    /// removed, as by retention. Default: 256 MiB.
     #[must_use]
     pub fn with_max_log_bytes(mut self, bytes: usize) -> Self {
         self.max_log_bytes = bytes;
         self
     }
 
-    /// The most topics that can be created; one more is answered with error code -1. Default: 10,000. Chosen here.
+    /// The most topics that can be created; one more is answered with error code -1. Default: 10,000.
     #[must_use]
     pub fn with_max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self
     }
 
-    /// The most partitions that one request may name; a request with more closes the connection. Default: 4,096. Chosen here.
+    /// The most partitions that one request may name; a request with more closes the connection. Default: 4,096.
     #[must_use]
     pub fn with_max_partitions_per_request(mut self, partitions: usize) -> Self {
         self.max_partitions_per_request = partitions;
@@ -137,7 +137,7 @@ impl BrokerConfig {
         self
     }
 
-    /// The most connections; one more is closed as soon as it is made. Default: 256. Chosen here.
+    /// The most connections; one more is closed as soon as it is made. Default: 256.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;

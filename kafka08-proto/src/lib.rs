@@ -7,18 +7,21 @@
 //!
 //! # The idea
 //!
-//! Sending a request returns its correlation id at once and does not wait. The response arrives later as an event with
-//! this id. One request can hold many topics and partitions, and many requests can be in flight on one connection; a
-//! 0.8 broker answers them in order.
+//! Sending a request does not wait. It returns a [`Ticket`](connection::Ticket), the typed claim to the response, which has
+//! the correlation id. The response arrives later as an event with this id; `ticket.redeem(frame)` checks that it is the
+//! response of that request, and decodes it. One request can hold many topics and partitions, and many requests can be in
+//! flight on one connection; a 0.8 broker answers them in order.
 //!
 //! # The run loop
 //!
-//! Methods named `handle_*` pass in what has happened, methods named `poll_*` return what to do next, and methods with
-//! other verbs are commands.
+//! Methods named `handle_*` report what has happened. Methods named `poll_*` return the next event or deadline. `buffers`,
+//! `wants_*` and `is_over` show the current state. All other methods are commands.
 //!
 //! 1. Make a [`ClientConnection`] for each socket, with an id that no other connection of the process has.
-//! 2. Send requests. Each is checked, encoded and staged, and returns its correlation id.
-//! 3. Take events until there are none. Received bytes are split into frames here, so do this after each later step.
+//! 2. Send requests with [`request`](ClientConnection::request). Each is checked, encoded, and staged until step 5 writes it.
+//!    With several requests in flight, keep their tickets in a map by [`Ticket::id`](connection::Ticket::id).
+//! 3. Call [`poll_event`](Connection::poll_event) until it returns `None`. Do this at least once before each wait, because
+//!    received bytes are split into frames here, and writes and deadlines make events too.
 //! 4. When [`is_over`](Connection::is_over) returns true, drop the socket.
 //! 5. Write the bytes of [`buffers`](Connection::buffers), and advance by the number of bytes that the transport took.
 //!    If the write fails, call [`handle_write_failed`](Connection::handle_write_failed); answers can still be read.
@@ -100,9 +103,9 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `gzip`, `snappy`, `lz4` | on | sets that are compressed with the codec can be opened and written; without it they can be received and passed on |
-//! | `proptest` | off | `strategies`: requests, responses, message sets, hostile bytes and cuts of streams, for property tests of yours |
-//! | `arbitrary` | off | `Arbitrary` for requests, responses, message sets and cuts of streams, for fuzz targets of yours |
+//! | `gzip`, `snappy`, `lz4` | on | message sets that are compressed with the codec can be decompressed and created; without it they can be received and forwarded |
+//! | `proptest` | off | `strategies`: requests, responses, message sets, malformed bytes, and ways to split a stream, for your property tests |
+//! | `arbitrary` | off | `Arbitrary` for requests, responses, message sets, and ways to split a stream, for your fuzz targets |
 //!
 //! # Modules
 //!

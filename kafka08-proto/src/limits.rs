@@ -48,7 +48,7 @@ pub const LZ4_RATIO: usize = 255;
 pub struct Limits {
     /// The largest frame that is accepted from the peer, in bytes after the length prefix.
     ///
-    /// Default: 64 MiB. Chosen here; no Kafka setting limits a response. A fetch whose response could be larger is
+    /// Default: 64 MiB. No Kafka setting limits a response. A fetch whose response could be larger is
     /// refused.
     pub max_frame: usize,
     /// The largest request that is sent, in bytes after the length prefix. A broker closes the connection on a longer
@@ -64,7 +64,7 @@ pub struct Limits {
     /// The most bytes that the compressed entries of one response may expand to, together. Opening one entry takes at
     /// most one and a half times as much memory.
     ///
-    /// Default: 64 MiB. Chosen here; no Kafka setting corresponds to it.
+    /// Default: 64 MiB. No Kafka setting corresponds to it.
     pub max_inflated: usize,
 }
 

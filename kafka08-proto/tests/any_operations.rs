@@ -111,9 +111,9 @@ impl Book {
 
     /// Takes one event, and checks that reading had stopped exactly if there was one, or a frame that is swallowed.
     fn poll_once(&mut self, connection: &mut ClientConnection) -> bool {
-        let (wanted, swallowed) = (connection.wants_read(), connection.stats().swallowed);
+        let (wanted, swallowed) = (connection.wants_read(), connection.stats().dropped_responses);
         let event = connection.poll_event();
-        let something_waited = event.is_some() || connection.stats().swallowed > swallowed;
+        let something_waited = event.is_some() || connection.stats().dropped_responses > swallowed;
         // Only here it is found that nothing can be answered any more.
         let is_given_up = matches!(&event, Some(ClientEvent::Closed(closed)) if matches!(closed.reason, CloseReason::NoAnswer { .. }));
         assert!(wanted != (something_waited || self.closed) || wanted && is_given_up, "{wanted}: {event:?}");

@@ -28,29 +28,31 @@ use crate::{connect, driver::Driver, pending::Dropped};
 
 /// A connection to one broker, for one thread at a time.
 ///
-/// Requests are sent with [`Client::send`], which returns at once, and their answers are taken with [`Client::wait`], in any
-/// order. Bytes move only while one of the methods runs: whichever it is, it reads while it waits to write, and keeps the
-/// answers it finds for those who will ask. An answer that nobody has taken keeps its place among those that may be in
-/// flight ([`ClientConfig::with_max_in_flight`]).
+/// [`Client::send`] sends a request and returns a [`Pending`](crate::Pending), the claim to its response. [`Client::wait`] takes
+/// responses, in any order. Bytes move only while one of the methods runs. Each of them reads while it waits to write, and keeps
+/// the responses that arrive meanwhile. A response that nobody has taken still counts as in flight
+/// ([`ClientConfig::with_max_in_flight`]).
 ///
-/// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and leaves together
-/// with others: when 16 KiB are staged, and in the next call of any other method that moves bytes. A caller that sends and
-/// then does something else for long calls [`Client::write`] first.
+/// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and written together
+/// with others: when 16 KiB are staged, or in the next call of any other method that moves bytes. If you send and then do
+/// something else for long, call [`Client::write`] first.
 ///
-/// *Time.* Each method ends within a time of its own, whatever else is in flight; its documentation says which. Between calls
-/// no deadline fires, and a request whose deadline has passed meanwhile is not written.
+/// *Time.* Each method has a time limit, whatever else is in flight; its documentation says which. Between calls no deadline
+/// fires, and a request whose deadline has passed meanwhile is not written.
 ///
-/// *Ends.* Each request that was taken ends once: by [`Client::wait`] or [`Client::try_wait`], or in the list of failures of
-/// the next [`Client::flush`] or of [`Client::close`] if nobody waits for it, or quietly when it is answered. A dropped claim
-/// gives up the answer; only its failure to be written is told. The list is bounded: from [`MAX_UNTOLD`](crate::MAX_UNTOLD)
-/// failures on, sending is refused as [busy](kafka08_proto::connection::SendError::Busy) until a flush has told them.
+/// *Ends.* Each accepted request ends exactly once. If you hold its `Pending`, [`Client::wait`] or [`Client::try_wait`] returns
+/// the result. If you have dropped it, the response is dropped, and [`Client::flush`] and [`Client::close`] list the request if
+/// it failed before it was written, or before you dropped the `Pending`. The list is bounded: from
+/// [`MAX_UNTOLD`](crate::MAX_UNTOLD) failures on, sending is refused as [busy](kafka08_proto::connection::SendError::Busy) until
+/// a flush has listed them.
 ///
-/// Dropping a client closes its connection at once. What is staged is written as far as the stream takes it in one attempt;
-/// [`Client::close`] lets it leave, and tells what failed.
+/// Dropping a client closes its connection at once. Staged bytes are written as far as the stream takes them in one attempt.
+/// [`Client::close`] writes them all, and returns what failed.
 ///
 /// # Several clients in one thread
 ///
-/// Poll the clients' sockets together, until the earliest of their deadlines, and give each one a turn:
+/// Call [`Client::turn`] on each client until it returns false. Then wait for all sockets together, at most until the earliest
+/// [`Client::next_deadline`]. This example waits with `poll` of the crate `rustix`:
 ///
 /// ```no_run
 /// use std::time::Instant;
@@ -156,13 +158,14 @@ impl Client<TcpStream> {
 impl<S: Read + Write + AsFd> Client<S> {
     /// A client over any stream that is connected and **non-blocking** already: TLS, a proxy.
     ///
-    /// A stream that blocks would block every method, beyond any timeout. It is read until it would block before it is
-    /// waited for, and flushed until it has let everything go, because layers such as TLS have buffers of their own. Let
-    /// such a layer finish its handshake first: one that would block on a write, but waits to read, is asked without pause.
+    /// A stream that blocks would block every method, beyond any timeout. Layers such as TLS have buffers of their own. So the
+    /// client reads from the stream until it would block, and only then waits for its socket, and flushes until the stream has
+    /// no bytes left. Complete the TLS handshake before you pass the stream: while a write is blocked because the stream must
+    /// read first, the client loops without waiting.
     ///
-    /// A stream may also keep bytes of a write that it reports as blocked. So a request that was in an attempt to write is
-    /// not taken back when its time is over: the connection ends, and the request may have been applied. Give a bare socket
-    /// to [`Client::of_socket`] instead.
+    /// Such a stream may keep bytes of a write and still report that it would block. So once a request was passed to `write`, it
+    /// cannot be withdrawn: at its deadline the connection ends, and the broker may have acted on the request. A bare socket
+    /// does not do this; pass it to [`Client::of_socket`].
     ///
     /// [`ClientConfig::with_peer`] gives errors a name for the other end. TLS streams have no [`AsFd`] of their own, so they
     /// need a type around them:

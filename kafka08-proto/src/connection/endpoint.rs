@@ -6,8 +6,8 @@ use crate::frame::SendQueue;
 
 /// One end of a connection, as a driver sees it. A driver moves the bytes of one socket.
 ///
-/// Methods named `handle_*` tell the connection what has happened, methods named `poll_*` ask what it has to tell, and other
-/// verbs are commands. Bytes to write and the next deadline are *state*: read them with [`Connection::buffers`] and
+/// Methods named `handle_*` report what has happened. Methods named `poll_*` return the next event or deadline. `buffers`,
+/// `wants_*` and `is_over` show the current state. Bytes to write and the next deadline are *state*: read them with [`Connection::buffers`] and
 /// [`Connection::poll_timeout`] after every call. A partial write goes on where it stopped. Only events are queued.
 ///
 /// After every read, write, command or timeout, call [`Connection::poll_event`] until it returns `None`. Then call
@@ -34,8 +34,9 @@ pub trait Connection {
     /// Takes bytes from a transport that has buffers of its own. The bytes are copied.
     fn handle_bytes(&mut self, now: Instant, bytes: &[u8]);
 
-    /// Whether the driver should read. Returns false exactly while a whole frame or an event waits to be taken, and when the
-    /// connection has ended: a caller that takes no events stops the reading, and so the peer.
+    /// Whether the driver should read. Returns false while a whole frame or an event waits to be taken, and once nothing more
+    /// is to be read. A server's connection also returns false while too many calls are open, or too many bytes are staged.
+    /// So a caller that takes no events stops the reading, and so the peer.
     ///
     /// Call it again after [`Connection::poll_event`] and after a write; no event announces the change.
     fn wants_read(&self) -> bool;
@@ -55,8 +56,8 @@ pub trait Connection {
     /// Returns the next event, or `None`. This method also cuts the received bytes into frames.
     fn poll_event(&mut self) -> Option<Self::Event>;
 
-    /// The latest time at which to call [`Connection::handle_timeout`]. Call it before writing: then a request whose deadline
-    /// has passed is not written.
+    /// The latest time at which to call [`Connection::handle_timeout`]. When it has come, call that method before the next
+    /// write, so that a request whose deadline has passed is not written.
     fn poll_timeout(&self) -> Option<Instant>;
 
     /// Tells the time, and ends what is due. Read everything that the transport has before calling this, so that a response

@@ -13,9 +13,9 @@ use crate::{
 
 /// An event of a client's connection.
 ///
-/// Every request ends exactly once: by one of the first three events, or by
-/// [`ClientConnection::forget`](crate::ClientConnection::forget), or by
-/// [`ClientConnection::cancel`](crate::ClientConnection::cancel) if it was withdrawn.
+/// Every request ends exactly once: with one of the first three events, or without an event when the caller gives it up with
+/// [`ClientConnection::forget`](crate::ClientConnection::forget) or
+/// [`ClientConnection::cancel`](crate::ClientConnection::cancel).
 #[derive(Debug)]
 pub enum ClientEvent {
     /// The response to a request. Its body is not decoded.

@@ -106,7 +106,7 @@ fn a_late_answer_is_swallowed_and_the_connection_is_sound_again() {
         assert!(pair.client.can_send());
         pair.answer(calls[1].call);
         assert_eq!(pair.ends(), [End::Answered(patient)]);
-        assert_eq!(pair.client.stats().swallowed, 1);
+        assert_eq!(pair.client.stats().dropped_responses, 1);
         pair.works();
     }
 }

@@ -30,7 +30,7 @@ fn a_request_that_is_partly_taken_is_written_to_its_end_and_its_answer_swallowed
         assert_eq!(pair.client.cancel(id), Cancelled::NotOutstanding);
         pair.answer_all();
         assert_eq!(pair.ends(), [End::Answered(next)]);
-        assert_eq!(pair.client.stats().swallowed, 1);
+        assert_eq!(pair.client.stats().dropped_responses, 1);
     }
 }
 

@@ -49,14 +49,15 @@ impl ClientConfig {
     }
 
     /// Sets the name of this client in the logs and metrics of the broker. `None` sends null. Official clients use
-    /// `a-z A-Z 0-9 . _ -` only. Default: "kafka08". Chosen here; Kafka's clients have an empty one.
+    /// `a-z A-Z 0-9 . _ -` only. Default: "kafka08". Kafka's own clients send an empty name.
     #[must_use]
     pub fn with_client_id(mut self, id: Option<Text>) -> Self {
         self.client_id = id;
         self
     }
 
-    /// Sets the release of the broker. Default: 0.8.2.
+    /// Sets the release of the broker. Requests that this release does not know are refused before they are sent. Default:
+    /// 0.8.2. [`Probe`](crate::probe::Probe) finds out the release.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
@@ -70,24 +71,26 @@ impl ClientConfig {
         self
     }
 
-    /// Sets how long a request may take, from the call that sends it. The time that the request lets the broker wait is added
-    /// (`max_wait` of a fetch, `timeout` of a produce). Default: 30 s, as `socket.timeout.ms` of the 0.8 consumer.
+    /// Sets how long a request may take, from the call that sends it. The time for which this request and all requests in front
+    /// of it let the broker wait is added (`max_wait` of a fetch, `timeout` of a produce). Default: 30 s, as `socket.timeout.ms`
+    /// of the 0.8 consumer.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// Sets how long a driver may take to connect, which includes looking up the name and trying every address. Default: 10 s. Chosen here; no
-    /// Kafka setting corresponds to it.
+    /// Sets how long a driver may take to connect, which includes looking up the name and trying every address. Default: 10 s. No Kafka setting
+    /// corresponds to it.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets how many requests may be unanswered or unsent at once. Beyond that, sending is refused as busy. Default: 64. Chosen
-    /// here: a broker processes one request of a connection at a time, so a larger value only lengthens its queue. At least 1.
+    /// Sets how many requests may be in flight. Tombstones, and events that were not taken yet, count too. At this number,
+    /// sending is refused as busy. Default: 64; a broker processes one request of a connection at a time, so a larger value only
+    /// lengthens its queue. At least 1.
     #[must_use]
     pub fn with_max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = requests.max(1);
@@ -95,15 +98,15 @@ impl ClientConfig {
     }
 
     /// Sets the number of staged bytes at which sending is refused as busy. One request may be larger than this. Default: 256 KiB.
-    /// Chosen here; no Kafka setting corresponds to it. At least 1.
+    /// No Kafka setting corresponds to it. At least 1.
     #[must_use]
     pub fn with_max_staged(mut self, bytes: usize) -> Self {
         self.max_staged = bytes.max(1);
         self
     }
 
-    /// Sets the first number of the 27-bit sequence of correlation ids. Default: 0. Other values are for tests of the wrap, and
-    /// to tell connections apart in a capture.
+    /// Sets the first number of a correlation id's sequence. The low 27 bits of an id count the requests, and the high bits name
+    /// the API. Default: 0. Other values are for tests of the overflow, and to tell connections apart in a packet capture.
     #[must_use]
     pub fn with_first_sequence(mut self, sequence: u32) -> Self {
         self.first_sequence = sequence;

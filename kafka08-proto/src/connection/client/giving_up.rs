@@ -4,8 +4,8 @@ use super::{Cancelled, ClientConnection};
 use crate::{connection::CloseReason, ids::CorrelationId};
 
 impl ClientConnection {
-    /// Gives up the response to a request. The request is still written, its response is dropped, and no event will name the
-    /// request.
+    /// Gives up the response to a request, also if its event waits to be taken: no event will name the request. It is still
+    /// written, unless its deadline passes before.
     pub fn forget(&mut self, id: CorrelationId) {
         self.note_written();
         // The request may have ended already, with an event that nobody has taken: then it is that event which is given up.
@@ -15,7 +15,8 @@ impl ClientConnection {
         self.end_if_hopeless();
     }
 
-    /// Withdraws a request if no byte of it was written, and gives up its response otherwise.
+    /// Withdraws a request if no byte of it was taken or offered. Otherwise gives up its response. If the request has ended
+    /// already, nothing changes, and its event is still to be taken.
     pub fn cancel(&mut self, id: CorrelationId) -> Cancelled {
         self.note_written();
         // By now the ledger knows what the transport has taken: a frame that was touched is not withdrawn.
@@ -30,7 +31,8 @@ impl ClientConnection {
         self.end(CloseReason::Local);
     }
 
-    /// Ends the connection as [`ClientConnection::close`] does, because the task or thread that owned the transport has ended.
+    /// Ends the connection as [`ClientConnection::close`] does, with another reason: the task or thread that owned the transport
+    /// has ended. For drivers.
     pub fn abandon(&mut self) {
         self.end(CloseReason::Abandoned);
     }

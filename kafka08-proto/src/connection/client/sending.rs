@@ -30,10 +30,11 @@ impl ClientConnection {
             && self.queue.remaining() < self.config.max_staged
     }
 
-    /// Checks, encodes and stages a request. Its deadline runs from `now`.
+    /// Checks, encodes and stages a typed request. Its deadline runs from `now`.
     ///
     /// # Errors
-    /// [`SendError::Busy`] passes: take events, then try again. The other errors stay.
+    /// The request was refused, and nothing of the connection has changed. At [`SendError::Busy`] move bytes and take events,
+    /// then try again. After other errors the same call fails again.
     pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, SendError> {
         let refused = |problem| SendError::Prepare(PrepareError::Problem(problem));
         // Nothing of the connection changes before the last error of this function: a request that is refused leaves no trace.
@@ -45,10 +46,11 @@ impl ClientConnection {
         Ok(Ticket::new(self.id, self.stage(sequence, entry, &Chunks::default())?))
     }
 
-    /// Stages a prepared request. Its deadline runs from `now`, or from the time given by [`Prepared::called_at`].
+    /// Stages a request that is encoded already: for a retry, for forwarding, or for a request with a timeout of its own. Its
+    /// deadline runs from `now`, or from the time given by [`Prepared::called_at`].
     ///
     /// # Errors
-    /// [`SendError::Busy`] passes: take events, then try again. The other errors stay.
+    /// As [`ClientConnection::request`], and [`SendError::TimedOut`] if the time of the request was over before this call.
     pub fn send(&mut self, now: Instant, prepared: &Prepared) -> Result<CorrelationId, SendError> {
         let (sequence, entry) = self.admit(now, &prepared.terms)?;
         self.encode_header(&entry, &prepared.client_id)?;
@@ -56,7 +58,8 @@ impl ClientConnection {
     }
 
     /// The claim to the response of the request to which [`ClientConnection::send`] gave this id. `None` if the id is in the
-    /// range of another API, or of an API that 0.8 does not know.
+    /// range of another API than that of `R`. All APIs that 0.8 does not know share one range, so among those the id does not
+    /// tell which one it is.
     #[must_use]
     pub fn ticket<R: Request>(&self, id: CorrelationId) -> Option<Ticket<R>> {
         let key = Some(R::API.key).filter(|key| key.name().is_some());

@@ -17,7 +17,7 @@ use crate::{
 /// time and events go through the [`Connection`](crate::Connection) trait. The terms are explained in the
 /// [module](crate::connection).
 ///
-/// Requests are written in the order in which they were sent. Responses arrive in the same order, because a 0.8 broker
+/// Requests are written in the order in which they were staged. Responses arrive in the same order, because a 0.8 broker
 /// processes one request of a connection at a time. A response out of that order ends the connection.
 ///
 /// # States of the connection
@@ -41,13 +41,18 @@ use crate::{
 ///
 /// # States of a request
 ///
-/// The deadline of a request is the time of its call, plus its timeout, plus the time that the broker may wait for it and for
-/// all requests in front of it. What happens at the deadline depends on how far the request has come:
+/// The deadline of a request is the time of its call, plus its timeout, plus the time for which this request and all requests
+/// in front of it let the broker wait (`max_wait` of a fetch, `timeout` of a produce). At the deadline the request fails. What
+/// else happens depends on how far it has come:
 ///
-/// - If no byte of it was taken or offered, the request is withdrawn, and the connection goes on.
-/// - If a part of it was taken, the connection ends, because nothing may follow a torn frame.
-/// - If all of it was taken, the request fails and leaves a tombstone, which drops the late response. While a tombstone is
-///   the next to be answered, nothing can be sent. The connection ends when no live request is left behind it.
+/// - If no byte of it was taken or offered, it is withdrawn, and the connection goes on.
+/// - If some of it was taken or offered, and its last byte was not taken, the connection ends, because nothing may follow a
+///   torn frame.
+/// - If all of it was taken, it leaves a tombstone, which drops the late response. While a request that has timed out is the
+///   next to be answered, nothing can be sent. The connection ends when no live request is left behind it.
+///
+/// A request that was given up with `forget`, or with `cancel` when it was touched, is written to its end and then leaves a
+/// tombstone, too. It stops nothing until its deadline has passed.
 ///
 /// ```text
 ///              request, send
@@ -56,16 +61,16 @@ use crate::{
 ///                 staged ------------------------> withdrawn
 ///                    |
 ///                    | first byte taken, or offered
-///                    v        deadline
-///                touched ------------------------> the connection ends (TornFrame)
+///       last byte    v        deadline
+///       taken,    touched -----------------------> the connection ends (TornFrame)
+///       acks = 0  /  |
+///   written <----+   | last byte taken
+///                    v         response
+///                 in line -----------------------> answered
 ///                    |
-///                    | last byte taken
-///         acks = 0   v
-///   written <---- in line ---- response ---------> answered
-///                    |
-///                    | deadline, forget, cancel
-///                    v
-///                tombstone --- response ---------> dropped
+///                    | deadline, forget, cancel; or given up before
+///                    v         response
+///                tombstone ----------------------> dropped
 /// ```
 pub struct ClientConnection {
     pub(super) id: ConnectionId,
@@ -95,7 +100,7 @@ pub struct ClientStats {
     /// Responses that were received, dropped ones included.
     pub responses: u64,
     /// Responses that were dropped, because their requests were given up or had timed out.
-    pub swallowed: u64,
+    pub dropped_responses: u64,
     /// ConsumerMetadata responses with correlation id 0 instead of their own. This is a bug of 0.8.2, which is tolerated.
     pub quirk_id_zero: u64,
     /// Bytes that arrived after the connection had ended.

@@ -179,7 +179,7 @@ impl ClientConnection {
         // The ledger lets one foreign id pass: see `is_quirk` there.
         self.stats.quirk_id_zero += u64::from(answered.id != got);
         if answered.state != State::Live {
-            self.stats.swallowed += 1;
+            self.stats.dropped_responses += 1;
             return Ok(None);
         }
         let fate_if_malformed = answered.fate_once_written();

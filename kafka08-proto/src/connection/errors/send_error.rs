@@ -15,7 +15,7 @@ pub enum SendError {
     Busy,
     /// The timeout of the request was over before the request could be staged. Try again, or use a longer timeout.
     TimedOut {
-        /// The timeout of the request.
+        /// The time since the call.
         after: Duration,
     },
     /// The connection has ended. Connect again.

@@ -35,7 +35,10 @@ impl ServerConnection {
         self.end_call(call, Answer::Ready(Frame::new(id, body.into()).map_err(RespondError::Encode)?))
     }
 
-    /// Ends a call that has no response, such as a produce with acks = 0. Does nothing if the call is not open.
+    /// Ends a call that expects no response, such as a produce with acks = 0: see [`RequestFrame::traits`]. Responses of later
+    /// calls are held back until it is ended. Does nothing if the call is not open.
+    ///
+    /// [`RequestFrame::traits`]: crate::connection::RequestFrame::traits
     pub fn finish(&mut self, call: CallId) {
         // A call that is not open owes nothing either.
         let _ = self.end_call(call, Answer::Nothing);

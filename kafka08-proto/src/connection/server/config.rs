@@ -43,10 +43,10 @@ impl ServerConfig {
     }
 
     /// Sets how many bytes of responses may wait for the transport. While there are as many, no requests are read. Responses
-    /// that wait behind an open call count too. Default: 256 KiB. Chosen here; no Kafka setting corresponds to it. At least 1.
+    /// that wait behind an open call count too. Default: 256 KiB. No Kafka setting corresponds to it. At least 1.
     ///
-    /// Calls that are open when the limit is reached can still be answered. So a connection holds at most this many bytes, and
-    /// [`ServerConfig::with_max_open_calls`] responses more.
+    /// Calls that are open when the limit is reached can still be answered. So a connection holds at most this many bytes, plus
+    /// one response for each call that may be open ([`ServerConfig::with_max_open_calls`]).
     #[must_use]
     pub fn with_max_staged(mut self, bytes: usize) -> Self {
         self.max_staged = bytes.max(1);
@@ -54,7 +54,7 @@ impl ServerConfig {
     }
 
     /// Sets how long a request may take to arrive, from its first byte on. Time in which the server does not read is not
-    /// counted. Default: 30 s. Chosen here; a broker waits for ever.
+    /// counted. Default: 30 s. A broker waits for ever.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;
