@@ -26,8 +26,9 @@ pub(crate) fn ask(broker: &str) -> Release {
                 }
                 Err(error) => probe.handle_connect_failed(error.kind()),
             },
-            ProbeStep::Pump(connection) => {
+            ProbeStep::Pump => {
                 let driver = driver.as_mut().expect("it was connected");
+                let connection = probe.connection().expect("there is something to ask");
                 if !driver.pump(Instant::now(), connection) {
                     let until = connection.poll_timeout();
                     driver.wait(connection, until);

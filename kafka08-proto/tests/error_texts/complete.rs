@@ -39,7 +39,15 @@ fn every_variant_of_every_error_is_named_in_a_test_of_texts() {
         .collect();
     assert!(errors.len() > 25, "the errors are found: {errors:?}");
     // What an error says may be in an enum of its own, named after it.
-    let parts = ["DecodeProblem", "MessageProblem", "InflateProblem", "PartitionProblem", "LeaderProblem", "Progress"];
+    let parts = [
+        "DecodeProblem",
+        "MessageProblem",
+        "InflateProblem",
+        "PartitionProblem",
+        "LeaderProblem",
+        "Progress",
+        "UndeterminedReason",
+    ];
     let unnamed: Vec<String> = errors
         .into_iter()
         .chain(parts)
