@@ -68,11 +68,19 @@ impl NewerBroker {
     /// # Errors
     /// Java or Maven is missing, the jars cannot be had, or a process does not come up; the error says which.
     pub fn start(release: NewerRelease) -> Result<Self, Error> {
-        let jars = jars::fetch(release.version(), release.pom())?;
-        start_on_free_ports(|| Self::try_start(release, &jars))
+        Self::start_with(release, &[])
     }
 
-    fn try_start(release: NewerRelease, jars: &Path) -> Result<Self, Error> {
+    /// Starts a broker with these lines in its `server.properties`, instead of what this crate writes for the same keys.
+    ///
+    /// # Errors
+    /// As [`NewerBroker::start`].
+    pub fn start_with(release: NewerRelease, settings: &[&str]) -> Result<Self, Error> {
+        let jars = jars::fetch(release.version(), release.pom())?;
+        start_on_free_ports(|| Self::try_start(release, settings, &jars))
+    }
+
+    fn try_start(release: NewerRelease, more: &[&str], jars: &Path) -> Result<Self, Error> {
         let folder = folder::create(release.version())?;
         let port = free_port()?;
         let mut settings = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
@@ -95,6 +103,8 @@ impl NewerBroker {
         settings += "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\n\
                      transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
                      transaction.state.log.num.partitions=4\nlog.cleaner.dedupe.buffer.size=4194304\n";
+        // Of a key that stands twice, the last line counts.
+        settings += &more.join("\n");
         let properties = folder.join("server.properties");
         folder::write(&properties, &settings)?;
         let text = properties.display().to_string();

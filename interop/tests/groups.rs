@@ -168,3 +168,14 @@ fn the_probe_names_each_release() {
         assert_eq!(ask(&cluster.broker()), Found::Known(profile(release)));
     }
 }
+
+#[test]
+fn the_probe_creates_no_topic() {
+    for release in Release::ALL {
+        let (cluster, mut client) = start(release);
+        ask(&cluster.broker());
+        let all = client.call(&MetadataRequest::all()).expect("an answer");
+        let names: Vec<&str> = all.topics().iter().map(|topic| topic.name.as_ref()).collect();
+        assert_eq!(names, ["t"], "{release}");
+    }
+}

@@ -15,9 +15,10 @@ use kafka08_proto::{
     error_code::ErrorCode,
     ids::{Acks, Millis, Offset},
     message::{Entry, MessageProblem, MessageSet, Tail},
-    probe::Release as Found,
+    probe::{Release as Found, UndeterminedReason},
 };
 use leaders::await_leaders;
+use probing::ask;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -90,16 +91,52 @@ fn what_is_produced_to_a_later_release_is_fetched_from_it() {
 fn the_probe_says_that_releases_up_to_3_9_know_the_requests_of_0_8_2() {
     for release in [NewerRelease::V1_1_1, NewerRelease::V3_9_1] {
         let broker = start(release);
-        assert_eq!(probing::ask(&broker.address()), Found::Newer, "{release}");
+        assert_eq!(ask(&broker.address()), Found::Newer, "{release}");
     }
 }
 
 #[test]
 fn the_probe_says_that_4_1_is_too_new() {
     let broker = start(NewerRelease::V4_1_0);
-    let found = probing::ask(&broker.address());
-    assert!(!matches!(found, Found::Known(_) | Found::Newer | Found::Undetermined(_)), "{found}");
+    let found = ask(&broker.address());
+    assert_eq!(found, Found::TooNew);
     assert!(found.to_string().contains("too new"), "{found}");
+}
+
+#[test]
+fn the_probe_creates_no_topic_on_a_later_release() {
+    for release in [NewerRelease::V1_1_1, NewerRelease::V3_9_1, NewerRelease::V4_1_0] {
+        let broker = start(release);
+        ask(&broker.address());
+        // All three answer the first version of Metadata.
+        let all = connect(&broker).call(&MetadataRequest::all()).expect("an answer");
+        assert!(all.topics().is_empty(), "{release}: {all:?}");
+    }
+}
+
+/// Clients must log in before they may ask for more than ApiVersions.
+const AUTHENTICATION: [&str; 4] = [
+    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms=PLAIN",
+    "sasl.mechanism.inter.broker.protocol=PLAIN",
+    "listener.name.plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+     username=\"a\" password=\"b\" user_a=\"b\";",
+];
+
+#[test]
+fn the_probe_does_not_take_a_broker_that_asks_for_authentication_for_too_new() {
+    let broker =
+        NewerBroker::start_with(NewerRelease::V3_9_1, &AUTHENTICATION).unwrap_or_else(|error| panic!("{error}"));
+    let Found::Undetermined(why) = ask(&broker.address()) else { panic!("it closes on ListOffsets") };
+    assert_eq!(why.reason, UndeterminedReason::KnownButRefused);
+    assert!(why.to_string().contains("authentication"), "{why}");
+}
+
+#[test]
+fn the_probe_says_that_4_1_is_too_new_also_if_it_asks_for_authentication() {
+    let broker =
+        NewerBroker::start_with(NewerRelease::V4_1_0, &AUTHENTICATION).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(ask(&broker.address()), Found::TooNew);
 }
 
 #[test]
