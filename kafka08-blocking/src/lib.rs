@@ -4,6 +4,7 @@ mod client;
 mod connect;
 mod driver;
 mod pending;
+mod probe;
 
 pub use bytes;
 pub use client::{Client, MAX_UNTOLD};
@@ -14,6 +15,7 @@ pub use kafka08_proto::{
     adapter::{CallError, CloseReport, ConnectError, FlushError},
 };
 pub use pending::{Pending, Undecoded};
+pub use probe::probe;
 
 /// The example of the workspace's README, compiled.
 #[cfg(doctest)]

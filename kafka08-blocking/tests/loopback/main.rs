@@ -8,6 +8,7 @@ mod peers;
 mod peers_that_misbehave;
 mod pipelining;
 mod prepared;
+mod probing;
 mod reading;
 mod sealing;
 mod sockets;
