@@ -7,6 +7,7 @@ mod flushes;
 mod id_hasher;
 mod line;
 mod pending;
+mod probe;
 mod shared;
 mod task;
 
@@ -18,4 +19,5 @@ pub use kafka08_proto::{
     adapter::{CallError, CloseReport, ConnectError, FlushError},
 };
 pub use pending::{Pending, Undecoded};
+pub use probe::probe;
 pub use shared::MAX_UNTOLD;

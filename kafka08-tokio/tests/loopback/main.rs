@@ -4,3 +4,4 @@
 mod peers;
 mod peers_that_misbehave;
 mod pipelining;
+mod probing;

@@ -1,0 +1,114 @@
+//! The probe over TCP: what it finds out, and that it ends in its time.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    thread,
+    time::{Duration, Instant},
+};
+
+use kafka08_broker::{BrokerConfig, Server};
+use kafka08_proto::{
+    ClientConfig,
+    probe::{Release, UndeterminedReason},
+    profile::Profile,
+};
+use kafka08_tokio::{ConnectError, probe};
+
+use crate::{
+    peers::{closed_port, peer, read_request, respond},
+    pipelining::run,
+};
+
+fn reason(release: Release) -> UndeterminedReason {
+    match release {
+        Release::Undetermined(why) => why.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_embedded_broker_is_taken_for_0_8_0_because_it_knows_no_groups() {
+    run(async {
+        let server = Server::start(BrokerConfig::default()).expect("a free port");
+        let release = probe(&server.host_port(), &ClientConfig::default()).await.expect("it listens");
+        assert_eq!(release, Release::Known(Profile::V0_8_0));
+    });
+}
+
+#[test]
+fn a_port_on_which_nobody_listens_is_an_error_that_names_it() {
+    run(async {
+        let target = closed_port();
+        let error = probe(&target, &ClientConfig::default()).await.expect_err("nobody listens");
+        assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
+        assert!(error.to_string().contains(&target), "{error}");
+        let error = probe("localhost", &ClientConfig::default()).await.expect_err("no port");
+        assert!(matches!(error, ConnectError::Target(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn a_peer_that_says_nothing_has_the_time_of_one_request() {
+    run(async {
+        let target = peer(|mut stream| {
+            // Until the probe closes.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let timeout = Duration::from_millis(200);
+        let started = Instant::now();
+        let config = ClientConfig::default().with_request_timeout(timeout);
+        let release = probe(&target, &config).await.expect("it listens");
+        let elapsed = started.elapsed();
+        assert!(elapsed >= timeout && elapsed < 10 * timeout, "{elapsed:?}");
+        let text = release.to_string();
+        assert!(text.contains(&target) && text.contains("did not answer ListOffsets v0 within "), "{text}");
+        assert!(matches!(reason(release), UndeterminedReason::NoAnswer { .. }));
+    });
+}
+
+#[test]
+fn a_peer_that_speaks_http_is_called_so() {
+    run(async {
+        let target = peer(|mut stream| {
+            read_request(&mut stream).expect("a question");
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").expect("the probe reads");
+        });
+        let text = probe(&target, &ClientConfig::default()).await.expect("it listens").to_string();
+        assert!(text.contains(&target) && text.contains("the peer speaks HTTP"), "{text}");
+    });
+}
+
+#[test]
+fn a_peer_that_closes_on_everything_is_asked_over_two_connections() {
+    run(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let peer = thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().expect("the probe connects");
+                read_request(&mut stream).expect("a question");
+            }
+        });
+        let release = probe(&address.to_string(), &ClientConfig::default()).await.expect("it listens");
+        assert_eq!(reason(release), UndeterminedReason::NothingAnswered);
+        peer.join().expect("it was asked twice");
+    });
+}
+
+#[test]
+fn a_peer_that_is_gone_when_it_is_connected_to_again_is_an_error() {
+    run(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("the probe connects");
+            drop(listener);
+            let request = read_request(&mut stream).expect("ListOffsets");
+            respond(&mut stream, request.id, &[0; 4]).expect("the probe reads");
+            read_request(&mut stream).expect("Heartbeat");
+        });
+        let error = probe(&address.to_string(), &ClientConfig::default()).await.expect_err("it listens no more");
+        assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
+    });
+}
