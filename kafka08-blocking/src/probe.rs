@@ -66,6 +66,7 @@ fn probe_addresses(
                 if let Ok(address) = stream.peer_addr() {
                     addresses = vec![address];
                 }
+                // The transport of before is dropped here, so the peer does not hold two connections of one probe.
                 driver = Some(Driver::of_socket(stream));
                 probe.handle_connected(Instant::now());
             }
@@ -84,6 +85,7 @@ fn turn(driver: &mut Driver<TcpStream>, connection: &mut ProbeConnection) {
     if driver.pump(now, connection) {
         return;
     }
+    // Nothing moved, so nothing is left to be read: a response that is here has been told before its request can time out.
     match connection.poll_timeout() {
         Some(deadline) if deadline <= now => connection.handle_timeout(now),
         deadline => driver.wait(connection, deadline),
