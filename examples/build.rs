@@ -11,8 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         println!("cargo::rerun-if-changed={readme}");
         let text = fs::read_to_string(readme)?;
-        let (_, from_block) = text.split_once("```rust,no_run\n").ok_or(format!("{readme} has no example"))?;
-        let (block, _) = from_block.split_once("```").ok_or(format!("the example of {readme} does not end"))?;
+        let (_, from_block) = text.split_once("```rust,no_run\n").ok_or_else(|| format!("{readme} has no example"))?;
+        let (block, _) = from_block.split_once("```").ok_or_else(|| format!("the example of {readme} does not end"))?;
         // Lines that begin with `# ` only make it a program for rustdoc.
         let lines = block.lines().filter(|line| !line.starts_with("# "));
         let code = lines.collect::<Vec<_>>().join("\n").replace("\"localhost:9092\"", "broker");

@@ -70,6 +70,7 @@ pub async fn probe(target: &str, config: &ClientConfig) -> Result<Release, Conne
                 };
                 // The address is unknown if the peer has reset the connection by now. The name is then looked up again.
                 address = stream.peer_addr().ok();
+                // The transport of before is dropped here, so the peer does not hold two connections of one probe.
                 driver = Some(Driver::of_socket(stream));
                 probe.handle_connected(now());
             }
@@ -98,6 +99,7 @@ async fn turn(driver: &mut Driver<TcpStream>, connection: &mut ProbeConnection) 
 
 /// Writes and reads once. Ready if anything came of it.
 fn step(driver: &mut Driver<TcpStream>, connection: &mut ProbeConnection, cx: &mut Context<'_>) -> Poll<()> {
+    // Both are tried in each round: whichever is pending has to leave a waker with the socket.
     let has_written = connection.wants_write() && driver.write(cx, connection).is_ready();
     let has_read = connection.wants_read() && driver.read(cx, now(), connection).is_ready();
     if has_written || has_read { Poll::Ready(()) } else { Poll::Pending }
