@@ -76,8 +76,7 @@ impl BrokerConfig {
         self
     }
 
-    /// How many partitions a topic gets that Metadata creates. Default: 2. Kafka's
-    /// `num.partitions` is 1.
+    /// How many partitions a topic gets that Metadata creates. Default: 2. Kafka's `num.partitions` is 1.
     #[must_use]
     pub fn with_partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions.max(1);
@@ -85,22 +84,25 @@ impl BrokerConfig {
     }
 
     /// How many Metadata answers call a new topic leaderless, the one that creates it included. Default: 1,
-    /// which is the least that a real broker does.
+    /// which is the least that a real broker does. Set it to 0 for clients that give up at the first such answer, and higher to
+    /// test how a client waits for a leader.
     #[must_use]
     pub fn with_leaderless_answers(mut self, answers: u32) -> Self {
         self.leaderless_answers = answers;
         self
     }
 
-    /// The largest entry of a produced set, in bytes. Default: 1,000,012, as Kafka's `message.max.bytes`.
+    /// The largest entry of a produced set, in bytes. A produce with a larger one is answered with MessageSizeTooLarge, also if
+    /// an entry becomes too large only when the broker compresses it again with its offsets. Default: 1,000,012, as Kafka's
+    /// `message.max.bytes`.
     #[must_use]
     pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
     }
 
-    /// The largest request, in bytes. Default: 8 MiB. Kafka's `socket.request.max.bytes` is
-    /// 100 MiB.
+    /// The largest request, in bytes. A larger one closes the connection as soon as its length is read. Default: 8 MiB. Kafka's
+    /// `socket.request.max.bytes` is 100 MiB.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
@@ -129,8 +131,7 @@ impl BrokerConfig {
         self
     }
 
-    /// The most requests that may wait for data, replicas or time; one more is answered at once. Default: 10,000. Chosen
-    /// here.
+    /// The most requests that may wait for data, replicas or time; one more is answered at once. Default: 10,000.
     #[must_use]
     pub fn with_max_waiting(mut self, requests: usize) -> Self {
         self.max_waiting = requests;
@@ -144,8 +145,8 @@ impl BrokerConfig {
         self
     }
 
-    /// How long a request may take to arrive, from its first byte on; then the connection is closed. Default: 30 s. Chosen
-    /// here; a broker waits for ever.
+    /// How long a request may take to arrive, from its first byte on; then the connection is closed. Default: 30 s.
+    /// Kafka's broker waits for ever.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;

@@ -52,6 +52,7 @@ impl Serving {
             for peer in self.connections.values_mut() {
                 peer.connection.handle_timeout(now);
             }
+            // Fetches whose wait is over have been answered just now: those answers are written before the next wait.
             self.pump();
         }
     }
@@ -131,6 +132,7 @@ impl Serving {
             moved = true;
             match action {
                 Action::Respond { connection, call, response } => {
+                    // An answer that cannot be encoded would leave a gap in the order of answers, so the connection ends.
                     if let Some(peer) = self.connections.get_mut(&connection)
                         && peer.connection.respond(call, &response).is_err()
                     {
