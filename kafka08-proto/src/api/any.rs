@@ -1,4 +1,4 @@
-//! Any request and any response, by key and version: for dissectors, proxies and brokers.
+//! Requests and responses of any API, read by key and version. This module is for dissectors, proxies and brokers.
 
 use std::fmt;
 
@@ -20,13 +20,14 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, int32, parse},
 };
 
-/// Why a body could not be read by its key and version.
+/// A body could not be read by its key and version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnyError {
-    /// No 0.8 release knows this key, or this version of it where versions matter. A broker closes the connection.
+    /// No 0.8 release knows this key or, for OffsetCommit, this version. A broker closes the connection on such a
+    /// request.
     UnknownApi(Api),
-    /// The correlation id is in no API's range, so that only the request would tell what the response is.
+    /// The correlation id is not in the range of any API. Only the request tells what the response is.
     UnknownRange(CorrelationId),
     /// The body does not have the API's layout.
     Malformed(DecodeError),
@@ -37,7 +38,10 @@ impl fmt::Display for AnyError {
         match self {
             Self::UnknownApi(api) => write!(f, "no Kafka 0.8 release knows {api}"),
             Self::UnknownRange(id) => {
-                write!(f, "correlation id {id} tells no API: the request is needed to read its response")
+                write!(
+                    f,
+                    "correlation id {id} is not in the range of an API: the request is needed to read its response"
+                )
             }
             Self::Malformed(error) => fmt::Display::fmt(error, f),
         }
@@ -47,7 +51,7 @@ impl fmt::Display for AnyError {
 impl std::error::Error for AnyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // It speaks for itself, so that its own cause is the next one.
+            // The text is that of the inner error, so the next cause is the inner error's own cause.
             Self::Malformed(error) => error.source(),
             Self::UnknownApi(_) | Self::UnknownRange(_) => None,
         }
@@ -60,17 +64,17 @@ impl From<DecodeError> for AnyError {
     }
 }
 
-/// Writes the two enums, so that none of their matches can forget an API.
+/// Defines both enums from one list, so that none of their matches can omit an API.
 macro_rules! any {
     ($($(#[$doc:meta])* $variant:ident, $request:ident, $response:ident;)*) => {
-        /// A request of any API, by its key and version.
+        /// A request of any API, with one variant per key and version.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each variant is named after what it holds")]
         pub enum AnyRequest {
             $($(#[$doc])* $variant($request),)*
         }
 
-        /// A response of any API, by the key and version of its request.
+        /// A response of any API, with one variant per key and version of the request.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each variant is named after what it holds")]
         pub enum AnyResponse {
@@ -78,14 +82,15 @@ macro_rules! any {
         }
 
         impl AnyRequest {
-            /// Every key and version that has a layout of its own.
+            /// Every key and version that has a variant.
             pub const APIS: &[Api] = &[$($request::API),*];
 
-            /// Reads a request's body as a broker of 0.8.2 does: the version counts for OffsetCommit and OffsetFetch only.
+            /// Reads the body of a request as a broker of 0.8.2 does. The version matters only for OffsetCommit and
+            /// OffsetFetch.
             ///
             /// # Errors
-            /// A key that is not known, a version of OffsetCommit other than 0 and 1, or a malformed body. A broker closes
-            /// the connection on each.
+            /// The key is not known, the version of OffsetCommit is neither 0 nor 1, or the body is malformed. A broker
+            /// closes the connection in each case.
             pub fn decode(api: Api, body: &Bytes) -> Result<Self, AnyError> {
                 match layout_of(api) {
                     $(Some(api) if api == $request::API => Ok(Self::$variant($request::decode(body)?)),)*
@@ -93,7 +98,7 @@ macro_rules! any {
                 }
             }
 
-            /// Its key and version.
+            /// The key and version of the request.
             #[must_use]
             pub fn api(&self) -> Api {
                 match self {
@@ -111,10 +116,10 @@ macro_rules! any {
         }
 
         impl AnyResponse {
-            /// Reads a response's body, whose request had this key and version.
+            /// Reads the body of the response to a request of this key and version.
             ///
             /// # Errors
-            /// A key or version that is not known, or a malformed body.
+            /// The key or the version is not known, or the body is malformed.
             pub fn decode(api: Api, body: &Bytes) -> Result<Self, AnyError> {
                 match layout_of(api) {
                     $(Some(api) if api == $request::API => Ok(Self::$variant($response::decode(body)?)),)*
@@ -151,7 +156,7 @@ any! {
     Heartbeat, HeartbeatRequest, HeartbeatResponse;
 }
 
-/// The layout that a broker of 0.8.2 reads a request by (`RequestKeys.deserializerForKey`).
+/// The key and version whose layout a broker of 0.8.2 uses to read a request (`RequestKeys.deserializerForKey`).
 fn layout_of(api: Api) -> Option<Api> {
     match (api.key, api.version.0) {
         (ApiKey::OFFSET_COMMIT, 0) => Some(OffsetCommitRequestV0::API),
@@ -160,23 +165,25 @@ fn layout_of(api: Api) -> Option<Api> {
         (ApiKey::OFFSET_COMMIT, _) => None,
         (ApiKey::OFFSET_FETCH, 0) => Some(OffsetFetchRequestV0::API),
         (ApiKey::OFFSET_FETCH, _) => Some(OffsetFetchRequestV1::API),
-        // A broker of 0.8.2 looks at the version of no other key.
+        // A broker of 0.8.2 ignores the version of every other key.
         (key, _) => key.name().map(|_| Api::v0(key)),
     }
 }
 
 impl AnyResponse {
-    /// Reads a response's frame, without its length, that is seen alone: the range of its correlation id tells the API.
+    /// Reads the frame of a response, without its length, when the request is not known. The range of the correlation
+    /// id tells the API.
     ///
-    /// Works for requests that this crate's connections sent. OffsetCommit and OffsetFetch come out as version 0, whose
-    /// layouts are those of version 1. What an OffsetFetch means by "nothing committed" only its request tells.
+    /// This works for responses to requests that this crate's connections sent. Responses of OffsetCommit and
+    /// OffsetFetch are returned as version 0, which has the layouts of version 1. Only the request tells how an
+    /// OffsetFetch response says that nothing is committed.
     ///
     /// # Errors
-    /// The id tells no API, or the frame is malformed.
+    /// The id is not in the range of any API, or the frame is malformed.
     pub fn decode_alone(frame: &Bytes) -> Result<(CorrelationId, Self), AnyError> {
         let (id, taken) = parse("response header", frame, |i| int32::<i32>("correlation_id", i))?;
         let id = CorrelationId(id);
-        // The ranges are those of this crate's connections. Another client's ids tell nothing.
+        // Only this crate's connections use these ranges. The ids of other clients do not tell the API.
         let key = id.api_key().ok_or(AnyError::UnknownRange(id))?;
         Ok((id, Self::decode(Api::v0(key), &frame.slice(taken..))?))
     }

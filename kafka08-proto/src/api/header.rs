@@ -7,21 +7,21 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, nullable_text, parse},
 };
 
-/// What stands in front of a request's body (`RequestOrResponse`, 0.8.2).
+/// The header in front of the body of a request (`RequestOrResponse`, 0.8.2).
 ///
-/// ControlledShutdown is the exception of every 0.8 release: its header has no client id.
+/// In every 0.8 release, the header of ControlledShutdown has no client id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHeader {
-    /// Key and version.
+    /// The key and version of the request.
     pub api: Api,
-    /// What the response will repeat.
+    /// The id that the response repeats.
     pub correlation_id: CorrelationId,
-    /// Who asks: any string, or null. The broker uses it in its logs and metrics.
+    /// The name of the client: any string, or null. The broker uses it in its logs and metrics.
     pub client_id: Option<Text>,
 }
 
 impl RequestHeader {
-    /// Writes it.
+    /// Encodes the header.
     ///
     /// # Errors
     /// The client id is longer than 32 767 bytes.
@@ -38,17 +38,20 @@ impl RequestHeader {
         to.int16(api.key.0);
         to.int16(api.version.0);
         to.int32(correlation_id.0);
-        // A broker of any release reads the header by its key, so this follows the key and not a setting.
+        // A broker of any release chooses the layout of the header by the key, so this depends on the key and not on a
+        // setting.
         if has_client_id(api.key) {
             to.nullable_text("client_id", client_id)?;
         }
         Ok(())
     }
 
-    /// Splits a request's frame, without its length, into header and body.
+    /// Splits the frame of a request, without its length, into header and body. Bytes of the client id that are not
+    /// UTF-8 are replaced by U+FFFD, as brokers do.
     ///
     /// # Errors
-    /// The frame is too short. A broker closes the connection. A client id that is not UTF-8 is read leniently, as brokers do.
+    /// The frame is too short, or the client id is too long after the replacement. A broker closes the connection if
+    /// the frame is too short.
     pub fn split(frame: &Bytes) -> Result<(Self, Bytes), DecodeError> {
         let (header, taken) = parse("request header", frame, |i| {
             let (i, key) = int16("api_key", i)?;

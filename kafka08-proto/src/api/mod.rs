@@ -1,14 +1,18 @@
-//! Requests and responses: one file per API, one type per key and version, both directions of each.
+//! Requests and responses. There is one file per API, with the requests and responses of all its versions.
 //!
-//! What clients ask brokers for is here. What a controller and its brokers say to each other is in [`controller`], and what
-//! 0.8 never served, joining a group and staying in it, is in [`membership`].
+//! This module has the APIs that clients use. The APIs between a controller and its brokers are in [`controller`]. The
+//! APIs by which members join a group and stay in it are in [`membership`]; 0.8 never served them.
 //!
-//! This layer knows bodies. It does not know connections, so that a sniffer, a log reader or a proxy can use it alone.
+//! This layer knows the layouts of bodies. It does not know connections, so a sniffer, a log reader or a proxy can use
+//! it alone.
 //!
-//! Responses are read strictly, requests as the real broker reads them: there a negative length is null, a negative count
-//! is an empty array, except where Metadata says otherwise, and what is not UTF-8 in a string is replaced by U+FFFD. A null
-//! topic, group or consumer comes out as an empty name. A broker may treat null and empty differently, so a proxy that must
-//! change nothing forwards the bytes of a request and not what it decoded.
+//! Responses are read strictly. Requests are read as a broker reads them: a string of negative length is null, a
+//! negative count is an empty array, and bytes of a string that are not UTF-8 are replaced by U+FFFD. There are two
+//! exceptions: Metadata and JoinGroup refuse a negative count, and the requests of [`membership`] refuse a string of
+//! negative length.
+//!
+//! A null topic, group or consumer is decoded as an empty name. A broker may treat null and empty differently, so a
+//! proxy that must not change a request forwards its bytes and not what it decoded.
 
 mod any;
 mod by_topic;
@@ -57,18 +61,18 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, finish},
 };
 
-/// What can be written as a body: a request or a response of one API, or of any.
+/// A value that can be encoded as a body: a request or a response of one API, or of any API.
 pub trait Encode {
-    /// Writes it.
+    /// Encodes the body.
     ///
     /// # Errors
-    /// It holds something longer than the wire can say. Nothing else is refused: see [`Request::check`].
+    /// A value is too long for its field. Nothing else is checked here: see [`Request::check`].
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError>;
 
-    /// Encodes it into one contiguous buffer.
+    /// Encodes the body into one contiguous buffer.
     ///
     /// # Errors
-    /// As [`Encode::encode`].
+    /// The errors of [`Encode::encode`].
     fn to_bytes(&self) -> Result<Bytes, EncodeError> {
         let mut encoder = Encoder::new();
         self.encode(&mut encoder)?;
@@ -76,32 +80,33 @@ pub trait Encode {
     }
 }
 
-/// The body of a request or a response: what follows the header.
+/// The body of a request or a response: the bytes after the header.
 ///
-/// It can be implemented outside this crate, for layouts of later releases or of one's own: read with
-/// [`Reader`](crate::wire::Reader), write with [`Encoder`].
+/// The trait can be implemented outside of this crate, for layouts of later releases or for your own. Read such a body
+/// with [`Reader`](crate::wire::Reader), and write it with [`Encoder`].
 pub trait Body: Encode + Sized {
-    /// What errors call it, for example "Metadata response".
+    /// The name of the body in errors, for example "Metadata response".
     const NAME: &'static str;
 
-    /// Reads it from the start of `body`, and says how many bytes it took. Strings and message sets are slices of `body`.
+    /// Reads a value from the start of `body`. Returns the value and the number of bytes that it took. Strings and
+    /// message sets are slices of `body`.
     ///
     /// # Errors
-    /// The bytes do not have this layout: asking the peer again would bring the same.
+    /// The bytes do not have this layout. The peer would answer the same request with the same bytes.
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError>;
 
-    /// Reads it. Bytes behind it are ignored, as every 0.8 broker does.
+    /// Reads a value from the start of `body`, and ignores the bytes behind it, as every 0.8 broker does.
     ///
     /// # Errors
-    /// As [`Body::read`].
+    /// The errors of [`Body::read`].
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         Self::read(body).map(|(value, _)| value)
     }
 
-    /// Reads it, and takes bytes behind it for an error. For tests and fuzzing.
+    /// Reads a value that must take all bytes of `body`. Use it for tests and fuzzing.
     ///
     /// # Errors
-    /// As [`Body::read`]; and bytes are left.
+    /// The errors of [`Body::read`], or bytes are left behind the value.
     fn decode_strict(body: &Bytes) -> Result<Self, DecodeError> {
         let (value, taken) = Self::read(body)?;
         finish(Self::NAME, body, taken)?;
@@ -109,38 +114,37 @@ pub trait Body: Encode + Sized {
     }
 }
 
-/// A request: what a connection must know to send it and to judge its end.
+/// The body of a request, and what a connection must know to send the request and to judge how it ended.
 ///
-/// One that is implemented outside this crate is known to no [`Profile`], and is sent unchecked: encode it by
-/// `Prepared::new`.
+/// No [`Profile`] knows a request that is implemented outside of this crate. Encode such a request with
+/// `Prepared::new`, which does not check it.
 pub trait Request: Body {
-    /// The body of its answer.
+    /// The body of the response.
     type Response: Body;
 
-    /// Its key and version.
+    /// The key and version of the request.
     const API: Api;
 
-    /// Finds what is legal on the wire and would lose data or hang.
+    /// Refuses a request that is legal on the wire, but would lose data or hang.
     ///
     /// # Errors
-    /// What is wrong, and what to do about it. The request was not sent.
+    /// Returns the problem, whose text says how to correct the request. The request was not sent.
     fn check(&self, _profile: Profile, _limits: &Limits) -> Result<(), RequestProblem> {
         Ok(())
     }
 
-    /// Whether the broker answers at all. False only for a produce with acks = 0.
+    /// Whether the broker answers the request. False only for a produce with acks = 0.
     fn expects_response(&self) -> bool {
         true
     }
 
-    /// Whether the broker's data is different afterwards. One that fails and does not change anything may simply be sent
-    /// again.
+    /// Whether the request changes the broker's data. A request that does not can simply be sent again after a failure.
     fn changes_state(&self) -> bool {
         false
     }
 
-    /// How long the broker may rightly take before it answers. It is added to the deadline of the request and of all
-    /// that are sent behind it.
+    /// How long the broker may wait before it answers, as the request allows. This time is added to the deadline of the
+    /// request and of all requests that are sent behind it.
     fn server_wait(&self) -> Duration {
         Duration::ZERO
     }

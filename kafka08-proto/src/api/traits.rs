@@ -1,4 +1,5 @@
-//! What a connection must know of a request, read from its bytes: for proxies, which forward without decoding.
+//! What a connection must know of a request, read from its bytes. This is for proxies, which forward requests without
+//! decoding them.
 
 use std::time::Duration;
 
@@ -7,28 +8,29 @@ use crate::ids::{Acks, Api, ApiKey, Millis, ReplicaId};
 /// Whether a broker answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// It answers.
+    /// The broker answers.
     Expected,
-    /// It sends nothing back: a produce with acks = 0.
+    /// The broker sends no response, because the request is a produce with acks = 0.
     None,
 }
 
-/// What a connection must know of a request: whether an answer comes, when, and what a resend would do.
+/// What a connection must know of a request: whether and when a response comes, and whether the request can be sent
+/// again without harm.
 ///
-/// [`RequestTraits::of`] reads it from a request that is not decoded. The values are those of [`Request`](super::Request)
-/// for the same request.
+/// [`RequestTraits::of`] reads the traits of a request that is not decoded. They are equal to what the methods of
+/// [`Request`](super::Request) return for the same request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTraits {
     /// Whether the broker answers.
     pub reply: Reply,
-    /// Whether the broker's data may be different afterwards, so that sending the request again may apply it twice.
+    /// Whether the request may change the broker's data, so that sending it again may apply it twice.
     pub changes_state: bool,
-    /// How long the broker may hold the answer back, by the request's own fields or by the broker's defaults.
+    /// How long the broker may wait before it answers, by the request's own fields or by the broker's defaults.
     pub server_wait: Duration,
 }
 
-/// How long a broker waits for the replicas of its offsets topic: the default of `offsets.commit.timeout.ms`, 5 s. The
-/// request does not say it.
+/// How long a broker waits for the replicas of its offsets topic: 5 s, the default of `offsets.commit.timeout.ms`. The
+/// request has no field for this time.
 pub(super) const COMMIT_WAIT: Duration = Duration::from_secs(5);
 
 impl RequestTraits {
@@ -38,19 +40,19 @@ impl RequestTraits {
 
     /// Reads the traits of a request from its key, its version and the first bytes of its body.
     ///
-    /// Nothing else is looked at: the body may be malformed behind those bytes. A request whose key, version or length
-    /// leaves a question open counts as one that is answered at once and changes the broker's state.
+    /// Nothing else is read, so the body may be malformed behind those bytes. If the key, the version or the length
+    /// leaves a question open, the request counts as one that is answered at once and changes the broker's data.
     #[must_use]
     pub fn of(api: Api, body: &[u8]) -> Self {
         match (api.key, api.version.0) {
-            // Version 3 puts another field in front, version 9 another header.
+            // Version 3 begins with another field, and version 9 has another header.
             (ApiKey::PRODUCE, 0..=2) => Self::of_produce(body),
             // Version 12 has another header.
             (ApiKey::FETCH, 0..=11) => Self::of_fetch(body),
             (ApiKey::OFFSET_COMMIT, 0) => Self::UNKNOWN,
             (ApiKey::OFFSET_COMMIT, _) => Self { server_wait: COMMIT_WAIT, ..Self::UNKNOWN },
-            // Metadata and ConsumerMetadata may create a topic, which a resend does not do again. A heartbeat only prolongs
-            // a session.
+            // Metadata and ConsumerMetadata may create a topic, but not a second time when they are sent again. A
+            // heartbeat only prolongs a session.
             (
                 ApiKey::LIST_OFFSETS
                 | ApiKey::METADATA
@@ -65,7 +67,7 @@ impl RequestTraits {
 
     /// `required_acks:int16 timeout_ms:int32 …`
     fn of_produce(body: &[u8]) -> Self {
-        // Too short to be a produce: a broker would close the connection, which ends the request anyway.
+        // The body is too short for a Produce. A broker closes the connection on it, which ends the request anyway.
         let Some((acks, rest)) = body.split_first_chunk::<2>() else { return Self::UNKNOWN };
         let acks = Acks(i16::from_be_bytes(*acks));
         let Some(timeout) = rest.first_chunk::<4>() else { return Self::UNKNOWN };
@@ -83,7 +85,7 @@ impl RequestTraits {
         Self {
             reply: Reply::Expected,
             server_wait: Millis(i32::from_be_bytes(*max_wait)).to_duration(),
-            // A fetch of a follower tells the leader how far the follower is.
+            // The fetch of a follower tells the leader how far the follower has read.
             changes_state: !ReplicaId(i32::from_be_bytes(*replica)).is_client(),
         }
     }
@@ -91,11 +93,11 @@ impl RequestTraits {
 
 /// How long a broker waits for replicas before it answers a produce.
 ///
-/// A timeout below zero counts as zero: 0.8.2 answers it at once. 0.8.0 and 0.8.1 wait for ever, for which no deadline can
-/// make allowance.
+/// A negative timeout counts as zero. 0.8.2 answers such a request at once. 0.8.0 and 0.8.1 wait for ever, and no
+/// deadline can allow for that.
 pub(super) fn produce_wait(acks: Acks, timeout: Millis) -> Duration {
     match acks {
-        // Neither waits for replicas, whatever the timeout says.
+        // With these acks a broker does not wait for replicas, whatever the timeout says.
         Acks::NONE | Acks::LEADER => Duration::ZERO,
         _ => timeout.to_duration(),
     }
