@@ -1,4 +1,4 @@
-//! Fetch (key 1): read messages from partitions.
+//! Fetch (key 1): reads messages from partitions.
 
 use std::time::Duration;
 
@@ -20,39 +20,39 @@ use crate::{
 
 /// Reads messages from any number of partitions that the broker leads (`FetchRequest`, 0.8.2).
 ///
-/// The broker holds the answer back until `min_bytes` are there or `max_wait` has passed, and everything behind it on the
-/// connection waits too: give fetches a connection of their own. 0.8.0 and 0.8.1 hold back errors as well.
+/// The broker answers when `min_bytes` bytes are there or `max_wait` has passed. Requests behind the fetch on the same
+/// connection wait too, so give fetches a connection of their own. 0.8.0 and 0.8.1 delay errors as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchRequest {
-    /// [`ReplicaId::CONSUMER`], unless you debug.
+    /// [`ReplicaId::CONSUMER`], except for debugging.
     pub replica: ReplicaId,
-    /// How long the broker may wait. 0 or less: it answers at once. At most [`MAX_WAIT`](super::MAX_WAIT).
+    /// How long the broker may wait, at most [`MAX_WAIT`](super::MAX_WAIT). With 0 or less, the broker answers at once.
     pub max_wait: Millis,
-    /// Bytes, over all partitions, for which the broker waits. A hint: it may answer with fewer. 0.8.0 and 0.8.1 never find
-    /// more than all `max_bytes` together.
+    /// The number of bytes, over all partitions, that the broker waits for. It is a hint: the broker may answer with
+    /// fewer. 0.8.0 and 0.8.1 never find more than all `max_bytes` together.
     pub min_bytes: i32,
-    /// What to read.
+    /// The partitions, and what to read of each.
     pub topics: ByTopic<FetchPartition>,
 }
 
 /// What to read of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchPartition {
-    /// The offset of the first message wanted. The log's end is allowed, and answered with an empty set.
+    /// The offset of the first message to read. The end of the log is allowed, and is answered with an empty set.
     pub offset: Offset,
-    /// The most bytes of messages that may come. The last message is usually cut; if even the first is, ask again with
-    /// the size that [`Tail::Cut`](crate::message::Tail::Cut) names.
+    /// The most bytes of messages to return. The last message is usually cut. If even the first one is cut, fetch again
+    /// with the size that [`Tail::Cut`](crate::message::Tail::Cut) names.
     pub max_bytes: i32,
 }
 
 impl FetchRequest {
-    /// A consumer's request without partitions yet.
+    /// Creates a consumer's request without partitions.
     #[must_use]
     pub fn new(max_wait: Millis, min_bytes: i32) -> Self {
         Self { replica: ReplicaId::CONSUMER, max_wait, min_bytes, topics: ByTopic::default() }
     }
 
-    /// With one more partition, read from `offset` on, at most `max_bytes` bytes of it.
+    /// Adds a partition. At most `max_bytes` bytes of it are read, from `offset` on.
     #[must_use]
     pub fn with(
         mut self,
@@ -67,8 +67,9 @@ impl FetchRequest {
 }
 
 impl FetchRequest {
-    /// Refuses a minimum that all `max_bytes` together cannot reach. 0.8.0 and 0.8.1 count what they would send and wait the
-    /// whole `max_wait`; 0.8.2 counts up to the high watermark. A request without partitions is answered at once.
+    /// Refuses `min_bytes` that all `max_bytes` together cannot reach. 0.8.0 and 0.8.1 count what they would send, and
+    /// wait for the whole `max_wait`. 0.8.2 counts up to the high watermark. A request without partitions is answered
+    /// at once, so it is not refused.
     fn check_min_bytes(&self, profile: Profile, max_bytes: u64) -> Result<(), RequestProblem> {
         // A negative minimum is reached at once.
         let out_of_reach = u64::try_from(self.min_bytes).is_ok_and(|min_bytes| min_bytes > max_bytes);
@@ -100,7 +101,7 @@ impl Body for FetchRequest {
             let (i, replica) = int32("replica_id", i)?;
             let (i, max_wait) = int32("max_wait_ms", i)?;
             let (i, min_bytes) = int32("min_bytes", i)?;
-            // Requests are read as leniently as a broker reads them, so that what passes here passes there.
+            // A request is read as leniently as a broker reads it, so that both accept the same requests.
             let (i, topics) = ByTopic::parse(Rules::Broker, 8 + 4, body, i, |i| {
                 let (i, offset) = int64("fetch_offset", i)?;
                 let (i, max_bytes) = int32("max_bytes", i)?;
@@ -115,14 +116,13 @@ impl Request for FetchRequest {
     type Response = FetchResponse;
     const API: Api = Api::v0(ApiKey::FETCH);
 
-    /// A partition that stands twice is refused too: the broker would answer one of the two.
+    /// A partition that is listed twice is refused too, because the broker would answer only one of the two.
     fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
         check_replica(self.replica)?;
         check_wait(self.max_wait)?;
         check_topics(&self.topics)?;
-        // The largest answer that a broker may send, counted to the byte: an answer above the frame limit would end the connection
-        // and every request on it.
-        // The correlation id and the number of topics.
+        // The exact length of the largest response that a broker may send. A response above the frame limit would end
+        // the connection and every request on it. A response begins with the correlation id and the number of topics.
         let mut around: u64 = 4 + 4;
         let mut messages: u64 = 0;
         for group in self.topics.topics() {
@@ -144,7 +144,7 @@ impl Request for FetchRequest {
         self.check_min_bytes(profile, messages)
     }
 
-    /// A fetch under the id of a replica reports a position, and may change the partition's in-sync set.
+    /// A fetch with the id of a replica reports the replica's position, and may change the partition's in-sync set.
     fn changes_state(&self) -> bool {
         !self.replica.is_client()
     }
@@ -154,25 +154,26 @@ impl Request for FetchRequest {
     }
 }
 
-/// Messages of partitions (`FetchResponse`, 0.8.2). Entries come in an order of the broker's own.
+/// The messages of partitions (`FetchResponse`, 0.8.2). The broker chooses the order of the entries.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct FetchResponse {
-    /// One per partition asked for.
+    /// One entry per partition of the request.
     pub topics: ByTopic<FetchedPartition>,
 }
 
-/// What stands on the wire between a partition's number and its messages, in bytes.
+/// The number of bytes between a partition's number and its messages.
 const FETCHED: usize = 2 + 8 + 4;
 
-/// Messages of one partition.
+/// The messages of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPartition {
-    /// No error, or why there are no messages. [`ErrorCode::UNKNOWN`] passes by itself, after a change of leader.
+    /// No error, or why there are no messages. After a change of leader, [`ErrorCode::UNKNOWN`] is temporary.
     pub error: ErrorCode,
-    /// The offset of the first message that consumers cannot see yet; [`Offset::NONE`] with an error.
+    /// The offset of the first message that consumers cannot see yet, or [`Offset::NONE`] with an error.
     pub high_watermark: Offset,
-    /// A slice of the log, cut anywhere. It may begin before the offset asked for, inside a compressed entry. Brokers of
-    /// later releases may send null where they have none, which is read as an empty set.
+    /// A slice of the log, which may end in the middle of an entry. It begins before the requested offset if that
+    /// offset is inside a compressed entry. Brokers of later releases may send null if there are no messages; null is
+    /// read as an empty set.
     pub messages: MessageSet,
 }
 
@@ -183,10 +184,10 @@ impl Outcome for FetchedPartition {
 }
 
 impl FetchResponse {
-    /// What came of one partition, if that is no error.
+    /// The messages of one partition, if there is no error.
     ///
     /// # Errors
-    /// The broker gave a code, or left the partition out.
+    /// The broker sent an error code, or left the partition out.
     pub fn partition(
         &self,
         topic: &str,
@@ -211,7 +212,7 @@ impl Body for FetchResponse {
 
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            // Answers are read strictly: one that a broker could not have sent shows that the stream has lost its meaning.
+            // Responses are read strictly. One that no broker could have sent shows that the stream cannot be trusted.
             let (i, topics) = ByTopic::parse(Rules::Strict, FETCHED, body, i, |i| {
                 let (i, error) = int16("error_code", i)?;
                 let (i, high_watermark) = int64("high_watermark", i)?;

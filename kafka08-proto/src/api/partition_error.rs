@@ -1,4 +1,4 @@
-//! Why a response has nothing for a partition, in words that name the partition.
+//! The errors of one partition: a response reports no success for it, or metadata names no leader of it.
 
 use std::fmt;
 
@@ -8,32 +8,33 @@ use crate::{
     ids::{ApiKey, NodeId, PartitionId, TopicPartition},
 };
 
-/// A partition for which a response brings no success.
+/// A response reports no success for a partition.
 ///
-/// It names the partition and says what to do next, so that it can be passed on as it is.
+/// The error names the partition and says what to do next, so it can be passed on without further context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionError {
     /// The partition.
     pub of: TopicPartition,
-    /// The API that was asked.
+    /// The API of the request.
     pub api: ApiKey,
-    /// What the response says.
+    /// What the response says of the partition.
     pub problem: PartitionProblem,
 }
 
-/// What a response says of a partition for which it brings no success.
+/// What a response says of a partition for which it reports no success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartitionProblem {
-    /// The broker gave this code.
+    /// The broker sent this error code.
     Refused(ErrorCode),
-    /// The broker left the partition out. What was to be appended or stored may have been or not.
+    /// The broker left the partition out. What the request was to append or store may or may not have been appended or
+    /// stored.
     Missing,
 }
 
 impl PartitionError {
-    /// Whether asking again, after a pause, may succeed.
+    /// Whether the same request may succeed when it is sent again after a pause.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self.problem {
@@ -51,12 +52,12 @@ impl fmt::Display for PartitionError {
             PartitionProblem::Missing => {
                 write!(f, "the {api} response does not list {of}: if the request did, ")?;
                 f.write_str(match *api {
-                    ApiKey::PRODUCE => "the messages may have been appended or not",
-                    // Version 1 sent to 0.8.1 is answered with an empty list.
+                    ApiKey::PRODUCE => "the messages may or may not have been appended",
+                    // 0.8.1 answers version 1 with an empty list.
                     ApiKey::OFFSET_COMMIT => {
                         "the offset was not stored, and the broker may be older than the profile says"
                     }
-                    ApiKey::OFFSET_FETCH => "look up the coordinator; it does not mean that nothing is committed",
+                    ApiKey::OFFSET_FETCH => "look up the coordinator; this does not mean that nothing is committed",
                     _ => "ask again",
                 })
             }
@@ -68,7 +69,7 @@ impl std::error::Error for PartitionError {}
 
 /// What a response says of one partition.
 pub(super) trait Outcome {
-    /// No error, or why there is nothing for the partition.
+    /// The error code of the partition.
     fn code(&self) -> ErrorCode;
 }
 
@@ -79,7 +80,7 @@ impl Outcome for ErrorCode {
 }
 
 impl<T> ByTopic<T> {
-    /// The item of a partition in a response of `api`, if it is there and its code is no error.
+    /// The item of a partition in a response of `api`, if the item is there and its code is no error.
     pub(super) fn success(
         &self,
         api: ApiKey,
@@ -90,7 +91,7 @@ impl<T> ByTopic<T> {
         T: Outcome,
     {
         let partition = partition.into();
-        // A partition that is left out is told apart from a refused one: its fate is not known.
+        // A missing partition differs from a refused one: its fate is not known.
         let problem = match self.find(topic, partition) {
             Some(item) if item.code().is_ok() => return Ok(item),
             Some(item) => PartitionProblem::Refused(item.code()),
@@ -100,13 +101,13 @@ impl<T> ByTopic<T> {
     }
 }
 
-/// Why metadata names no broker to send a partition's requests to.
+/// Metadata names no broker to which a partition's requests can be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaderError {
     /// The partition.
     pub of: TopicPartition,
-    /// What the metadata says.
+    /// What the metadata says of the partition.
     pub problem: LeaderProblem,
 }
 
@@ -114,25 +115,27 @@ pub struct LeaderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeaderProblem {
-    /// The topic is not listed: it was not asked for, or all were and it does not exist (yet).
+    /// The topic is not listed. Either the request did not name it, or the request asked for all topics and this topic
+    /// does not exist (yet).
     TopicMissing,
-    /// The broker gave this code for the topic, and lists no partitions.
+    /// The broker sent this error code for the topic, and lists no partitions.
     TopicRefused(ErrorCode),
-    /// The topic is listed and has no such partition.
+    /// The topic is listed, but has no such partition.
     NoSuchPartition,
-    /// The partition has no leader; the broker's code says why.
+    /// The partition has no leader. The broker's code says why.
     NoLeader(ErrorCode),
     /// The leader is a broker that is not listed.
     BrokerMissing(NodeId),
 }
 
 impl LeaderError {
-    /// Whether asking for metadata again, after a pause, may bring a leader.
+    /// Whether metadata may name a leader when it is asked for again after a pause.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self.problem {
             LeaderProblem::TopicRefused(code) => code.retry(),
-            // A topic that was just created may not have reached this broker yet; one that never existed stays missing.
+            // This broker may not know yet of a topic that was just created. A topic that was never created stays
+            // missing.
             LeaderProblem::TopicMissing | LeaderProblem::NoSuchPartition => Retry::Limited,
             LeaderProblem::NoLeader(_) | LeaderProblem::BrokerMissing(_) => Retry::Yes,
         }
@@ -148,11 +151,11 @@ impl fmt::Display for LeaderError {
             LeaderProblem::TopicRefused(code) => write!(f, "the topic has {code}; {}", code.advice()),
             LeaderProblem::NoSuchPartition => f.write_str("the topic has no such partition"),
             LeaderProblem::NoLeader(ErrorCode::NONE) => {
-                f.write_str("the partition has none now; ask for metadata again after a pause")
+                f.write_str("the partition has no leader now; ask for metadata again after a pause")
             }
             LeaderProblem::NoLeader(code) => write!(f, "the partition has {code}; {}", code.advice()),
             LeaderProblem::BrokerMissing(node) => {
-                write!(f, "it is broker {node}, which the metadata does not list; ask for metadata again after a pause")
+                write!(f, "the metadata names broker {node} but does not list it; ask for metadata again after a pause")
             }
         }
     }

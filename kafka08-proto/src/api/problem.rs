@@ -1,4 +1,4 @@
-//! Requests that are legal on the wire and should not be sent.
+//! Requests that are legal on the wire but should not be sent, and the checks that find them.
 
 use std::fmt;
 
@@ -9,114 +9,117 @@ use crate::{
     profile::Profile,
 };
 
-/// Why a request was refused before anything was sent.
+/// A request was refused before anything was sent.
 ///
-/// A broker would take it, and lose data, hang, or spoil other topics. Mend the request; `Prepared::raw` still sends
-/// anything, for those who test or mirror.
+/// A broker that received the request could lose data, hang, or fail the other topics of the request. Correct the
+/// request. `Prepared::raw` sends any request unchecked, for tests and mirrors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestProblem {
-    /// The release at the other end does not know this request: it would close the connection, and every request on it would
-    /// be lost; or it would read it as something else.
+    /// The broker's release does not know the request. The broker would either close the connection, which loses every
+    /// request on it, or read the request as something else.
     NotKnown {
-        /// The request.
+        /// The key and version of the request.
         api: Api,
-        /// The release.
+        /// The broker's release.
         profile: Profile,
     },
     /// The group has no name.
     NoGroup,
-    /// A slash in the name of a group whose offsets are kept in ZooKeeper, where the name is part of a path.
+    /// The group's name has a slash. The group's offsets are kept in ZooKeeper, where the name is part of a path.
     GroupName(Text),
-    /// A partition stands in the request twice: the broker keeps the last one and drops the other silently.
+    /// A partition is in the request twice. The broker keeps the last entry and silently drops the other.
     DuplicatePartition(TopicPartition),
-    /// A produce, or a compressed set in it, has no message for a partition: the broker answers without an error, and
-    /// nothing was written.
+    /// A produced set, or a compressed set in it, has no message. The broker answers without an error and writes
+    /// nothing.
     EmptyMessageSet(TopicPartition),
-    /// A produced set, or a compressed set in it, ends in the middle of a message: the broker drops that message without an
-    /// error.
+    /// A produced set, or a compressed set in it, ends in the middle of a message. The broker drops that message
+    /// without an error.
     CutMessageSet(TopicPartition),
-    /// A produced set, or a compressed set in it, holds an entry that is not a valid message. A broker does not look at the checksums
-    /// inside a compressed set, and consumers fail on them.
+    /// A produced set, or a compressed set in it, has an entry that is not a valid message. A broker does not compare
+    /// the checksums inside a compressed set, and consumers fail on a wrong one.
     CorruptMessageSet(TopicPartition),
-    /// A produced set is compressed by a codec that the broker's release does not have.
+    /// A produced set is compressed with a codec that the broker's release does not have.
     CodecNotKnown {
-        /// Where it would go.
+        /// The partition to which the messages would go.
         to: TopicPartition,
         /// The codec.
         codec: Codec,
-        /// The release.
+        /// The broker's release.
         profile: Profile,
     },
-    /// A compressed set was not looked into: it becomes too large, or holds compressed sets too deep. Whether the broker
-    /// would drop something of it is not known.
+    /// A compressed set was not inspected, because it expands to too many bytes or is nested too deeply. It is not
+    /// known whether the broker would drop part of it.
     NotInspected {
-        /// Where it would go.
+        /// The partition to which the messages would go.
         to: TopicPartition,
-        /// `Limits::max_inflated`.
+        /// The value of `Limits::max_inflated`.
         max_inflated: usize,
     },
-    /// A produced message is larger than the broker takes.
+    /// A produced message is larger than the broker accepts.
     MessageTooLarge {
-        /// Where it would go.
+        /// The partition to which the messages would go.
         to: TopicPartition,
-        /// Its entry's size in bytes: 12 and the message.
+        /// The size of the message's entry, in bytes: 12 and the message.
         entry: usize,
-        /// `Limits::max_message`.
+        /// The value of `Limits::max_message`.
         max: usize,
     },
-    /// A topic name that no broker takes: in Metadata it spoils the answer for every other topic.
+    /// No broker accepts the topic name. In a Metadata request, such a name fails every other topic too.
     TopicName {
         /// The name.
         topic: Text,
-        /// What is wrong with it.
+        /// The problem with the name.
         problem: NameProblem,
     },
-    /// A Metadata request names no topics, which on the wire asks for all of them: say `Topics::All`.
+    /// A Metadata request names no topics, which on the wire asks for all topics. Use `Topics::All` to ask for all.
     NoTopics,
-    /// A produce timeout below zero. Where replicas are waited for, 0.8.0 and 0.8.1 wait for ever, and 0.8.2 answers at once
-    /// with [`ErrorCode::REQUEST_TIMED_OUT`](crate::error_code::ErrorCode::REQUEST_TIMED_OUT) and keeps the messages.
+    /// The timeout of a produce is negative. If acks is neither 0 nor 1, 0.8.0 and 0.8.1 wait for ever, and 0.8.2
+    /// answers at once with [`ErrorCode::REQUEST_TIMED_OUT`](crate::error_code::ErrorCode::REQUEST_TIMED_OUT) and keeps
+    /// the messages.
     NegativeTimeout(Millis),
-    /// The broker could hold the answer back for longer than [`MAX_WAIT`], and all that is sent behind it.
+    /// The broker could wait for longer than [`MAX_WAIT`] before it answers the request, and all requests behind it.
     WaitTooLong(Millis),
-    /// The `min_bytes` of a fetch are more than all its `max_bytes`: brokers before 0.8.2 would wait the whole `max_wait`
-    /// each time.
+    /// The `min_bytes` of a fetch is more than all its `max_bytes` together. Brokers before 0.8.2 would wait for the
+    /// whole `max_wait` each time.
     MinBytesOutOfReach {
-        /// What the broker would wait for.
+        /// The number of bytes that the broker would wait for.
         min_bytes: i32,
-        /// All that it may send.
+        /// The number of bytes that the broker may send.
         max_bytes: u64,
     },
-    /// A replica id that is no client's: the leader would count this client as a replica. 0.8.0 does so below -2, too.
+    /// The replica id is not that of a client. The leader would count this client as a replica. 0.8.0 also counts ids
+    /// below -2 as replicas.
     BrokerReplicaId(ReplicaId),
-    /// A negative `max_bytes`: every release answers it with an error.
+    /// A `max_bytes` is negative, which every release answers with an error.
     NegativeMaxBytes(TopicPartition),
-    /// The answer to a fetch could be larger than the frame limit, which would end the connection.
+    /// The response to a fetch could be larger than the frame limit. Such a response would end the connection.
     FetchTooLarge {
-        /// The length of the largest answer in bytes: every `max_bytes`, and what stands around the messages.
+        /// The length of the largest possible response, in bytes: every `max_bytes`, and the fields around the
+        /// messages.
         total: u64,
-        /// `Limits::max_frame`.
+        /// The value of `Limits::max_frame`.
         max: usize,
     },
-    /// The problem of a request that is implemented outside this crate, in its own words.
+    /// A problem of a request that is implemented outside of this crate, in words of that implementation.
     Other(String),
 }
 
-/// The longest that a request may have its broker wait: 10 minutes. Brokers of 0.8.2 close a connection on which nothing has
-/// arrived for so long (`connections.max.idle.ms`), even while they owe an answer.
+/// The longest time that a request may let the broker wait: 10 minutes. Brokers of 0.8.2 close a connection on which
+/// nothing has arrived for this time (`connections.max.idle.ms`), even if a response is due.
 pub const MAX_WAIT: Millis = Millis(600_000);
 
-/// What is wrong with a topic name.
+/// The problem with a topic name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameProblem {
-    /// It is empty.
+    /// The name is empty.
     Empty,
-    /// It has more than 255 characters.
+    /// The name has more than 255 characters.
     TooLong,
-    /// It is "." or "..", which name directories.
+    /// The name is "." or "..", which are names of directories.
     Dots,
-    /// A character other than `a-z A-Z 0-9 . _ -`.
+    /// The name has a character other than `a-z A-Z 0-9 . _ -`.
     Character(char),
 }
 
@@ -126,21 +129,23 @@ impl fmt::Display for RequestProblem {
             Self::NotKnown { api, profile } => {
                 write!(
                     f,
-                    "{profile} does not know {api}: use what it knows, or set the profile if the broker is newer (a probe \
-                     tells)"
+                    "{profile} does not know {api}: use a request that it knows, or set another profile if the broker \
+                     is newer (a probe finds the release)"
                 )
             }
             Self::NoGroup => {
-                f.write_str("the group has no name, and offsets would be stored where nobody finds them: name it")
+                f.write_str("the group has no name, and nobody would find its offsets: give the group a name")
             }
             Self::GroupName(group) => write!(
                 f,
-                "\"{group}\" has a slash, and would be a path in ZooKeeper that other tools do not find: use another name"
+                "the group name \"{group}\" has a slash, and would be a path in ZooKeeper that other tools do not \
+                 find: use another name"
             ),
             Self::DuplicatePartition(tp) => {
                 write!(
                     f,
-                    "{tp} is in the request twice, and the broker would keep only one: merge them or send two requests"
+                    "{tp} is in the request twice, and the broker would keep only the last entry: merge the entries, \
+                     or send two requests"
                 )
             }
             Self::EmptyMessageSet(_)
@@ -151,7 +156,7 @@ impl fmt::Display for RequestProblem {
             | Self::MessageTooLarge { .. } => self.fmt_set(f),
             Self::TopicName { topic, problem } => write!(f, "\"{topic}\" cannot be a topic's name: {problem}"),
             Self::NoTopics => f.write_str(
-                "no topics are named, which on the wire asks for all of them: say Topics::All if that is meant",
+                "the request names no topics, which on the wire asks for all topics: use Topics::All if you mean that",
             ),
             Self::NegativeTimeout(_)
             | Self::WaitTooLong(_)
@@ -165,67 +170,68 @@ impl fmt::Display for RequestProblem {
 }
 
 impl RequestProblem {
-    /// What is wrong with a message set.
+    /// Writes the problem with a message set.
     fn fmt_set(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptyMessageSet(tp) => write!(
                 f,
-                "the message set for {tp}, or a compressed set in it, is empty, which a broker answers without an error: \
-                 leave it out"
+                "the message set for {tp}, or a compressed set in it, is empty, and a broker would answer without an \
+                 error: leave the set out"
             ),
             Self::CutMessageSet(tp) => write!(
                 f,
-                "the message set for {tp}, or a compressed set in it, ends in the middle of a message, which the broker would \
-                 drop silently: send whole entries only"
+                "the message set for {tp}, or a compressed set in it, ends in the middle of a message, which the \
+                 broker would drop silently: send only complete entries"
             ),
             Self::CorruptMessageSet(tp) => write!(
                 f,
-                "the message set for {tp}, or a compressed set in it, holds an entry that is not a valid message: build \
-                 it anew"
+                "the message set for {tp}, or a compressed set in it, has an entry that is not a valid message: build \
+                 the set again"
             ),
             Self::CodecNotKnown { to, codec, profile } => {
                 write!(
                     f,
-                    "the message set for {to} is compressed by {codec}, which {profile} cannot read: use gzip or snappy"
+                    "the message set for {to} is compressed with {codec}, which {profile} cannot read: use gzip or \
+                     snappy"
                 )
             }
             Self::NotInspected { to, max_inflated } => write!(
                 f,
-                "a compressed set for {to} was not looked into, because it becomes more than {max_inflated} bytes or is nested \
-                 too deep: raise Limits::max_inflated, or send it unchecked"
+                "a compressed set for {to} was not inspected, because it expands to more than {max_inflated} bytes or \
+                 is nested too deeply: raise Limits::max_inflated, or send the request unchecked"
             ),
             Self::MessageTooLarge { to, entry, max } => write!(
                 f,
-                "a message for {to} takes {entry} bytes and the broker takes {max} (message.max.bytes): split it, or raise \
-                 both the broker's setting and Limits::max_message"
+                "a message for {to} takes {entry} bytes, and the broker accepts {max} (message.max.bytes): split it, \
+                 or raise both the broker's setting and Limits::max_message"
             ),
             _ => Ok(()),
         }
     }
 
-    /// What is wrong with a number.
+    /// Writes the problem with a number.
     fn fmt_number(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NegativeTimeout(t) => {
                 write!(
                     f,
-                    "a produce timeout of {t} ms makes 0.8.0 and 0.8.1 wait for ever, and 0.8.2 answer RequestTimedOut at once \
-                     though the messages are in its log: use 0 or more"
+                    "with a produce timeout of {t} ms, 0.8.0 and 0.8.1 wait for ever, and 0.8.2 answers \
+                     RequestTimedOut at once although the messages are in its log: use 0 or more"
                 )
             }
             Self::WaitTooLong(wait) => write!(
                 f,
-                "a wait of {wait} ms would hold up all that is sent behind it, and brokers of 0.8.2 close a connection after \
-                 {MAX_WAIT} ms without a request: wait no longer than that"
+                "a wait of {wait} ms would delay all requests behind it, and brokers of 0.8.2 close a connection after \
+                 {MAX_WAIT} ms without a request: let the broker wait no longer than that"
             ),
             Self::MinBytesOutOfReach { min_bytes, max_bytes } => write!(
                 f,
-                "min_bytes of {min_bytes} are more than all max_bytes, which are {max_bytes}, so that the broker would always \
-                 wait the whole max_wait: lower min_bytes or raise max_bytes"
+                "min_bytes is {min_bytes}, more than all max_bytes together, which are {max_bytes}, so the broker \
+                 would always wait for the whole max_wait: lower min_bytes or raise max_bytes"
             ),
             Self::BrokerReplicaId(id) => write!(
                 f,
-                "replica id {id} is no client's, and would make the leader count this client as a replica: use \
+                "replica id {id} is not that of a client, and the leader would count this client as a replica: use \
                  ReplicaId::CONSUMER"
             ),
             Self::NegativeMaxBytes(tp) => {
@@ -233,8 +239,8 @@ impl RequestProblem {
             }
             Self::FetchTooLarge { total, max } => write!(
                 f,
-                "the answer could hold {total} bytes, more than the frame limit of {max}: lower max_bytes, fetch fewer \
-                 partitions at once, or raise Limits::max_frame"
+                "the response could have {total} bytes, more than the frame limit of {max}: lower max_bytes, fetch \
+                 fewer partitions at once, or raise Limits::max_frame"
             ),
             _ => Ok(()),
         }
@@ -248,18 +254,19 @@ impl fmt::Display for NameProblem {
         match self {
             Self::Empty => f.write_str("it is empty"),
             Self::TooLong => f.write_str("it has more than 255 characters"),
-            Self::Dots => f.write_str("\".\" and \"..\" are directories"),
-            Self::Character(c) => write!(f, "{c:?} is none of a-z A-Z 0-9 . _ -"),
+            Self::Dots => f.write_str("\".\" and \"..\" are names of directories"),
+            Self::Character(c) => write!(f, "it has {c:?}, and only a-z A-Z 0-9 . _ - are allowed"),
         }
     }
 }
 
 impl std::error::Error for NameProblem {}
 
-/// Checks a topic's name by the rules of 0.8.2 (`kafka.common.Topic`), which every later release keeps: 1 to 255 of
-/// `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
+/// Checks a topic name by the rules of 0.8.2 (`kafka.common.Topic`), which every later release keeps. A name has 1 to
+/// 255 of the characters `a-z A-Z 0-9 . _ -`, and is neither `.` nor `..`.
 ///
-/// Each request checks the names in it before it is sent. Use this where a name comes in, as from a configuration.
+/// Produce, Fetch, ListOffsets, Metadata and OffsetCommit requests are checked for this before they are sent. Use this
+/// function where a name enters the program, for example from a configuration.
 ///
 /// ```
 /// use kafka08_proto::api::{NameProblem, check_topic_name};
@@ -269,10 +276,10 @@ impl std::error::Error for NameProblem {}
 /// ```
 ///
 /// # Errors
-/// The first of the rules that it breaks.
+/// Returns the first problem that was found.
 pub fn check_topic_name(name: &str) -> Result<(), NameProblem> {
     match name {
-        // Why a name is wrong is looked for only if it is.
+        // The problem is looked for only if the name is not valid, because nearly every name is.
         _ if is_sound(name.as_bytes()) => Ok(()),
         "" => Err(NameProblem::Empty),
         "." | ".." => Err(NameProblem::Dots),
@@ -283,9 +290,9 @@ pub fn check_topic_name(name: &str) -> Result<(), NameProblem> {
     }
 }
 
-/// [`check_topic_name`] of a request's topic.
+/// Checks the topic name of a request by [`check_topic_name`].
 pub(super) fn check_name(topic: &Text) -> Result<(), RequestProblem> {
-    // Nearly every name is sound, and bytes are looked at faster than characters.
+    // Nearly every name is valid, and checking bytes is faster than checking characters.
     if is_sound(topic.as_bytes()) {
         return Ok(());
     }
@@ -301,22 +308,23 @@ fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// Refuses partitions that stand twice, of which the broker would drop one, and names that are no topic's.
+/// Refuses a partition that is in the request twice, because the broker would drop one entry, and a topic name that is
+/// not valid.
 pub(super) fn check_topics<T>(topics: &ByTopic<T>) -> Result<(), RequestProblem> {
-    // A broker reads the request into a map, where the later one replaces the earlier without a word.
+    // A broker reads the request into a map, where a later entry silently replaces an earlier one.
     if let Some(twice) = topics.duplicate() {
         return Err(RequestProblem::DuplicatePartition(twice));
     }
     topics.topics().iter().try_for_each(|group| check_name(&group.topic))
 }
 
-/// Refuses what holds up a connection for longer than a broker keeps it.
+/// Refuses a wait that is longer than a broker keeps a silent connection.
 pub(super) fn check_wait(wait: Millis) -> Result<(), RequestProblem> {
-    // Brokers of 0.8.2 close connections that were silent for ten minutes, also while they owe an answer.
+    // Brokers of 0.8.2 close a connection that was silent for ten minutes, even if a response is due.
     if wait > MAX_WAIT { Err(RequestProblem::WaitTooLong(wait)) } else { Ok(()) }
 }
 
-/// Refuses the replica ids of brokers, and those that some release takes for a broker's.
+/// Refuses the replica ids of brokers, and ids that some release takes for the id of a broker.
 pub(super) fn check_replica(id: ReplicaId) -> Result<(), RequestProblem> {
     if id.is_client() { Ok(()) } else { Err(RequestProblem::BrokerReplicaId(id)) }
 }
@@ -326,7 +334,7 @@ pub(super) fn check_group(group: &Text) -> Result<(), RequestProblem> {
     if group.is_empty() { Err(RequestProblem::NoGroup) } else { Ok(()) }
 }
 
-/// Refuses a group without a name, or whose name is none of a node in ZooKeeper.
+/// Refuses a group without a name, and a name that no node in ZooKeeper can have.
 pub(super) fn check_zookeeper_group(group: &Text) -> Result<(), RequestProblem> {
     check_group(group)?;
     // The group is part of a path in ZooKeeper: /consumers/GROUP/offsets.

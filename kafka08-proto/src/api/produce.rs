@@ -1,4 +1,4 @@
-//! Produce (key 0): append messages to partitions.
+//! Produce (key 0): appends messages to partitions.
 
 use std::time::Duration;
 
@@ -22,28 +22,28 @@ use crate::{
 
 /// Appends messages to any number of partitions that the broker leads (`ProducerRequest`, 0.8.2).
 ///
-/// It is no transaction: each partition succeeds or fails alone, and one that waits for its replicas delays the answer for
-/// all. It creates no topics; Metadata does.
+/// The request is not a transaction: each partition succeeds or fails alone. A partition that waits for its replicas
+/// delays the response for all. A Produce request does not create topics; a Metadata request does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceRequest {
-    /// How many replicas must have the messages before the broker answers. 0.8.2 can never satisfy more than there are
-    /// replicas: use [`Acks::ALL`].
+    /// How many replicas must have the messages before the broker answers. 0.8.2 can never satisfy more acks than there
+    /// are replicas; use [`Acks::ALL`].
     pub acks: Acks,
-    /// How long the broker waits for replicas, with acks other than 0 and 1. When it is over the partition's code is
-    /// [`ErrorCode::REQUEST_TIMED_OUT`] and the messages stay in the log.
+    /// How long the broker waits for replicas, if acks is neither 0 nor 1. When the time is over, the code of a
+    /// partition that still waits is [`ErrorCode::REQUEST_TIMED_OUT`], and its messages stay in the log.
     pub timeout: Millis,
-    /// The messages for each partition. One set per partition: of two the broker keeps one.
+    /// The messages for each partition, in one set. A broker keeps only one of two sets for the same partition.
     pub topics: ByTopic<MessageSet>,
 }
 
 impl ProduceRequest {
-    /// A request without messages yet.
+    /// Creates a request without messages.
     #[must_use]
     pub fn new(acks: Acks, timeout: Millis) -> Self {
         Self { acks, timeout, topics: ByTopic::default() }
     }
 
-    /// With messages for one more partition.
+    /// Adds the messages for a partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, messages: MessageSet) -> Self {
         self.topics.push(topic, partition, messages);
@@ -67,7 +67,7 @@ impl Body for ProduceRequest {
             let (i, acks) = int16("required_acks", i)?;
             let (i, timeout) = int32("timeout_ms", i)?;
             let (i, topics) = ByTopic::parse(Rules::Broker, 4, body, i, |i| {
-                // The offsets in it are the producer's and mean nothing; the broker overwrites them.
+                // The offsets in the set are the producer's and have no meaning. The broker overwrites them.
                 let (i, set) = sized_blob("message_set", body, i)?;
                 Ok((i, MessageSet::new(set, Origin::Produced)))
             })?;
@@ -80,16 +80,17 @@ impl Request for ProduceRequest {
     type Response = ProduceResponse;
     const API: Api = Api::v0(ApiKey::PRODUCE);
 
-    /// Compressed sets are opened, up to [`Limits::max_inflated`] bytes of all together; one whose codec is not in this build
-    /// is let pass.
+    /// Opens compressed sets, up to [`Limits::max_inflated`] bytes of all sets together. A set whose codec this build
+    /// lacks passes without being opened.
     fn check(&self, profile: Profile, limits: &Limits) -> Result<(), RequestProblem> {
-        // Before the sets, which cost more to look at.
+        // The sets are checked last, because they take the most time.
         if self.timeout.0 < 0 {
             return Err(RequestProblem::NegativeTimeout(self.timeout));
         }
         check_wait(self.timeout)?;
         check_topics(&self.topics)?;
-        // One budget for the sets of the whole request, so that many small bombs cost no more than a large one.
+        // The sets of the request share one budget, so that many small decompression bombs cost no more than one large
+        // one.
         let mut sets = SetCheck::new(profile, limits);
         self.topics.iter().try_for_each(|(topic, partition, messages)| {
             sets.check(TopicPartition { topic: topic.clone(), partition }, messages)
@@ -109,22 +110,22 @@ impl Request for ProduceRequest {
     }
 }
 
-/// What became of each partition's messages (`ProducerResponse`, 0.8.2).
+/// The result for each partition (`ProducerResponse`, 0.8.2).
 ///
-/// Entries come in an order of the broker's own.
+/// The broker chooses the order of the entries.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ProduceResponse {
-    /// One per partition asked for.
+    /// One entry per partition of the request.
     pub topics: ByTopic<ProducedPartition>,
 }
 
-/// What became of one partition's messages.
+/// The result for one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducedPartition {
     /// No error, or why the messages were not appended or not acknowledged.
     pub error: ErrorCode,
-    /// The offset of the first message. 0.8.0 and 0.8.1 say the last plus one where acks is neither 0 nor 1;
-    /// [`Offset::NONE`] together with no error means that the set was empty and nothing was written.
+    /// The offset of the first message. If acks is neither 0 nor 1, 0.8.0 and 0.8.1 send the offset of the last message
+    /// plus one. [`Offset::NONE`] without an error means that the set was empty and nothing was written.
     pub offset: Offset,
 }
 
@@ -135,11 +136,11 @@ impl Outcome for ProducedPartition {
 }
 
 impl ProduceResponse {
-    /// What became of one partition's messages, if they were appended and acknowledged.
+    /// The result for one partition, if its messages were appended and acknowledged.
     ///
     /// # Errors
-    /// The broker refused them, or left the partition out. [`ErrorCode::produce_fate`] tells whether they may have been
-    /// appended all the same.
+    /// The broker refused the messages, or left the partition out. [`ErrorCode::produce_fate`] tells whether the
+    /// messages may have been appended nevertheless.
     pub fn partition(
         &self,
         topic: &str,

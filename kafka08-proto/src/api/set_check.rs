@@ -1,4 +1,5 @@
-//! What a broker would lose, or store to the harm of its consumers, of a set that is to be produced.
+//! The check of the message sets of a produce request. It finds what a broker would lose, and what the broker would
+//! store although consumers fail on it.
 
 use super::RequestProblem;
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 pub(super) struct SetCheck<'l> {
     profile: Profile,
     limits: &'l Limits,
-    /// For all sets of the request together.
+    /// The number of bytes that all sets of the request together may expand to.
     budget: Budget,
 }
 
@@ -24,7 +25,7 @@ impl<'l> SetCheck<'l> {
     pub(super) fn check(&mut self, to: TopicPartition, messages: &MessageSet) -> Result<(), RequestProblem> {
         let found = match messages.inspect(&mut self.budget) {
             Ok(found) => found,
-            // A broker answers these two with success, and stores nothing.
+            // A broker answers an empty set with success, and stores nothing.
             Err(SetProblem::Empty | SetProblem::EmptyInside { .. }) => return Err(RequestProblem::EmptyMessageSet(to)),
             Err(SetProblem::Cut | SetProblem::CutInside { .. }) => return Err(RequestProblem::CutMessageSet(to)),
             Err(SetProblem::Corrupt(_)) => return Err(RequestProblem::CorruptMessageSet(to)),
@@ -33,13 +34,13 @@ impl<'l> SetCheck<'l> {
         if let Some(max) = self.limits.max_message.filter(|&max| found.largest > max) {
             return Err(RequestProblem::MessageTooLarge { to, entry: found.largest, max });
         }
-        // An older broker stores the set as it comes, and none of its consumers can read it.
+        // An older broker does not know the codec, and refuses the set with the code -1.
         if found.codecs.contains(Codec::Lz4) && self.profile < Profile::V0_8_2 {
             return Err(RequestProblem::CodecNotKnown { to, codec: Codec::Lz4, profile: self.profile });
         }
         match found.opened {
             Opened::All => Ok(()),
-            // Not let pass: what is inside may be cut, and the cut would be noticed by nobody.
+            // The set is refused, because a set inside of it may be cut, and nobody would notice the cut.
             Opened::NotAll => Err(RequestProblem::NotInspected { to, max_inflated: self.limits.max_inflated }),
         }
     }

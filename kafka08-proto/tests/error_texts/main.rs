@@ -184,57 +184,61 @@ fn every_reason_to_refuse_a_request_says_what_to_do() {
     for (problem, expected) in [
         (
             RequestProblem::NotKnown { api: Api::v0(ApiKey::HEARTBEAT), profile: Profile::V0_8_1 },
-            "Kafka 0.8.1 does not know Heartbeat v0: use what it knows, or set the profile if the broker is newer (a probe \
-             tells)",
+            "Kafka 0.8.1 does not know Heartbeat v0: use a request that it knows, or set another profile if the broker \
+             is newer (a probe finds the release)",
         ),
-        (
-            RequestProblem::NoGroup,
-            "the group has no name, and offsets would be stored where nobody finds them: name it",
-        ),
+        (RequestProblem::NoGroup, "the group has no name, and nobody would find its offsets: give the group a name"),
         (
             RequestProblem::GroupName(Text::from("a/b")),
-            "\"a/b\" has a slash, and would be a path in ZooKeeper that other tools do not find: use another name",
+            "the group name \"a/b\" has a slash, and would be a path in ZooKeeper that other tools do not find: use \
+             another name",
         ),
         (
             RequestProblem::DuplicatePartition(t0()),
-            "t/0 is in the request twice, and the broker would keep only one: merge them or send two requests",
+            "t/0 is in the request twice, and the broker would keep only the last entry: merge the entries, or send \
+             two requests",
         ),
         (
             RequestProblem::EmptyMessageSet(t0()),
-            "the message set for t/0, or a compressed set in it, is empty, which a broker answers without an error: leave it \
-             out",
+            "the message set for t/0, or a compressed set in it, is empty, and a broker would answer without an error: \
+             leave the set out",
         ),
         (
             RequestProblem::CutMessageSet(t0()),
-            "the message set for t/0, or a compressed set in it, ends in the middle of a message, which the broker would drop \
-             silently: send whole entries only",
+            "the message set for t/0, or a compressed set in it, ends in the middle of a message, which the broker \
+             would drop silently: send only complete entries",
         ),
         (
             RequestProblem::CorruptMessageSet(t0()),
-            "the message set for t/0, or a compressed set in it, holds an entry that is not a valid message: build it anew",
+            "the message set for t/0, or a compressed set in it, has an entry that is not a valid message: build the \
+             set again",
         ),
-        (lz4, "the message set for t/0 is compressed by lz4, which Kafka 0.8.1 cannot read: use gzip or snappy"),
+        (lz4, "the message set for t/0 is compressed with lz4, which Kafka 0.8.1 cannot read: use gzip or snappy"),
         (
             RequestProblem::MessageTooLarge { to: t0(), entry: 101, max: 100 },
-            "a message for t/0 takes 101 bytes and the broker takes 100 (message.max.bytes): split it, or raise both the \
-             broker's setting and Limits::max_message",
+            "a message for t/0 takes 101 bytes, and the broker accepts 100 (message.max.bytes): split it, or raise \
+             both the broker's setting and Limits::max_message",
         ),
         (name(NameProblem::Empty), "\"x\" cannot be a topic's name: it is empty"),
         (name(NameProblem::TooLong), "\"x\" cannot be a topic's name: it has more than 255 characters"),
-        (name(NameProblem::Dots), "\"x\" cannot be a topic's name: \".\" and \"..\" are directories"),
-        (name(NameProblem::Character('/')), "\"x\" cannot be a topic's name: '/' is none of a-z A-Z 0-9 . _ -"),
+        (name(NameProblem::Dots), "\"x\" cannot be a topic's name: \".\" and \"..\" are names of directories"),
+        (
+            name(NameProblem::Character('/')),
+            "\"x\" cannot be a topic's name: it has '/', and only a-z A-Z 0-9 . _ - are allowed",
+        ),
         (
             RequestProblem::NoTopics,
-            "no topics are named, which on the wire asks for all of them: say Topics::All if that is meant",
+            "the request names no topics, which on the wire asks for all topics: use Topics::All if you mean that",
         ),
         (
             RequestProblem::WaitTooLong(Millis(600_001)),
-            "a wait of 600001 ms would hold up all that is sent behind it, and brokers of 0.8.2 close a connection after \
-             600000 ms without a request: wait no longer than that",
+            "a wait of 600001 ms would delay all requests behind it, and brokers of 0.8.2 close a connection after \
+             600000 ms without a request: let the broker wait no longer than that",
         ),
         (
             RequestProblem::BrokerReplicaId(ReplicaId(5)),
-            "replica id 5 is no client's, and would make the leader count this client as a replica: use ReplicaId::CONSUMER",
+            "replica id 5 is not that of a client, and the leader would count this client as a replica: use \
+             ReplicaId::CONSUMER",
         ),
         (
             RequestProblem::NegativeMaxBytes(t0()),
@@ -242,8 +246,8 @@ fn every_reason_to_refuse_a_request_says_what_to_do() {
         ),
         (
             RequestProblem::FetchTooLarge { total: 101, max: 100 },
-            "the answer could hold 101 bytes, more than the frame limit of 100: lower max_bytes, fetch fewer partitions at \
-             once, or raise Limits::max_frame",
+            "the response could have 101 bytes, more than the frame limit of 100: lower max_bytes, fetch fewer \
+             partitions at once, or raise Limits::max_frame",
         ),
         (RequestProblem::Other("in its own words".to_owned()), "in its own words"),
     ] {
@@ -260,10 +264,10 @@ fn a_partition_that_a_response_leaves_out_says_what_may_have_happened() {
     ];
     let expected = [
         "the Fetch response does not list t/0: if the request did, ask again",
-        "the OffsetCommit response does not list t/0: if the request did, the offset was not stored, and the broker may be \
-         older than the profile says",
-        "the OffsetFetch response does not list t/0: if the request did, look up the coordinator; it does not mean that \
-         nothing is committed",
+        "the OffsetCommit response does not list t/0: if the request did, the offset was not stored, and the broker \
+         may be older than the profile says",
+        "the OffsetFetch response does not list t/0: if the request did, look up the coordinator; this does not mean \
+         that nothing is committed",
     ];
     assert_eq!(missing.map(|error| error.to_string()), expected);
 }
@@ -326,9 +330,9 @@ fn a_partition_without_success_or_leader_says_what_to_do_about_it() {
         ("missing", 0, "the metadata does not list the topic; ask for it by its name".to_owned()),
         ("refused", 0, format!("the topic has InvalidTopic (17); {}", ErrorCode(17).advice())),
         ("t0-1", 1, "the topic has no such partition".to_owned()),
-        ("t0-1", 0, "the partition has none now; ask for metadata again after a pause".to_owned()),
+        ("t0-1", 0, "the partition has no leader now; ask for metadata again after a pause".to_owned()),
         ("t5-1", 0, format!("the partition has LeaderNotAvailable (5); {}", ErrorCode(5).advice())),
-        ("t07", 0, "it is broker 7, which the metadata does not list; ask for metadata again after a pause".to_owned()),
+        ("t07", 0, "the metadata names broker 7 but does not list it; ask for metadata again after a pause".to_owned()),
     ] {
         let error: LeaderError = metadata.leader_of(topic, partition).expect_err("no leader");
         assert_eq!(error.to_string(), format!("no leader is known for {topic}/{partition}: {expected}"));
