@@ -1,4 +1,4 @@
-//! Items of partitions, grouped by topic: the shape that most bodies share.
+//! Items of partitions, grouped by topic. Most bodies have this shape.
 
 use std::{cmp::Ordering, fmt};
 
@@ -12,11 +12,11 @@ use crate::{
 
 /// Items of partitions, grouped by topic, in the order of the wire.
 ///
-/// A broker answers in an order of its own and collapses duplicates, so answers are looked up with [`ByTopic::find`] and
-/// never matched by index. From 17 items on there is an index, made when they were decoded and kept up by
-/// [`ByTopic::push`]: a look-up then takes the logarithm of their number.
+/// A broker chooses the order of the items in a response and merges duplicates. So look up items of a response with
+/// [`ByTopic::find`], and never match them by position. If there are 17 items or more, they have an index, which is
+/// made when they are decoded and kept up to date by [`ByTopic::push`]. A look-up then takes logarithmic time.
 ///
-/// A list that says nothing of its partitions, as in a request for a group's offsets, is a `ByTopic<()>`.
+/// A list of partitions without further values, as in a request for a group's offsets, is a `ByTopic<()>`.
 ///
 /// ```
 /// use kafka08_proto::{api::ByTopic, ids::Offset};
@@ -31,9 +31,9 @@ use crate::{
 #[derive(Clone)]
 pub struct ByTopic<T> {
     topics: Vec<TopicItems<T>>,
-    /// How many items there are.
+    /// The number of items.
     len: usize,
-    /// How many groups have none, which the index does not know.
+    /// The number of groups without items. The index does not know these groups.
     empty: usize,
     order: Order<Place>,
 }
@@ -43,11 +43,11 @@ pub struct ByTopic<T> {
 pub struct TopicItems<T> {
     /// The topic's name.
     pub topic: Text,
-    /// Partitions and what is said of each, in the order of the wire.
+    /// The partitions and their items, in the order of the wire.
     pub partitions: Vec<(PartitionId, T)>,
 }
 
-/// Where an item stands: its group, and its place there.
+/// The place of an item: the position of its group, and the position of the item in the group.
 type Place = (usize, usize);
 
 impl<T> Default for ByTopic<T> {
@@ -70,7 +70,7 @@ impl<T: fmt::Debug> fmt::Debug for ByTopic<T> {
     }
 }
 
-/// What an item is looked up by.
+/// The key by which an item is looked up: its topic and its partition.
 fn key<T>(topics: &[TopicItems<T>], (group, item): Place) -> Option<(&[u8], PartitionId)> {
     let group = topics.get(group)?;
     let (partition, _) = group.partitions.get(item)?;
@@ -81,13 +81,13 @@ fn compare<T>(topics: &[TopicItems<T>], a: Place, b: Place) -> Ordering {
     if a.0 != b.0 {
         return key(topics, a).cmp(&key(topics, b));
     }
-    // Of one group, so that the names need not be compared.
+    // Both items are in one group, so their names need not be compared.
     let partition = |place| key(topics, place).map(|(_, partition)| partition);
     partition(a).cmp(&partition(b))
 }
 
 impl<T> ByTopic<T> {
-    /// Adds the item of a partition to its topic's group, behind those that are there.
+    /// Adds the item of a partition at the end of its topic's group.
     pub fn push(&mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, item: T) {
         let topic = topic.into();
         let group = match self.group(&topic) {
@@ -99,10 +99,10 @@ impl<T> ByTopic<T> {
             }
         };
         let Some(items) = self.topics.get_mut(group) else { return };
-        // A group may have been read from the wire without items; this gives it its first.
+        // A group that was read from the wire may have no items. Then this is its first item.
         self.empty -= usize::from(items.partitions.is_empty());
         items.partitions.push((partition.into(), item));
-        // The index keeps places and not keys: names would have to be copied, or borrowed from this very value.
+        // The index keeps places and not keys, because names would have to be copied, or borrowed from this same value.
         let place = (group, items.partitions.len() - 1);
         self.len += 1;
         let topics = &self.topics;
@@ -113,9 +113,9 @@ impl<T> ByTopic<T> {
         }
     }
 
-    /// The group that an item of this topic is added to.
+    /// The position of the group to which an item of this topic is added.
     fn group(&self, topic: &Text) -> Option<usize> {
-        // Callers add a topic's partitions one after the other, so the last group is the likely one.
+        // Callers usually add a topic's partitions one after the other, so the last group is the likely one.
         if self.topics.last().is_some_and(|last| last.topic == *topic) {
             return Some(self.topics.len() - 1);
         }
@@ -161,19 +161,19 @@ impl<T> ByTopic<T> {
         &self.topics
     }
 
-    /// How many items there are.
+    /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no item.
+    /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// A partition that stands here more than once. Up to 16 items it allocates nothing.
+    /// A partition that is listed more than once, if there is one. Allocates nothing for up to 16 items.
     #[must_use]
     pub fn duplicate(&self) -> Option<TopicPartition> {
         if self.len < 2 {
@@ -187,7 +187,7 @@ impl<T> ByTopic<T> {
             let (_, (topic, partition, _)) = all.find(|(n, (topic, partition, _))| is_behind(*n, topic, *partition))?;
             return Some(TopicPartition::new(topic, partition));
         }
-        // Equal ones stand side by side once they are sorted.
+        // After sorting, equal partitions are next to each other.
         let places = self.order.sorted(|a, b| compare(&self.topics, a, b));
         let twice = places.windows(2).find_map(|pair| match pair {
             &[a, b] if compare(&self.topics, a, b).is_eq() => Some(a),
@@ -220,8 +220,8 @@ impl<T> ByTopic<T> {
         i: &'a [u8],
         mut item: impl FnMut(&'a [u8]) -> Parsed<'a, T>,
     ) -> Parsed<'a, Self> {
-        // The smallest size of an element bounds what a count may claim: memory is reserved for no more than what was received can
-        // hold.
+        // The smallest size of an element bounds its count, so that no more memory is reserved than the received bytes
+        // can fill.
         const EMPTY_NAME_AND_COUNT: usize = 2 + 4;
         const PARTITION: usize = 4;
         let (i, topics) = array("topics", rules, EMPTY_NAME_AND_COUNT, i, |i| {
@@ -237,7 +237,7 @@ impl<T> ByTopic<T> {
     }
 }
 
-/// The index of all items, of which there are `len`, besides `empty` groups without any.
+/// Creates the index of all items. There are `len` items, and `empty` groups without items.
 fn order<T>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> {
     if len + empty <= UNINDEXED {
         return Order::default();
@@ -251,7 +251,7 @@ fn order<T>(topics: &[TopicItems<T>], len: usize, empty: usize) -> Order<Place> 
 
 impl<T> From<Vec<TopicItems<T>>> for ByTopic<T> {
     fn from(topics: Vec<TopicItems<T>>) -> Self {
-        // Counted once: the number is asked for with each item that is pushed.
+        // The items are counted once, because `push` needs the number each time.
         let len = topics.iter().map(|group| group.partitions.len()).sum();
         let empty = topics.iter().filter(|group| group.partitions.is_empty()).count();
         Self { order: order(&topics, len, empty), topics, len, empty }

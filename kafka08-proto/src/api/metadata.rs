@@ -19,32 +19,34 @@ use crate::{
 
 /// Asks any broker for topics and their leaders (`TopicMetadataRequest`, 0.8.2).
 ///
-/// Naming a topic that does not exist creates it, where the broker's `auto.create.topics.enable` is on, as it is by
-/// default: the first answers then say [`ErrorCode::LEADER_NOT_AVAILABLE`] and list no partitions. Asking for all topics
-/// creates nothing. One name that is not allowed spoils the answer for all others.
+/// A request that names a topic which does not exist creates the topic, if the broker's `auto.create.topics.enable` is
+/// on, which is the default. The first responses then have [`ErrorCode::LEADER_NOT_AVAILABLE`] for the topic and list
+/// no partitions. A request for all topics creates nothing. One name that is not allowed fails all topics of the
+/// request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataRequest {
-    /// Which topics.
+    /// The topics to list.
     pub topics: Topics,
 }
 
-/// Which topics a Metadata request asks for. On the wire an empty list means all, so that "none" cannot be said.
+/// The topics that a Metadata request asks for. On the wire an empty list means all topics, so a request for no topics
+/// cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topics {
-    /// All that exist.
+    /// All topics that exist.
     All,
-    /// These.
+    /// The topics with these names.
     Named(Vec<Text>),
 }
 
 impl MetadataRequest {
-    /// About every topic.
+    /// Creates a request for all topics.
     #[must_use]
     pub const fn all() -> Self {
         Self { topics: Topics::All }
     }
 
-    /// About these topics, at least one.
+    /// Creates a request for these topics. Name at least one.
     #[must_use]
     pub fn of<T: Into<Text>>(topics: impl IntoIterator<Item = T>) -> Self {
         Self { topics: Topics::Named(topics.into_iter().map(Into::into).collect()) }
@@ -53,7 +55,7 @@ impl MetadataRequest {
 
 impl Encode for MetadataRequest {
     fn encode(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        // An empty array names all topics. There is no null array in version 0.
+        // An empty array asks for all topics. There is no null array in version 0.
         let topics = match &self.topics {
             Topics::All => &[],
             Topics::Named(topics) => topics.as_slice(),
@@ -65,11 +67,11 @@ impl Encode for MetadataRequest {
 impl Body for MetadataRequest {
     const NAME: &'static str = "Metadata request";
 
-    /// A negative count is an error here: the broker closes the connection on it, alone among all requests.
+    /// A negative count is an error here, because the broker closes the connection on it.
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
-            // A negative count closes the connection here, while it is an empty array in other requests: the broker reads this one by
-            // other code.
+            // The broker reads this request with other code than most requests, in which a negative count is an empty
+            // array.
             let (i, topics) = array("topics", Rules::Strict, 2, i, |i| text("topic", Rules::Broker, body, i))?;
             Ok((i, Self { topics: if topics.is_empty() { Topics::All } else { Topics::Named(topics) } }))
         })
@@ -83,7 +85,7 @@ impl Request for MetadataRequest {
     fn check(&self, _: Profile, _: &Limits) -> Result<(), RequestProblem> {
         match &self.topics {
             Topics::All => Ok(()),
-            // It would be written as a request for all topics, which is seldom meant where names were collected.
+            // The request would be encoded as one for all topics. A caller that has collected names seldom means that.
             Topics::Named(topics) if topics.is_empty() => Err(RequestProblem::NoTopics),
             Topics::Named(topics) => topics.iter().try_for_each(check_name),
         }
@@ -92,11 +94,11 @@ impl Request for MetadataRequest {
 
 /// What a broker knows of its cluster (`TopicMetadataResponse`, 0.8.2).
 ///
-/// It comes from a cache and may be stale. The broker list can be empty: 0.8.0 and 0.8.1 list only brokers of the
-/// partitions they return, and a cluster that never had a topic lists none. Partitions come in any order.
+/// The response comes from the broker's cache and may be stale. The list of brokers can be empty: 0.8.0 and 0.8.1 list
+/// only the brokers of the partitions that they return, and a cluster that never had a topic lists none. Partitions
+/// come in any order.
 ///
-/// Long lists have an index, so that a look-up takes the logarithm of their length. Where something is listed twice, the
-/// first counts.
+/// Long lists have an index, so a look-up takes logarithmic time. If something is listed twice, the first entry counts.
 #[derive(Clone, Default)]
 pub struct MetadataResponse {
     brokers: Vec<Broker>,
@@ -104,12 +106,12 @@ pub struct MetadataResponse {
     index: Index,
 }
 
-/// Places of [`MetadataResponse`], by what stands there. None of a short list.
+/// The index of a [`MetadataResponse`]: the places of each list, sorted by key. Short lists have none.
 #[derive(Clone, Default)]
 struct Index {
     brokers: Order<usize>,
     topics: Order<usize>,
-    /// Topic, and partition in it.
+    /// The position of the topic, and the position of the partition in the topic.
     partitions: Order<(usize, usize)>,
 }
 
@@ -127,68 +129,68 @@ impl fmt::Debug for MetadataResponse {
     }
 }
 
-/// A broker and where it says that it listens.
+/// A broker and the address that it advertises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// Its id.
+    /// The broker's id.
     pub node: NodeId,
-    /// Its host name or address.
+    /// The broker's host name or IP address.
     pub host: Text,
-    /// Its port as it was sent, which may be anything; [`Broker::port`] checks it.
+    /// The broker's port as it was sent, which may be any number. [`Broker::port`] checks it.
     pub raw_port: i32,
 }
 
-/// A topic.
+/// A topic and its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicMetadata {
-    /// No error, or why there are no partitions. It stands before the name on the wire.
+    /// No error, or why there are no partitions. On the wire, the code comes before the name.
     pub error: ErrorCode,
     /// The topic's name.
     pub name: Text,
-    /// Its partitions, in any order.
+    /// The topic's partitions, in any order.
     pub partitions: Vec<PartitionMetadata>,
 }
 
-/// A partition.
+/// A partition, its leader and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionMetadata {
-    /// [`ErrorCode::LEADER_NOT_AVAILABLE`] without a leader. [`ErrorCode::REPLICA_NOT_AVAILABLE`] is no reason for anything:
-    /// the leader is valid.
+    /// [`ErrorCode::LEADER_NOT_AVAILABLE`] if there is no leader. Ignore [`ErrorCode::REPLICA_NOT_AVAILABLE`]: the
+    /// leader is valid.
     pub error: ErrorCode,
-    /// Its number.
+    /// The partition's number.
     pub partition: PartitionId,
-    /// Its leader, if it has one: the wire says by -1 that it has none.
+    /// The leader, if there is one. On the wire, -1 means that there is none.
     pub leader: Option<NodeId>,
-    /// Where its replicas are. With an error, only the live ones.
+    /// The brokers that have a replica. With an error, only live brokers are listed.
     pub replicas: Vec<NodeId>,
-    /// Which of them are in sync.
+    /// The brokers whose replicas are in sync.
     pub isr: Vec<NodeId>,
 }
 
 impl MetadataResponse {
-    /// A response that lists these.
+    /// Creates a response that lists these brokers and topics.
     #[must_use]
     pub fn new(brokers: Vec<Broker>, topics: Vec<TopicMetadata>) -> Self {
         let index = Index::of(&brokers, &topics);
         Self { brokers, topics, index }
     }
 
-    /// Brokers and where they listen, in the order of the wire.
+    /// The brokers and their addresses, in the order of the wire.
     #[must_use]
     pub fn brokers(&self) -> &[Broker] {
         &self.brokers
     }
 
-    /// The topics asked for, in the order of the wire.
+    /// The topics that were asked for, in the order of the wire.
     #[must_use]
     pub fn topics(&self) -> &[TopicMetadata] {
         &self.topics
     }
 
-    /// A broker by its id.
+    /// The broker with this id, if it is listed.
     #[must_use]
     pub fn broker(&self, node: NodeId) -> Option<&Broker> {
-        // Small clusters are the rule: for up to 16 brokers a search from end to end is faster.
+        // Most clusters are small. For up to 16 brokers, a search from start to end is faster.
         let order = &self.index.brokers;
         if !order.is_built() {
             return self.brokers.iter().find(|broker| broker.node == node);
@@ -197,7 +199,7 @@ impl MetadataResponse {
         self.brokers.get(order.first(|place| node_at(place).cmp(&Some(node)))?)
     }
 
-    /// A topic by its name.
+    /// The topic with this name, if it is listed.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&TopicMetadata> {
         let order = &self.index.topics;
@@ -207,7 +209,7 @@ impl MetadataResponse {
         self.topics.get(order.first(|place| name_at(&self.topics, place).cmp(&Some(name.as_bytes())))?)
     }
 
-    /// A partition by its topic's name and its number.
+    /// The partition of this topic with this number, if it is listed.
     #[must_use]
     pub fn find(&self, topic: &str, partition: impl Into<PartitionId>) -> Option<&PartitionMetadata> {
         let partition = partition.into();
@@ -215,18 +217,19 @@ impl MetadataResponse {
         if !order.is_built() {
             return self.topic(topic)?.find(partition);
         }
-        // One look-up by both, and not one after the other: a topic that stands twice has its partitions in two lists.
+        // Topic and partition are looked up together, because a topic that is listed twice has its partitions in two
+        // lists.
         let sought = (Some(topic.as_bytes()), Some(partition));
         let (topic, place) = order.first(|place| partition_key(&self.topics, place).cmp(&sought))?;
         self.topics.get(topic)?.partitions.get(place)
     }
 
-    /// The broker that leads a partition. A code on a partition that has a leader means nothing
+    /// The broker that leads a partition. If the partition has a leader, its code is ignored
     /// ([`ErrorCode::REPLICA_NOT_AVAILABLE`]).
     ///
     /// # Errors
-    /// The topic or the partition is not listed or was refused, there is no leader, or the leader is not listed.
-    /// [`LeaderError::retry`] says whether to ask again.
+    /// The topic or the partition is not listed, the topic was refused, there is no leader, or the leader is not
+    /// listed. [`LeaderError::retry`] says whether to ask for metadata again.
     pub fn leader_of(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<&Broker, LeaderError> {
         let partition = partition.into();
         self.find_leader(topic, partition)
@@ -234,7 +237,7 @@ impl MetadataResponse {
     }
 
     fn find_leader(&self, topic: &str, partition: PartitionId) -> Result<&Broker, LeaderProblem> {
-        // The partition first: that is the usual case. Why it is missing is asked only if it is.
+        // The partition is usually listed. The reason is looked up only if it is not.
         let Some(found) = self.find(topic, partition) else {
             return Err(match self.topic(topic) {
                 None => LeaderProblem::TopicMissing,
@@ -242,7 +245,8 @@ impl MetadataResponse {
                 Some(topic) => LeaderProblem::TopicRefused(topic.error),
             });
         };
-        // The code counts only where there is no leader: code 9 says that a replica is down while the leader serves.
+        // The code counts only if there is no leader. Code 9 says that a replica is down, while the leader still
+        // serves.
         let node = found.leader.ok_or(LeaderProblem::NoLeader(found.error))?;
         self.broker(node).ok_or(LeaderProblem::BrokerMissing(node))
     }
@@ -260,7 +264,7 @@ impl Index {
             index.topics = Order::of((0..topics.len()).collect(), compare);
         }
         let partitions: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
-        // Many topics without partitions count too: the search for a topic is what takes the time there.
+        // Many topics without partitions also need the index, because the search for the topic takes the time then.
         if partitions > UNINDEXED || topics.len() > UNINDEXED {
             let mut places = Vec::with_capacity(partitions);
             for (place, topic) in topics.iter().enumerate() {
@@ -286,23 +290,23 @@ fn partition_key(topics: &[TopicMetadata], place: (usize, usize)) -> (Option<&[u
 
 fn compare_partitions(topics: &[TopicMetadata], a: (usize, usize), b: (usize, usize)) -> Ordering {
     if a.0 == b.0 {
-        // Of one topic, so that the names need not be compared.
+        // Both partitions are of one topic, so the names need not be compared.
         return id_at(topics, a).cmp(&id_at(topics, b));
     }
     partition_key(topics, a).cmp(&partition_key(topics, b))
 }
 
 impl Broker {
-    /// Its port, if it is one: 1 to 65 535.
+    /// The broker's port, if it is valid: 1 to 65 535.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         u16::try_from(self.raw_port).ok().filter(|&port| port != 0)
     }
 
-    /// Where it listens; `None` if its port is none, or its host is empty.
+    /// The broker's address. `None` if its port is not valid or its host is empty.
     #[must_use]
     pub fn host_port(&self) -> Option<HostPort> {
-        // What a broker advertises comes from its configuration, and may be nothing that can be connected to.
+        // The address comes from the broker's configuration, and may be one to which nobody can connect.
         let port = self.port().filter(|_| !self.host.is_empty())?;
         Some(HostPort::new(self.host.as_str(), port))
     }
@@ -315,7 +319,7 @@ impl Broker {
     }
 }
 
-/// The smallest broker: its id, an empty host, its port.
+/// The size of the smallest broker, in bytes: the id, an empty host and the port.
 pub(super) const BROKER: usize = 4 + 2 + 4;
 
 pub(super) fn parse_broker<'a>(rules: Rules, body: &Bytes, i: &'a [u8]) -> Parsed<'a, Broker> {
@@ -333,7 +337,8 @@ pub(super) fn encode_nodes(to: &mut Encoder, field: &'static str, nodes: &[NodeI
 }
 
 impl TopicMetadata {
-    /// A partition by its number. Looks at one after the other: [`MetadataResponse::find`] does not.
+    /// The partition with this number, if it is listed. This is a linear search; [`MetadataResponse::find`] is faster
+    /// for long lists.
     #[must_use]
     pub fn find(&self, partition: impl Into<PartitionId>) -> Option<&PartitionMetadata> {
         let partition = partition.into();
@@ -350,7 +355,7 @@ impl Encode for MetadataResponse {
             to.array("partitions", &topic.partitions, |to, partition| {
                 to.int16(partition.error.0);
                 to.int32(partition.partition.0);
-                // -1 is what brokers write where there is no leader.
+                // Brokers write -1 if there is no leader.
                 to.int32(partition.leader.unwrap_or(NodeId::NONE).0);
                 encode_nodes(to, "replicas", &partition.replicas)?;
                 encode_nodes(to, "isr", &partition.isr)
@@ -374,7 +379,7 @@ impl Body for MetadataResponse {
                     let (i, error) = int16("partition_error", i)?;
                     let (i, partition) = int32("partition_id", i)?;
                     let (i, leader) = int32("leader", i)?;
-                    // Other negative numbers stay: they are no answer of a broker, and a proxy must show them.
+                    // Other negative numbers are kept: no broker sends them, and a proxy must show them.
                     let leader = Some(leader).filter(|node| *node != NodeId::NONE);
                     let (i, replicas) = array("replicas", Rules::Strict, 4, i, |i| int32("replica", i))?;
                     let (i, isr) = array("isr", Rules::Strict, 4, i, |i| int32("in-sync replica", i))?;

@@ -1,24 +1,24 @@
-//! The index of long lists: their places, sorted by what stands there.
+//! The index of a long list: the places of the list, sorted by the keys at those places.
 
 use std::cmp::Ordering;
 
-/// Lists up to this length are searched from end to end: that is faster than an index, which most requests and responses
-/// would make for nothing.
+/// The length up to which a list has no index and is searched from start to end. For a short list that is faster, and
+/// most requests and responses are short and would not use the index.
 pub(super) const UNINDEXED: usize = 16;
 
-/// Places of a list, sorted by a key that stands at them, in a few runs.
+/// The places of a list, in a few runs. Each run is sorted by the keys at its places.
 ///
-/// A list that is there as a whole becomes one run. Each place that is added later is a run of one, which is merged with
-/// the run in front for as long as that is no longer than itself: so there are at most as many runs as the length has bits,
-/// and a place is merged that often. A sorted map would do the same, but takes several times the memory, and what decoding
-/// may take is bounded by what was received.
+/// A list that is given as a whole becomes one run. Each place that is added later becomes a new last run of one place.
+/// While the run in front of the last run is not longer than the last run, these two are merged. So the number of runs
+/// is at most the number of bits of the length, and a place is merged at most that often. A sorted map would do the
+/// same, but takes several times the memory, and the memory for decoding must be bounded by the bytes received.
 ///
-/// The order by which the places are compared is the caller's and must always be the same. Of equal keys the smaller place
+/// The caller compares the places, and must always use the same order. Of places with equal keys, the smaller place
 /// comes first.
 #[derive(Clone, Debug)]
 pub(super) struct Order<P> {
     places: Vec<P>,
-    /// Where each run begins.
+    /// The position in `places` at which each run begins.
     runs: Vec<usize>,
 }
 
@@ -29,9 +29,9 @@ impl<P> Default for Order<P> {
 }
 
 impl<P: Copy + Ord> Order<P> {
-    /// All places of a list.
+    /// Creates the index of a whole list from its places.
     pub(super) fn of(mut places: Vec<P>, compare: impl Fn(P, P) -> Ordering) -> Self {
-        // In place: a stable sort would take half as much memory again.
+        // An unstable sort needs no further memory. A stable sort would take half as much memory again.
         places.sort_unstable_by(|a, b| compare(*a, *b).then(a.cmp(b)));
         Self { places, runs: vec![0] }
     }
@@ -41,25 +41,26 @@ impl<P: Copy + Ord> Order<P> {
         !self.runs.is_empty()
     }
 
-    /// Adds a place that lies behind all others.
+    /// Adds the place of an item that was added to the list.
     pub(super) fn push(&mut self, place: P, compare: impl Fn(P, P) -> Ordering) {
         let mut start = self.places.len();
         self.places.push(place);
-        // As in a binary counter: each place takes part in as many merges as the length has bits.
+        // Runs are merged as digits carry in a binary counter, so the number of merges of a place is at most the number
+        // of bits of the length.
         while let Some(front) = self.runs.pop_if(|front| start - *front <= self.places.len() - start) {
             start = front;
         }
         self.runs.push(start);
-        // A stable sort finds the runs that are there, and merges them in linear time.
+        // A stable sort recognizes the sorted runs, and merges them in linear time.
         let run = self.places.get_mut(start..).unwrap_or_default();
         run.sort_by(|a, b| compare(*a, *b).then(a.cmp(b)));
     }
 
-    /// The smallest place that `compare` calls equal to what is looked for.
+    /// The smallest place for which `compare` returns `Equal`.
     pub(super) fn first(&self, compare: impl Fn(P) -> Ordering) -> Option<P> {
         let ends = self.runs.iter().skip(1).copied().chain([self.places.len()]);
         let runs = self.runs.iter().zip(ends).filter_map(|(&start, end)| self.places.get(start..end));
-        // Equal keys may stand in several runs. The smallest place is the one that is first in the list.
+        // Places with equal keys may be in several runs. The smallest place is the first one in the list.
         let found = runs.filter_map(|run| {
             let at = run.partition_point(|&place| compare(place).is_lt());
             run.get(at).copied().filter(|&place| compare(place).is_eq())
@@ -67,7 +68,7 @@ impl<P: Copy + Ord> Order<P> {
         found.min()
     }
 
-    /// The places in one run.
+    /// All places, sorted as one run.
     pub(super) fn sorted(&self, compare: impl Fn(P, P) -> Ordering) -> Vec<P> {
         let mut places = self.places.clone();
         if self.runs.len() > 1 {
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// The most looks at what stands at a place that a step may take on average: 15 are the logarithm of the length.
+    /// How often a push or a look-up may read the value at a place, on average. 15 is the logarithm of the length.
     const FEW: usize = 15 * 15;
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
         let looks = Cell::new(0);
         let value = |place: usize| {
             looks.set(looks.get() + 1);
-            // In an order without any: 7919 has no divisor in common with the length.
+            // The values are not sorted, and none occurs twice: 7919 has no divisor in common with the length.
             place * 7919 % MANY
         };
         let compare = |a: usize, b: usize| value(a).cmp(&value(b));
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_list_that_grows_is_found_in_and_kept_in_few_runs() {
-        // Odd numbers, in an order without any: 7 has no divisor in common with the length.
+        // Odd numbers that are not sorted, and of which none occurs twice: 7 has no divisor in common with the length.
         const LEN: usize = 1000;
         let values: Vec<usize> = (0..LEN).map(|n| n * 7 % LEN * 2 + 1).collect();
         for given in [0, 17, 500, LEN] {
