@@ -1,4 +1,4 @@
-//! ConsumerMetadata (key 10): which broker coordinates a group.
+//! ConsumerMetadata (key 10): finds the broker that coordinates a group.
 
 use bytes::Bytes;
 
@@ -13,17 +13,17 @@ use crate::{
 
 /// Asks any broker for a group's coordinator (`ConsumerMetadataRequest`, since 0.8.2).
 ///
-/// The first one of a cluster's life creates the topic `__consumer_offsets`, and is answered with
-/// [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`]: ask again after a second.
+/// The first such request in a cluster creates the topic `__consumer_offsets`, and is answered with
+/// [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`]. Ask again after a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerMetadataRequest {
-    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker answers it with correlation
-    /// id 0.
+    /// The group. [`Request::check`] refuses an empty name. Null is decoded as an empty name; a broker answers it with
+    /// correlation id 0.
     pub group: Text,
 }
 
 impl ConsumerMetadataRequest {
-    /// About `group`.
+    /// Creates a request for the coordinator of `group`.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self { group: group.into() }
@@ -58,31 +58,33 @@ impl Request for ConsumerMetadataRequest {
 
 /// A group's coordinator (`ConsumerMetadataResponse`, 0.8.2).
 ///
-/// When the broker fails inside, it answers with correlation id 0, alone among all responses of 0.8; a
-/// [`ClientConnection`](crate::connection) takes that for the answer it is.
+/// After an internal error, the broker answers with correlation id 0. No other response of 0.8 does so. A
+/// [`ClientConnection`](crate::connection) accepts it as the response to the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerMetadataResponse {
     /// No error, or why there is no coordinator.
     pub error: ErrorCode,
-    /// Where to send OffsetCommit and OffsetFetch of version 1. With an error: node -1, no host, port -1.
+    /// The broker to which OffsetCommit and OffsetFetch of version 1 are sent. With an error, it is node -1 with an
+    /// empty host and port -1.
     pub broker: Broker,
 }
 
 impl ConsumerMetadataResponse {
-    /// The answer "there is none (yet)".
+    /// Creates a response that says that there is no coordinator (yet).
     #[must_use]
     pub fn not_available() -> Self {
         Self {
             error: ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE,
-            // What 0.8.2 writes where it has no coordinator to name.
+            // 0.8.2 writes these values if it has no coordinator to name.
             broker: Broker { node: NodeId::NONE, host: Text::default(), raw_port: -1 },
         }
     }
 
-    /// The coordinator.
+    /// The coordinator, if there is no error.
     ///
     /// # Errors
-    /// The broker's code: usually [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`], which means asking again later.
+    /// Returns the broker's code, which is usually [`ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE`]. Ask again later
+    /// after that code.
     pub fn coordinator(&self) -> Result<&Broker, ErrorCode> {
         self.error.ok().map(|()| &self.broker)
     }
@@ -101,7 +103,7 @@ impl Body for ConsumerMetadataResponse {
     fn read(body: &Bytes) -> Result<(Self, usize), DecodeError> {
         parse(Self::NAME, body, |i| {
             let (i, error) = int16("error_code", i)?;
-            // It is there even with an error, when it means nothing.
+            // The broker is encoded even with an error, and has no meaning then.
             let (i, broker) = parse_broker(Rules::Strict, body, i)?;
             Ok((i, Self { error, broker }))
         })

@@ -1,4 +1,4 @@
-//! ListOffsets (key 2), called "Offsets" in 0.8: log offsets by time.
+//! ListOffsets (key 2), called "Offsets" in 0.8: looks up offsets of a log by time.
 
 use bytes::Bytes;
 
@@ -17,33 +17,36 @@ use crate::{
 
 /// Asks leaders for offsets before a time (`OffsetRequest`, 0.8.2).
 ///
-/// The answer has the granularity of log segments: a time gives the base offsets of segments last written at or before it,
-/// and may give none.
+/// The response has the granularity of log segments. For a time, it lists base offsets of segments that were last
+/// written at or before that time, and the list may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListOffsetsRequest {
-    /// [`ReplicaId::CONSUMER`], for which the latest offset is the high watermark. Others see the log's end.
+    /// [`ReplicaId::CONSUMER`], for which the latest offset is the high watermark. For any other id, it is the end of
+    /// the log.
     pub replica: ReplicaId,
-    /// What to look up.
+    /// The partitions, and what to look up in each.
     pub topics: ByTopic<ListOffsetsPartition>,
 }
 
 /// What to look up in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListOffsetsPartition {
-    /// Before when.
+    /// The time to look up.
     pub time: OffsetTime,
-    /// The most offsets wanted. [`OffsetTime::EARLIEST`] gives one in any case; 0 gives none, below 0 is an error.
+    /// The most offsets to return. [`OffsetTime::EARLIEST`] returns at most one. 0 returns none, and a negative number
+    /// is an error.
     pub max_offsets: i32,
 }
 
 impl ListOffsetsRequest {
-    /// A consumer's request without partitions yet.
+    /// Creates a consumer's request without partitions.
     #[must_use]
     pub fn new() -> Self {
         Self { replica: ReplicaId::CONSUMER, topics: ByTopic::default() }
     }
 
-    /// Asks for the end of each partition's log: where the next message will be. For a consumer that is the high watermark.
+    /// Creates a request for the end of each partition's log, which is the offset of the next message. For a consumer,
+    /// the end is the high watermark.
     ///
     /// ```
     /// use kafka08_proto::api::ListOffsetsRequest;
@@ -60,7 +63,7 @@ impl ListOffsetsRequest {
         Self::of(partitions, OffsetTime::LATEST)
     }
 
-    /// Asks for the first offset of each partition's log that is still there.
+    /// Creates a request for the first offset that is still in each partition's log.
     #[must_use]
     pub fn earliest<T, P>(partitions: impl IntoIterator<Item = (T, P)>) -> Self
     where
@@ -78,10 +81,10 @@ impl ListOffsetsRequest {
         partitions.into_iter().fold(Self::new(), |request, (topic, partition)| request.with(topic, partition, time))
     }
 
-    /// With one more partition, of which one offset is wanted.
+    /// Adds a partition, and asks for one offset of it.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, time: OffsetTime) -> Self {
-        // One is enough: without a time in between, more offsets are bases of older segments.
+        // One offset is enough: further ones are the base offsets of older segments.
         self.topics.push(topic, partition, ListOffsetsPartition { time, max_offsets: 1 });
         self
     }
@@ -130,19 +133,19 @@ impl Request for ListOffsetsRequest {
     }
 }
 
-/// Offsets of partitions (`OffsetResponse`, 0.8.2). Entries come in an order of the broker's own.
+/// The offsets of partitions (`OffsetResponse`, 0.8.2). The broker chooses the order of the entries.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ListOffsetsResponse {
-    /// One per partition asked for.
+    /// One entry per partition of the request.
     pub topics: ByTopic<PartitionOffsets>,
 }
 
-/// Offsets of one partition.
+/// The offsets of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionOffsets {
-    /// No error, or why there are none.
+    /// No error, or why there are no offsets.
     pub error: ErrorCode,
-    /// Offsets, descending. None at all, without an error, when every segment is younger than the time asked for.
+    /// The offsets, in descending order. The list is empty without an error if every segment is newer than the time.
     pub offsets: Vec<Offset>,
 }
 
@@ -153,10 +156,10 @@ impl Outcome for PartitionOffsets {
 }
 
 impl ListOffsetsResponse {
-    /// The offsets of one partition, if it has no error.
+    /// The offsets of one partition, if there is no error.
     ///
     /// # Errors
-    /// The broker gave a code, or left the partition out.
+    /// The broker sent an error code, or left the partition out.
     pub fn partition(
         &self,
         topic: &str,

@@ -1,4 +1,4 @@
-//! OffsetCommit (key 8): store how far a group has read.
+//! OffsetCommit (key 8): stores how far a group has read.
 
 use std::time::Duration;
 
@@ -17,14 +17,15 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, int64, nullable_text, parse, text},
 };
 
-/// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Any broker may be asked.
+/// Stores a group's offsets in ZooKeeper (`OffsetCommitRequest`, since 0.8.1). Send it to any broker.
 ///
-/// The metadata is discarded, and neither partition nor offset is validated.
+/// The broker discards the metadata, and validates neither the partition nor the offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetCommitRequestV0 {
-    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker reads it as "null".
+    /// The group. [`Request::check`] refuses an empty name. Null is decoded as an empty name; a broker reads it as
+    /// "null".
     pub group: Text,
-    /// What to store.
+    /// The offsets to store.
     pub topics: ByTopic<OffsetToCommitV0>,
 }
 
@@ -33,47 +34,50 @@ pub struct OffsetCommitRequestV0 {
 pub struct OffsetToCommitV0 {
     /// The next offset to read.
     pub offset: Offset,
-    /// Anything. A broker drops it here.
+    /// Any string, or null. A broker discards it.
     pub metadata: Option<Text>,
 }
 
-/// Stores a group's offsets in Kafka (`OffsetCommitRequest`, since 0.8.2). Only the group's coordinator may be asked.
+/// Stores a group's offsets in Kafka (`OffsetCommitRequest`, since 0.8.2). Send it only to the group's coordinator.
 ///
-/// Send it to brokers of 0.8.2 only: 0.8.1 reads it as version 0 with the generation as the count of topics, answers an
-/// empty list and stores nothing. So a partition that the answer lacks has failed.
+/// Send it only to brokers of 0.8.2. 0.8.1 reads it as version 0, with the generation as the count of topics, then
+/// answers with an empty list and stores nothing. So if the response does not list a partition, the partition's offset
+/// was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetCommitRequestV1 {
-    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty; a broker answers it with
+    /// The group. [`Request::check`] refuses an empty name. Null is decoded as an empty name; a broker answers it with
     /// [`ErrorCode::UNKNOWN`].
     pub group: Text,
-    /// Ignored by 0.8.2: [`Generation::NONE`].
+    /// The generation of the group. 0.8.2 ignores it; use [`Generation::NONE`].
     pub generation: Generation,
-    /// Ignored by 0.8.2: empty.
+    /// The member of the group. 0.8.2 ignores it; use an empty string.
     pub consumer: Text,
-    /// What to store.
+    /// The offsets to store.
     pub topics: ByTopic<OffsetToCommitV1>,
 }
 
-/// How far a group has read a partition, which need not exist.
+/// How far a group has read a partition. The partition need not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetToCommitV1 {
     /// The next offset to read.
     pub offset: Offset,
-    /// When: offsets older than a day (`offsets.retention.minutes`) are dropped. [`Timestamp::NOW`]: the broker's time.
+    /// The time of the commit. Offsets older than a day (`offsets.retention.minutes`) are dropped. [`Timestamp::NOW`]
+    /// stands for the broker's time.
     pub timestamp: Timestamp,
-    /// Anything of up to 4096 UTF-16 units (`offset.metadata.max.bytes`). One that is longer is answered with
-    /// [`ErrorCode::OFFSET_METADATA_TOO_LARGE`], is not stored, and yet shows in the next OffsetFetch: a bug of 0.8.2.
+    /// Any string of up to 4096 UTF-16 units (`offset.metadata.max.bytes`), or null. An offset with a longer string is
+    /// answered with [`ErrorCode::OFFSET_METADATA_TOO_LARGE`] and is not stored. By a bug of 0.8.2, the next
+    /// OffsetFetch returns such an offset nevertheless.
     pub metadata: Option<Text>,
 }
 
 impl OffsetCommitRequestV0 {
-    /// A request of `group` without partitions yet.
+    /// Creates a request of `group` without partitions.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self { group: group.into(), topics: ByTopic::default() }
     }
 
-    /// With one more partition.
+    /// Adds the offset of a partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>, offset: Offset) -> Self {
         self.topics.push(topic, partition, OffsetToCommitV0 { offset, metadata: Some(Text::default()) });
@@ -82,20 +86,20 @@ impl OffsetCommitRequestV0 {
 }
 
 impl OffsetCommitRequestV1 {
-    /// A request of `group` without partitions yet.
+    /// Creates a request of `group` without partitions.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self {
             group: group.into(),
-            // What a consumer without a group's membership says. 0.8.2 looks at neither field; later releases accept it while the
-            // group has no members.
+            // These are the values of a consumer that is not a member of the group. 0.8.2 ignores both fields. Later
+            // releases accept these values while the group has no members.
             generation: Generation::NONE,
             consumer: Text::default(),
             topics: ByTopic::default(),
         }
     }
 
-    /// With one more partition.
+    /// Adds the offset of a partition.
     #[must_use]
     pub fn with(
         mut self,
@@ -195,25 +199,26 @@ impl Request for OffsetCommitRequestV1 {
         true
     }
 
-    /// The coordinator waits for the replicas of its own topic, as long as its `offsets.commit.timeout.ms` says: 5 s by
-    /// default.
+    /// The coordinator waits for the replicas of its offsets topic, for at most `offsets.commit.timeout.ms`. The
+    /// default is 5 s.
     fn server_wait(&self) -> Duration {
         COMMIT_WAIT
     }
 }
 
-/// What became of each offset (`OffsetCommitResponse`, 0.8.2): the same for both versions.
+/// The result for each partition (`OffsetCommitResponse`, 0.8.2), which is the same for both versions.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponse {
-    /// No error, or why the offset was not stored, for each partition asked for. One that is missing was not stored.
+    /// For each partition of the request: no error, or why the offset was not stored. The offset of a missing partition
+    /// was not stored.
     pub topics: ByTopic<ErrorCode>,
 }
 
 impl OffsetCommitResponse {
-    /// Whether one partition's offset was stored.
+    /// Returns `Ok` if the offset of one partition was stored.
     ///
     /// # Errors
-    /// The broker gave a code, or left the partition out: the offset was not stored.
+    /// The broker sent an error code, or left the partition out. The offset was not stored.
     pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<(), PartitionError> {
         self.topics.success(ApiKey::OFFSET_COMMIT, topic, partition).map(|_| ())
     }

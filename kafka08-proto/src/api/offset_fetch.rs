@@ -1,6 +1,7 @@
-//! OffsetFetch (key 9): look up how far a group has read.
+//! OffsetFetch (key 9): looks up how far a group has read.
 //!
-//! Both versions have the same layout. They ask different stores, and say differently that nothing is committed.
+//! Both versions have the same layout. They read different stores, and their responses differ in how they say that
+//! nothing is committed.
 
 use bytes::Bytes;
 
@@ -17,37 +18,37 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Parsed, Rules, int16, int64, nullable_text, parse, text},
 };
 
-/// Looks a group's offsets up in ZooKeeper (`OffsetFetchRequest`, since 0.8.1). Any broker may be asked.
+/// Looks up a group's offsets in ZooKeeper (`OffsetFetchRequest`, since 0.8.1). Send it to any broker.
 ///
-/// There is no "all partitions": an empty list is answered with an empty list.
+/// A request cannot ask for all partitions: an empty list is answered with an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetFetchRequestV0 {
-    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty.
+    /// The group. [`Request::check`] refuses an empty name. Null is decoded as an empty name.
     pub group: Text,
-    /// Which partitions.
+    /// The partitions to look up.
     pub topics: ByTopic<()>,
 }
 
-/// Looks a group's offsets up in Kafka (`OffsetFetchRequest`, since 0.8.2). Only the group's coordinator may be asked.
+/// Looks up a group's offsets in Kafka (`OffsetFetchRequest`, since 0.8.2). Send it only to the group's coordinator.
 ///
-/// Send it to brokers of 0.8.2 only: 0.8.1 answers it from ZooKeeper, as version 0. There is no "all partitions": an empty
-/// list is answered with an empty list.
+/// Send it only to brokers of 0.8.2: 0.8.1 answers it from ZooKeeper, as version 0. A request cannot ask for all
+/// partitions: an empty list is answered with an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetFetchRequestV1 {
-    /// The group. [`Request::check`] refuses an empty one. Null is decoded as empty.
+    /// The group. [`Request::check`] refuses an empty name. Null is decoded as an empty name.
     pub group: Text,
-    /// Which partitions.
+    /// The partitions to look up.
     pub topics: ByTopic<()>,
 }
 
 impl OffsetFetchRequestV0 {
-    /// A request of `group` without partitions yet.
+    /// Creates a request of `group` without partitions.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self { group: group.into(), topics: ByTopic::default() }
     }
 
-    /// With one more partition.
+    /// Adds a partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
         self.topics.push(topic, partition, ());
@@ -56,13 +57,13 @@ impl OffsetFetchRequestV0 {
 }
 
 impl OffsetFetchRequestV1 {
-    /// A request of `group` without partitions yet.
+    /// Creates a request of `group` without partitions.
     #[must_use]
     pub fn new(group: impl Into<Text>) -> Self {
         Self { group: group.into(), topics: ByTopic::default() }
     }
 
-    /// With one more partition.
+    /// Adds a partition.
     #[must_use]
     pub fn with(mut self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
         self.topics.push(topic, partition, ());
@@ -77,7 +78,7 @@ fn encode_request(to: &mut Encoder, group: &Text, topics: &ByTopic<()>) -> Resul
 
 fn parse_request<'a>(body: &Bytes, i: &'a [u8]) -> Parsed<'a, (Text, ByTopic<()>)> {
     let (i, group) = text("group", Rules::Broker, body, i)?;
-    // Behind each partition number stands nothing, so an item may have no bytes at all.
+    // Nothing follows the number of a partition, so an item takes no bytes.
     let (i, topics) = ByTopic::parse(Rules::Broker, 0, body, i, |i| Ok((i, ())))?;
     Ok((i, (group, topics)))
 }
@@ -133,26 +134,26 @@ impl Request for OffsetFetchRequestV1 {
 /// A group's offsets in ZooKeeper (`OffsetFetchResponse`, since 0.8.1).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponseV0 {
-    /// One per partition asked for. [`OffsetFetchResponseV0::committed`] knows what they mean.
+    /// One entry per partition of the request. [`OffsetFetchResponseV0::committed`] interprets an entry.
     pub topics: ByTopic<CommittedOffset>,
 }
 
 /// A group's offsets in Kafka (`OffsetFetchResponse`, since 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponseV1 {
-    /// One per partition asked for. [`OffsetFetchResponseV1::committed`] knows what they mean.
+    /// One entry per partition of the request. [`OffsetFetchResponseV1::committed`] interprets an entry.
     pub topics: ByTopic<CommittedOffset>,
 }
 
-/// How far a group has read a partition, as it stands on the wire: the response's `committed` reads the fields together.
+/// How far a group has read a partition, as encoded. The response's `committed` interprets the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
     /// The next offset to read, or [`Offset::NONE`].
     pub offset: Offset,
-    /// What was committed along with it: from version 0 always empty; from version 1 null if null was committed, until the
-    /// coordinator reads its log again and makes that empty too.
+    /// The metadata that was committed with the offset. In version 0, it is always empty. In version 1, a null that was
+    /// committed is returned as null, until the coordinator reads its log again; after that it is returned as empty.
     pub metadata: Option<Text>,
-    /// No error; or why there is no offset.
+    /// No error, or why there is no offset.
     pub error: ErrorCode,
 }
 
@@ -165,17 +166,19 @@ impl Outcome for CommittedOffset {
 impl OffsetFetchResponseV0 {
     /// What the group has committed for one partition, or `None` if it has committed nothing.
     ///
-    /// A broker says "nothing" by [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`], also of a topic that does not exist: ask
-    /// Metadata whether it does. It validates no offset that is committed, so this may be negative.
+    /// A broker sends [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] if nothing is committed, and also if the topic does not
+    /// exist. Ask Metadata whether the topic exists. A broker does not validate the offsets that are committed, so the
+    /// offset may be negative.
     ///
     /// # Errors
-    /// The broker gave another code, or left the partition out, which does not say that nothing is committed.
+    /// The broker sent another error code, or left the partition out. A missing partition does not mean that nothing is
+    /// committed.
     pub fn committed(
         &self,
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<Option<&CommittedOffset>, PartitionError> {
-        // The node in ZooKeeper does not exist. The broker answers the same for a partition that does not exist.
+        // The node in ZooKeeper does not exist. The broker sends the same code for a partition that does not exist.
         const NOTHING: PartitionProblem = PartitionProblem::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         match self.topics.success(ApiKey::OFFSET_FETCH, topic, partition) {
             Err(PartitionError { problem: NOTHING, .. }) => Ok(None),
@@ -185,19 +188,19 @@ impl OffsetFetchResponseV0 {
 }
 
 impl OffsetFetchResponseV1 {
-    /// What the group has committed for one partition, or `None` if it has committed nothing: the broker says so by a
-    /// negative offset without an error.
+    /// What the group has committed for one partition, or `None` if it has committed nothing. A broker says by a
+    /// negative offset without an error that nothing is committed.
     ///
     /// # Errors
-    /// The broker gave a code, or left the partition out, which does not say that nothing is committed.
-    /// [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] says that there is no such partition.
+    /// The broker sent an error code, or left the partition out. A missing partition does not mean that nothing is
+    /// committed. [`ErrorCode::UNKNOWN_TOPIC_OR_PARTITION`] means that the partition does not exist.
     pub fn committed(
         &self,
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<Option<&CommittedOffset>, PartitionError> {
         let found = self.topics.success(ApiKey::OFFSET_FETCH, topic, partition)?;
-        // The coordinator has nothing: offset -1 and no error.
+        // Offset -1 without an error means that nothing is committed.
         Ok(Some(found).filter(|found| found.offset.0 >= 0))
     }
 }
