@@ -1,4 +1,4 @@
-//! ControlledShutdown (key 7): a broker asks its controller to move leaders away.
+//! ControlledShutdown (key 7): a broker asks the controller to move leaders to other brokers.
 
 use bytes::Bytes;
 
@@ -10,12 +10,13 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},
 };
 
-/// A broker's wish to stop (`ControlledShutdownRequest`, 0.8.2). Its header is the only one without a client id.
+/// Tells the controller that a broker is to stop (`ControlledShutdownRequest`, 0.8.2). The header of this request is
+/// the only one without a client id.
 ///
-/// Old clients, and the Java enum of 0.8.1, take key 7 for OffsetFetch.
+/// Old clients, and the Java enum of 0.8.1, use key 7 for OffsetFetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlledShutdownRequest {
-    /// The broker that wants to stop.
+    /// The broker that is to stop.
     pub broker: NodeId,
 }
 
@@ -46,12 +47,13 @@ impl Request for ControlledShutdownRequest {
     }
 }
 
-/// What the broker still leads (`ControlledShutdownResponse`, 0.8.2).
+/// The partitions that the broker still leads (`ControlledShutdownResponse`, 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlledShutdownResponse {
-    /// [`ErrorCode::UNKNOWN`] from a broker that is not the controller, or about a broker that does not exist.
+    /// [`ErrorCode::UNKNOWN`] if the broker that answers is not the controller, or if the broker of the request does
+    /// not exist.
     pub error: ErrorCode,
-    /// Partitions that have no other leader yet.
+    /// The partitions that have no other leader yet.
     pub remaining: Vec<TopicPartition>,
 }
 

@@ -15,18 +15,19 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},
 };
 
-/// A controller's order to lead or follow (`LeaderAndIsrRequest`, 0.8.2). The list is flat, not grouped by topic.
+/// A controller's order to lead or follow partitions (`LeaderAndIsrRequest`, 0.8.2). The list is flat, not grouped by
+/// topic.
 ///
-/// Do not send it to a live cluster: a broker obeys whoever has the newest epoch.
+/// Do not send it to a live cluster: a broker obeys the sender with the newest epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderAndIsrRequest {
     /// The controller's node.
     pub controller: NodeId,
     /// The controller's epoch.
     pub controller_epoch: Epoch,
-    /// Partitions and their state.
+    /// The partitions and their states.
     pub partitions: Vec<PartitionState>,
-    /// Where the leaders listen.
+    /// The leaders and their addresses.
     pub leaders: Vec<Broker>,
 }
 
@@ -62,12 +63,12 @@ impl Request for LeaderAndIsrRequest {
     }
 }
 
-/// What became of each partition (`LeaderAndIsrResponse`, 0.8.2).
+/// The result for each partition (`LeaderAndIsrResponse`, 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderAndIsrResponse {
-    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`], and an empty list, for a controller that was replaced.
+    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`] if the controller was replaced. The list is empty then.
     pub error: ErrorCode,
-    /// One per partition; [`ErrorCode::STALE_LEADER_EPOCH`] since 0.8.1.
+    /// One result per partition. Since 0.8.1 it can be [`ErrorCode::STALE_LEADER_EPOCH`].
     pub partitions: Vec<PartitionResult>,
 }
 

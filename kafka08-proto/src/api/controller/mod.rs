@@ -1,7 +1,7 @@
-//! What a controller and its brokers say to each other: no client of a cluster sends any of it.
+//! The APIs between a controller and its brokers. Clients of a cluster do not send these requests.
 //!
-//! The requests are here for dissectors, proxies and tests. A broker obeys whoever has the newest epoch, so one that reaches
-//! a live cluster may take partitions offline or delete their data.
+//! This module is for dissectors, proxies and tests. A broker obeys the sender with the newest epoch, so a request that
+//! reaches a live cluster may take partitions offline or delete their data.
 
 mod controlled_shutdown;
 mod leader_and_isr;

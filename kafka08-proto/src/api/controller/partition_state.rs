@@ -1,4 +1,4 @@
-//! What a controller tells brokers about partitions: shared by LeaderAndIsr, StopReplica and UpdateMetadata.
+//! What LeaderAndIsr, StopReplica and UpdateMetadata encode for each partition.
 
 use bytes::Bytes;
 
@@ -12,15 +12,15 @@ use crate::{
 /// A partition's state as the controller sees it (`PartitionStateInfo` and `LeaderIsrAndControllerEpoch`, 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionState {
-    /// Which partition.
+    /// The partition.
     pub of: TopicPartition,
-    /// The controller that decided it.
+    /// The epoch of the controller that decided the state.
     pub controller_epoch: Epoch,
-    /// The leader; -2 says that the topic is being deleted (since 0.8.1).
+    /// The leader. -2 means that the topic is being deleted (since 0.8.1).
     pub leader: NodeId,
-    /// Counts the partition's elections.
+    /// The epoch of the leader, which counts the partition's elections.
     pub leader_epoch: Epoch,
-    /// Replicas in sync.
+    /// The replicas that are in sync.
     pub isr: Vec<NodeId>,
     /// The version of the partition's node in ZooKeeper.
     pub zk_version: i32,
@@ -28,18 +28,18 @@ pub struct PartitionState {
     pub replicas: Vec<NodeId>,
 }
 
-/// What became of one partition.
+/// The result for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionResult {
-    /// Which partition.
+    /// The partition.
     pub of: TopicPartition,
-    /// No error, or what went wrong.
+    /// No error, or why the broker could not do what was asked.
     pub error: ErrorCode,
 }
 
-/// The smallest state: an empty name, seven numbers and counts of four bytes.
+/// The size of the smallest state, in bytes: an empty name, and seven numbers and counts of four bytes.
 const STATE: usize = NAMED + 4 + 4 + 4 + 4 + 4 + 4;
-/// An empty name and a partition.
+/// The size of an empty name and a partition's number, in bytes.
 pub(super) const NAMED: usize = 2 + 4;
 const RESULT: usize = NAMED + 2;
 

@@ -12,18 +12,18 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, array, flag, int16, int32, parse},
 };
 
-/// A controller's order to stop serving replicas, and perhaps to delete them (`StopReplicaRequest`, 0.8.2).
+/// A controller's order to stop serving replicas, and optionally to delete them (`StopReplicaRequest`, 0.8.2).
 ///
-/// Do not send it to a live cluster: a broker obeys whoever has the newest epoch.
+/// Do not send it to a live cluster: a broker obeys the sender with the newest epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopReplicaRequest {
     /// The controller's node.
     pub controller: NodeId,
     /// The controller's epoch.
     pub controller_epoch: Epoch,
-    /// Whether to delete the data too. A broker closes the connection on any byte but 0 and 1.
+    /// Whether to delete the data too. A broker closes the connection if the byte is neither 0 nor 1.
     pub delete_partitions: bool,
-    /// Which replicas.
+    /// The replicas to stop.
     pub partitions: Vec<TopicPartition>,
 }
 
@@ -60,12 +60,12 @@ impl Request for StopReplicaRequest {
     }
 }
 
-/// What became of each replica (`StopReplicaResponse`, 0.8.2).
+/// The result for each replica (`StopReplicaResponse`, 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopReplicaResponse {
-    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`], and an empty list, for a controller that was replaced.
+    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`] if the controller was replaced. The list is empty then.
     pub error: ErrorCode,
-    /// One per replica.
+    /// One result per replica.
     pub partitions: Vec<PartitionResult>,
 }
 

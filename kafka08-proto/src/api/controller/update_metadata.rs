@@ -13,19 +13,20 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse},
 };
 
-/// The cluster's state, as brokers answer Metadata from it (`UpdateMetadataRequest`, 0.8.2).
+/// The cluster's state, from which brokers answer Metadata requests (`UpdateMetadataRequest`, 0.8.2).
 ///
-/// Old clients, and the Java enum of 0.8.1, take key 6 for OffsetCommit. A broker would read the group's name as the
-/// controller's id and epoch.
+/// Old clients, and the Java enum of 0.8.1, use key 6 for OffsetCommit. A broker reads the group's name in such a
+/// request as the controller's id and epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateMetadataRequest {
     /// The controller's node.
     pub controller: NodeId,
-    /// The controller's epoch. A stale one is answered with [`ErrorCode::UNKNOWN`], not with the code made for it.
+    /// The controller's epoch. A stale epoch is answered with [`ErrorCode::UNKNOWN`], and not with
+    /// [`ErrorCode::STALE_CONTROLLER_EPOCH`].
     pub controller_epoch: Epoch,
-    /// Partitions and their state.
+    /// The partitions and their states.
     pub partitions: Vec<PartitionState>,
-    /// Brokers that are alive.
+    /// The brokers that are alive.
     pub brokers: Vec<Broker>,
 }
 
@@ -61,7 +62,7 @@ impl Request for UpdateMetadataRequest {
     }
 }
 
-/// The answer (`UpdateMetadataResponse`, 0.8.2).
+/// A broker's answer to [`UpdateMetadataRequest`] (`UpdateMetadataResponse`, 0.8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpdateMetadataResponse {
     /// No error, or [`ErrorCode::UNKNOWN`].

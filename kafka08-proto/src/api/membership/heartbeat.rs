@@ -1,4 +1,4 @@
-//! Heartbeat (key 12): in 0.8.2 stillborn, and useful for telling releases apart.
+//! Heartbeat (key 12): unimplemented in 0.8.2, but useful for telling releases apart.
 
 use bytes::Bytes;
 
@@ -9,16 +9,17 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, int16, int32, parse, text},
 };
 
-/// Would keep a group's member alive (`HeartbeatRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
+/// Keeps a member in its group (`HeartbeatRequest`, 0.8.2). A broker of 0.8.2 does not implement it, and always answers
+/// with [`ErrorCode::UNKNOWN`].
 ///
-/// Later releases answer another code, earlier ones close the connection: that tells them apart.
+/// Later releases answer with another code, and earlier ones close the connection, so the answer tells releases apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatRequest {
     /// The group.
     pub group: Text,
     /// The group's generation.
     pub generation: Generation,
-    /// The member.
+    /// The id of the member.
     pub consumer: Text,
 }
 
@@ -48,10 +49,10 @@ impl Request for HeartbeatRequest {
     const API: Api = Api::v0(ApiKey::HEARTBEAT);
 }
 
-/// The answer (`HeartbeatResponse`, 0.8.2).
+/// A broker's answer to [`HeartbeatRequest`] (`HeartbeatResponse`, 0.8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeartbeatResponse {
-    /// From 0.8.2 always [`ErrorCode::UNKNOWN`].
+    /// 0.8.2 always sends [`ErrorCode::UNKNOWN`].
     pub error: ErrorCode,
 }
 

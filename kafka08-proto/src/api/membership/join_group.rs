@@ -1,4 +1,4 @@
-//! JoinGroup (key 11): in 0.8.2 stillborn.
+//! JoinGroup (key 11): unimplemented in 0.8.2.
 
 use bytes::Bytes;
 
@@ -9,20 +9,22 @@ use crate::{
     wire::{DecodeError, EncodeError, Encoder, Rules, array, int16, int32, parse, text},
 };
 
-/// Would join a group (`JoinGroupRequest`, 0.8.2), if a broker of 0.8.2 did anything but answer -1.
+/// Joins a group (`JoinGroupRequest`, 0.8.2). A broker of 0.8.2 does not implement it, and always answers with
+/// [`ErrorCode::UNKNOWN`].
 ///
-/// Version 0 of Kafka 0.9 and later has another layout under the same key and version.
+/// Kafka 0.9 and later use another layout under the same key and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinGroupRequest {
     /// The group.
     pub group: Text,
-    /// How long the broker would wait for a heartbeat.
+    /// How long the broker waits for a heartbeat.
     pub session_timeout: Millis,
-    /// The topics the member wants. A negative count is an error, alone with Metadata's: a Java reader reads it.
+    /// The topics that the member wants. A negative count is an error, because the broker's Java reader reads this
+    /// request.
     pub topics: Vec<Text>,
-    /// The member, or empty for a new one.
+    /// The id of the member, or an empty string for a new member.
     pub consumer: Text,
-    /// How to assign partitions.
+    /// The strategy by which partitions are assigned.
     pub strategy: Text,
 }
 
@@ -55,22 +57,22 @@ impl Request for JoinGroupRequest {
     type Response = JoinGroupResponse;
     const API: Api = Api::v0(ApiKey::JOIN_GROUP);
 
-    /// A later release would add a member.
+    /// A later release adds a member to the group.
     fn changes_state(&self) -> bool {
         true
     }
 }
 
-/// What a coordinator would assign (`JoinGroupResponse`, 0.8.2).
+/// The partitions that a coordinator assigns (`JoinGroupResponse`, 0.8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinGroupResponse {
-    /// From 0.8.2 always [`ErrorCode::UNKNOWN`].
+    /// 0.8.2 always sends [`ErrorCode::UNKNOWN`].
     pub error: ErrorCode,
     /// The group's generation.
     pub generation: Generation,
     /// The member's id.
     pub consumer: Text,
-    /// The partitions assigned.
+    /// The partitions that are assigned to the member.
     pub topics: ByTopic<()>,
 }
 
