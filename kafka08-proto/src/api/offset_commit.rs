@@ -209,8 +209,7 @@ impl Request for OffsetCommitRequestV1 {
 /// The result for each partition (`OffsetCommitResponse`, 0.8.2), which is the same for both versions.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponse {
-    /// For each partition of the request: no error, or why the offset was not stored. The offset of a missing partition
-    /// was not stored.
+    /// For each partition of the request: no error, or what went wrong. The offset of a missing partition was not stored.
     pub topics: ByTopic<ErrorCode>,
 }
 
@@ -218,7 +217,9 @@ impl OffsetCommitResponse {
     /// Returns `Ok` if the offset of one partition was stored.
     ///
     /// # Errors
-    /// The broker sent an error code, or left the partition out. The offset was not stored.
+    /// The broker sent an error code, or left the partition out. With [`ErrorCode::UNKNOWN`],
+    /// [`ErrorCode::REQUEST_TIMED_OUT`] or [`ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND`], the offset may have been stored;
+    /// otherwise it was not. Committing it again is harmless.
     pub fn partition(&self, topic: &str, partition: impl Into<PartitionId>) -> Result<(), PartitionError> {
         self.topics.success(ApiKey::OFFSET_COMMIT, topic, partition).map(|_| ())
     }

@@ -178,7 +178,7 @@ impl OffsetFetchResponseV0 {
         topic: &str,
         partition: impl Into<PartitionId>,
     ) -> Result<Option<&CommittedOffset>, PartitionError> {
-        // The node in ZooKeeper does not exist. The broker sends the same code for a partition that does not exist.
+        // The node in ZooKeeper does not exist. The broker sends the same code for a topic that does not exist.
         const NOTHING: PartitionProblem = PartitionProblem::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         match self.topics.success(ApiKey::OFFSET_FETCH, topic, partition) {
             Err(PartitionError { problem: NOTHING, .. }) => Ok(None),
