@@ -98,6 +98,21 @@ impl CallError {
     }
 }
 
+impl CallError {
+    /// Writes the error beside the text of `closed`. If the request has failed with that connection, the text of `closed`
+    /// says why, and says it once.
+    pub(super) fn fmt_beside(&self, closed: Option<&Closed>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, closed) {
+            (Self::Failed { peer, id, api, error: RequestError::Closed(reason), progress, fate, .. }, Some(closed))
+                if *reason == closed.reason =>
+            {
+                write!(f, "{api} (request {}){} failed with the connection; {progress} ({fate})", id.0, To(peer))
+            }
+            _ => fmt::Display::fmt(self, f),
+        }
+    }
+}
+
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         Self::NotSent(error)

@@ -38,7 +38,7 @@ impl FlushError {
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        list_failures(f, &self.failed)?;
+        list_failures(f, &self.failed, self.closed.as_deref())?;
         if !self.failed.is_empty() && (self.closed.is_some() || self.timed_out.is_some()) {
             f.write_str("; ")?;
         }
@@ -78,16 +78,16 @@ impl fmt::Display for CloseReport {
         if !self.failed.is_empty() {
             f.write_str("; ")?;
         }
-        list_failures(f, &self.failed)
+        list_failures(f, &self.failed, Some(&self.closed))
     }
 }
 
 /// Writes the number of failures, and the first of them.
-fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError]) -> fmt::Result {
-    match failed {
-        [] => Ok(()),
-        [only] => write!(f, "{only}"),
+fn list_failures(f: &mut fmt::Formatter<'_>, failed: &[CallError], closed: Option<&Closed>) -> fmt::Result {
+    let Some(first) = failed.first() else { return Ok(()) };
+    if failed.len() > 1 {
         // Requests that fail together mostly fail for the same reason, so the first one tells enough.
-        [first, ..] => write!(f, "{} requests failed that nobody waits for; the first: {first}", failed.len()),
+        write!(f, "{} requests failed that nobody waits for; the first: ", failed.len())?;
     }
+    first.fmt_beside(closed, f)
 }

@@ -111,6 +111,13 @@ fn a_flush_that_failed_tells_the_requests_the_time_and_the_end() {
 fn a_close_tells_the_end_and_the_requests_that_failed() {
     assert_eq!(CloseReport::new(lost(), vec![]).to_string(), LOST);
     assert_eq!(CloseReport::new(lost(), vec![timed_out()]).to_string(), format!("{LOST}; {TIMED_OUT}"));
+    let with_it = failed(None, RequestError::Closed(lost().reason), Progress::NotSent);
+    assert_eq!(
+        CloseReport::new(lost(), vec![with_it]).to_string(),
+        format!(
+            "{LOST}; Metadata v0 (request 7) failed with the connection; it was not sent (the request can safely be sent again)"
+        )
+    );
 }
 
 #[test]
