@@ -65,8 +65,8 @@ fn a_fetch_that_waits_for_more_than_it_may_get_is_refused_where_it_would_wait_in
     assert_eq!(check(&fetch(1000, 151)), Ok(()), "0.8.2 counts what there is, not what it sends");
     assert_eq!(
         problem.to_string(),
-        "min_bytes is 151, more than all max_bytes together, which are 150, so the broker would always wait for the \
-         whole max_wait: lower min_bytes or raise max_bytes"
+        "min_bytes is 151, more than the sum of all max_bytes, which is 150, so the broker would always wait the whole \
+         max_wait: lower min_bytes or raise max_bytes"
     );
 }
 
@@ -89,8 +89,8 @@ fn a_negative_produce_timeout_is_refused_by_what_each_release_makes_of_it() {
     assert_eq!(problem, RequestProblem::NegativeTimeout(Millis(-1)));
     assert_eq!(
         problem.to_string(),
-        "with a produce timeout of -1 ms, 0.8.0 and 0.8.1 wait for ever, and 0.8.2 answers RequestTimedOut at once \
-         although the messages are in its log: use 0 or more"
+        "with a produce timeout of -1 ms, 0.8.0 and 0.8.1 wait for ever, and 0.8.2 answers RequestTimedOut at \
+              once although the messages are in its log: use 0 or more"
     );
 }
 

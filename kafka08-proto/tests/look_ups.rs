@@ -251,8 +251,8 @@ fn a_leader_that_is_not_known_is_told_by_its_reason() {
             0,
             LeaderProblem::TopicRefused(ErrorCode(5)),
             Retry::Yes,
-            "no leader is known for new/0: the topic has LeaderNotAvailable (5); ask for metadata again after a pause: \
-             a leader is being elected or the topic is new",
+            "no leader is known for new/0: the topic has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
         ),
         (
             "a b",
@@ -266,15 +266,15 @@ fn a_leader_that_is_not_known_is_told_by_its_reason() {
             4,
             LeaderProblem::NoSuchPartition,
             Retry::Limited,
-            "no leader is known for t/4: the topic has no such partition",
+            "no leader is known for t/4: the topic has no such partition; check the number, or ask for metadata again",
         ),
         (
             "t",
             1,
             LeaderProblem::NoLeader(ErrorCode(5)),
             Retry::Yes,
-            "no leader is known for t/1: the partition has LeaderNotAvailable (5); ask for metadata again after a \
-             pause: a leader is being elected or the topic is new",
+            "no leader is known for t/1: the partition has LeaderNotAvailable (5); ask for metadata again after a pause: a \
+             leader is being elected or the topic is new",
         ),
         (
             "t",
@@ -288,8 +288,8 @@ fn a_leader_that_is_not_known_is_told_by_its_reason() {
             3,
             LeaderProblem::BrokerMissing(NodeId(7)),
             Retry::Yes,
-            "no leader is known for t/3: the metadata names broker 7 but does not list it; ask for metadata again \
-             after a pause",
+            "no leader is known for t/3: the leader is broker 7, which the metadata does not list; ask for metadata again after a \
+             pause",
         ),
     ] {
         let error = metadata.leader_of(topic, partition).expect_err("no leader");
@@ -315,7 +315,8 @@ fn a_partition_that_failed_is_an_error_that_names_it() {
     assert_eq!((missing.problem, missing.retry()), (PartitionProblem::Missing, Retry::Limited));
     assert_eq!(
         missing.to_string(),
-        "the Produce response does not list t/2: if the request did, the messages may or may not have been appended"
+        "the Produce response does not list t/2: if the request did, the messages may have been appended or not; send \
+         them again if a duplicate does no harm"
     );
 }
 

@@ -214,7 +214,7 @@ fn a_request_whose_time_is_over_is_not_written() {
             }
             let error = client.wait(late).expect_err("its time was over");
             assert_eq!(error.fate(), Fate::NotApplied);
-            assert!(error.to_string().contains("it was not sent"), "{error}");
+            assert!(error.to_string().contains("the request was not sent"), "{error}");
             assert!(client.closed().is_none());
         }
     });

@@ -3,7 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use crate::{
-    connection::{ClientEvent, Closed, Fate, Progress, RedeemError, RequestError, SendError},
+    connection::{ClientEvent, Closed, Fate, PROBE_IT, Progress, RedeemError, RequestError, SendError},
     ids::{Api, CorrelationId, HostPort},
     wire::DecodeError,
 };
@@ -146,11 +146,15 @@ impl fmt::Display for CallError {
                 write!(f, " ({fate})")
             }
             Self::Malformed { peer, id, error, fate } => {
-                write!(f, "request {id:?}{} was answered with something else: {error} ({fate})", To(peer))
+                write!(f, "the answer to request {id:?}{} cannot be decoded: {error}; {PROBE_IT} ({fate})", To(peer))
             }
             Self::Closed(closed) => write!(f, "{closed}"),
             Self::NotOutstanding(id) => {
-                write!(f, "request {id:?} is not outstanding here: its answer was taken, or another client sent it")
+                write!(
+                    f,
+                    "request {id:?} has no answer to wait for: the answer was taken before, the request was given up, or another \
+                     client sent it; wait once for each request, with the client that sent it"
+                )
             }
         }
     }

@@ -47,7 +47,9 @@ impl fmt::Display for ConnectError {
             Self::Resolve { target, error } => {
                 write!(f, "cannot look up {:?}, to connect to {target}: {error}: check the name", target.host())
             }
-            Self::NoAddress(target) => write!(f, "{:?} has no address: check the name", target.host()),
+            Self::NoAddress(target) => {
+                write!(f, "cannot connect to {target}: the name {:?} has no address: check the name", target.host())
+            }
             Self::Refused { target, attempts } => {
                 write!(f, "cannot connect to {target}")?;
                 list(f, attempts)?;
@@ -58,7 +60,7 @@ impl fmt::Display for ConnectError {
             Self::TimedOut { target, after, attempts } => {
                 write!(f, "no connection to {target} within {after:?}")?;
                 list(f, attempts)?;
-                f.write_str(": the host is down, or a firewall drops packets")
+                f.write_str(": the host is down, or a firewall drops packets; check both, or raise the connect timeout")
             }
             // The peer is there, so that its address is not what is wrong.
             Self::Setup(error) => write!(f, "connected, but the socket could not be set up: {error}"),

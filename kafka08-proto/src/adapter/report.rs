@@ -45,7 +45,8 @@ impl fmt::Display for FlushError {
         if let Some(after) = self.timed_out {
             write!(
                 f,
-                "not everything that was staged had left within {after:?}: the peer does not read, or reads slowly"
+                "not all staged requests were written within {after:?}: the peer does not read, or reads slowly; flush again to \
+                 wait for the rest"
             )?;
         }
         self.closed.as_ref().map_or(Ok(()), |closed| write!(f, "{closed}"))

@@ -40,7 +40,7 @@ impl fmt::Display for AnyError {
             Self::UnknownRange(id) => {
                 write!(
                     f,
-                    "correlation id {id} is not in the range of an API: the request is needed to read its response"
+                    "correlation id {id} does not tell the API of the response: decode it by the API of its request"
                 )
             }
             Self::Malformed(error) => fmt::Display::fmt(error, f),

@@ -52,12 +52,15 @@ impl fmt::Display for PartitionError {
             PartitionProblem::Missing => {
                 write!(f, "the {api} response does not list {of}: if the request did, ")?;
                 f.write_str(match *api {
-                    ApiKey::PRODUCE => "the messages may or may not have been appended",
-                    // 0.8.1 answers version 1 with an empty list.
-                    ApiKey::OFFSET_COMMIT => {
-                        "the offset was not stored, and the broker may be older than the profile says"
+                    ApiKey::PRODUCE => {
+                        "the messages may have been appended or not; send them again if a duplicate does no harm"
                     }
-                    ApiKey::OFFSET_FETCH => "look up the coordinator; this does not mean that nothing is committed",
+                    // Version 1 sent to 0.8.1 is answered with an empty list.
+                    ApiKey::OFFSET_COMMIT => {
+                        "the offset was not stored, and the broker may be older than the profile says (the probe tells the \
+                         release)"
+                    }
+                    ApiKey::OFFSET_FETCH => "look up the coordinator, because an offset may be committed all the same",
                     _ => "ask again",
                 })
             }
@@ -149,13 +152,18 @@ impl fmt::Display for LeaderError {
         match problem {
             LeaderProblem::TopicMissing => f.write_str("the metadata does not list the topic; ask for it by its name"),
             LeaderProblem::TopicRefused(code) => write!(f, "the topic has {code}; {}", code.advice()),
-            LeaderProblem::NoSuchPartition => f.write_str("the topic has no such partition"),
+            LeaderProblem::NoSuchPartition => {
+                f.write_str("the topic has no such partition; check the number, or ask for metadata again")
+            }
             LeaderProblem::NoLeader(ErrorCode::NONE) => {
                 f.write_str("the partition has no leader now; ask for metadata again after a pause")
             }
             LeaderProblem::NoLeader(code) => write!(f, "the partition has {code}; {}", code.advice()),
             LeaderProblem::BrokerMissing(node) => {
-                write!(f, "the metadata names broker {node} but does not list it; ask for metadata again after a pause")
+                write!(
+                    f,
+                    "the leader is broker {node}, which the metadata does not list; ask for metadata again after a pause"
+                )
             }
         }
     }

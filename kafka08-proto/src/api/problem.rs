@@ -138,8 +138,8 @@ impl fmt::Display for RequestProblem {
             }
             Self::GroupName(group) => write!(
                 f,
-                "the group name \"{group}\" has a slash, and would be a path in ZooKeeper that other tools do not \
-                 find: use another name"
+                "the group \"{group}\" has a slash in its name, and its offsets would be stored in ZooKeeper where other tools do \
+                 not find them: use another name"
             ),
             Self::DuplicatePartition(tp) => {
                 write!(
@@ -154,7 +154,7 @@ impl fmt::Display for RequestProblem {
             | Self::CodecNotKnown { .. }
             | Self::NotInspected { .. }
             | Self::MessageTooLarge { .. } => self.fmt_set(f),
-            Self::TopicName { topic, problem } => write!(f, "\"{topic}\" cannot be a topic's name: {problem}"),
+            Self::TopicName { topic, problem } => write!(f, "the topic \"{topic}\" is refused: {problem}"),
             Self::NoTopics => f.write_str(
                 "the request names no topics, which on the wire asks for all topics: use Topics::All if you mean that",
             ),
@@ -226,12 +226,12 @@ impl RequestProblem {
             ),
             Self::MinBytesOutOfReach { min_bytes, max_bytes } => write!(
                 f,
-                "min_bytes is {min_bytes}, more than all max_bytes together, which are {max_bytes}, so the broker \
-                 would always wait for the whole max_wait: lower min_bytes or raise max_bytes"
+                "min_bytes is {min_bytes}, more than the sum of all max_bytes, which is {max_bytes}, so the broker would always \
+                 wait the whole max_wait: lower min_bytes or raise max_bytes"
             ),
             Self::BrokerReplicaId(id) => write!(
                 f,
-                "replica id {id} is not that of a client, and the leader would count this client as a replica: use \
+                "replica id {id} is not that of a client, and would make the leader count this client as a replica: use \
                  ReplicaId::CONSUMER"
             ),
             Self::NegativeMaxBytes(tp) => {
@@ -252,10 +252,10 @@ impl std::error::Error for RequestProblem {}
 impl fmt::Display for NameProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("it is empty"),
-            Self::TooLong => f.write_str("it has more than 255 characters"),
-            Self::Dots => f.write_str("\".\" and \"..\" are names of directories"),
-            Self::Character(c) => write!(f, "it has {c:?}, and only a-z A-Z 0-9 . _ - are allowed"),
+            Self::Empty => f.write_str("a topic name must not be empty"),
+            Self::TooLong => f.write_str("a topic name has at most 255 characters"),
+            Self::Dots => f.write_str("a topic name must not be \".\" or \"..\", which are directories"),
+            Self::Character(c) => write!(f, "a topic name consists of a-z A-Z 0-9 . _ - and must not contain {c:?}"),
         }
     }
 }

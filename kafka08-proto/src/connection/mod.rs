@@ -34,6 +34,7 @@ mod ticket;
 
 pub use client::{Cancelled, ClientConfig, ClientConnection, ClientStats, StagedTo};
 pub use endpoint::{Connection, Disconnect};
+pub(crate) use errors::PROBE_IT;
 pub use errors::{
     CloseReason, Closed, Heard, MatchError, PrepareError, Progress, RedeemError, RequestError, RespondError, SendError,
     ServerCloseReason, Unconfirmed,

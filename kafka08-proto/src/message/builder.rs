@@ -54,7 +54,11 @@ impl fmt::Display for CompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(error) => write!(f, "{error}"),
-            Self::Full(error) => write!(f, "{error}"),
+            // The advice of `SetFull`, to send the set first, does not help: this is the whole set.
+            Self::Full(SetFull { entry }) => write!(
+                f,
+                "the compressed set would be an entry of {entry} bytes, more than the 2^31 - 1 bytes of a set: build it in parts"
+            ),
         }
     }
 }

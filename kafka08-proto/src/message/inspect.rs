@@ -81,11 +81,19 @@ pub enum SetProblem {
 impl fmt::Display for SetProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the message set is empty"),
-            Self::Cut => f.write_str("the message set ends in the middle of a message"),
-            Self::Corrupt(_) => f.write_str("the message set holds an entry that is not a valid message"),
-            Self::EmptyInside { at } => write!(f, "the compressed entry at byte {at} holds no message"),
-            Self::CutInside { at } => write!(f, "the compressed entry at byte {at} ends in the middle of a message"),
+            Self::Empty => f.write_str("the message set is empty: leave it out"),
+            Self::Cut => f.write_str("the message set ends in the middle of a message: send whole entries only"),
+            Self::Corrupt(_) => {
+                f.write_str("the message set holds an entry that is not a valid message: build the set anew")
+            }
+            Self::EmptyInside { at } => {
+                write!(f, "the compressed entry at byte {at} of the message set holds no message: leave it out")
+            }
+            Self::CutInside { at } => write!(
+                f,
+                "the compressed entry at byte {at} of the message set ends in the middle of a message: compress whole messages \
+                 only"
+            ),
         }
     }
 }

@@ -90,7 +90,7 @@ impl fmt::Display for CloseReason {
                 match (*unconfirmed, heard, *waiting_for) {
                     // Brokers close on purpose when a produce with acks = 0 fails, so this cause comes before all others.
                     (1.., ..) => unconfirmed_advice(f, *unconfirmed),
-                    (0, Heard::PartOfFrame { .. }, _) => f.write_str(": it stopped, or the network did; connect again"),
+                    (0, Heard::PartOfFrame { .. }, _) => f.write_str(": the peer or the network stopped; connect again"),
                     (0, Heard::Nothing, Some(api)) => never_heard(f, api),
                     (0, Heard::Frames, Some(api)) => fell_silent(f, api, *idle),
                     (0, _, None) => f.write_str(
@@ -115,12 +115,12 @@ impl fmt::Display for CloseReason {
             ),
             Self::TornFrame(id) => write!(
                 f,
-                "request {id:?} timed out when part of it was written, and nothing may follow a torn frame: the peer does not \
-                 read, connect again"
+                "request {id:?} timed out when only a part of it was written, and nothing can be sent behind that part: the peer \
+                 does not read; connect again"
             ),
             Self::NoAnswer { id, progress } => write!(
                 f,
-                "request {id:?} timed out, and no other is left whose answer could come: {progress}; {}; connect again",
+                "request {id:?} timed out, and no other request waits for an answer: {progress}; {}; connect again",
                 progress.advice()
             ),
         }
@@ -147,7 +147,7 @@ fn unconfirmed_advice(f: &mut fmt::Formatter<'_>, unconfirmed: usize) -> fmt::Re
     let (requests, are) = if unconfirmed == 1 { ("request", "is") } else { ("requests", "are") };
     write!(
         f,
-        "; {unconfirmed} produce {requests} with acks = 0 {are} unconfirmed: a broker closes the connection, without a word, \
+        "; {unconfirmed} produce {requests} with acks = 0 {are} unconfirmed: a broker closes the connection without an answer \
          when one of them fails, so look up the leaders again before you resend"
     )
 }

@@ -34,12 +34,20 @@ impl fmt::Display for MatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { got, expected } => {
-                write!(f, "a response to request {got:?}, which is not waiting, came where {expected:?} was due")
+                write!(
+                    f,
+                    "the response to request {expected:?} was due, but a response to request {got:?} came, which waits for none"
+                )
             }
             Self::OutOfOrder { got, expected } => {
-                write!(f, "a response to request {got:?} came before that to {expected:?}")
+                write!(
+                    f,
+                    "the response to request {expected:?} was due, but the response to request {got:?} came first"
+                )
             }
-            Self::Unsolicited { got } => write!(f, "a response to request {got:?} came, and none was due"),
+            Self::Unsolicited { got } => {
+                write!(f, "a response to request {got:?} came, but no request waits for a response")
+            }
         }
     }
 }

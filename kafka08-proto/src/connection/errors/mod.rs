@@ -14,6 +14,7 @@ mod unconfirmed;
 pub use close_reason::{CloseReason, Closed, Heard};
 pub use match_error::MatchError;
 pub use prepare_error::PrepareError;
+pub(crate) use progress::PROBE_IT;
 pub use progress::Progress;
 pub use redeem_error::RedeemError;
 pub use request_error::RequestError;

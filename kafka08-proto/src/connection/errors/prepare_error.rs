@@ -18,7 +18,7 @@ impl fmt::Display for PrepareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => write!(f, "the request was refused before it was sent: {problem}"),
-            Self::Encode(error) => write!(f, "the request cannot be encoded: {error}"),
+            Self::Encode(error) => write!(f, "the request cannot be encoded: {error}: shorten it"),
         }
     }
 }

@@ -31,15 +31,18 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSent => f.write_str("it was not sent"),
-            Self::PartlySent => f.write_str("only part of it was sent"),
-            Self::Offered => f.write_str("it was not reported as sent"),
-            Self::Behind(api) => write!(f, "the broker had yet to answer {api} in front of it"),
+            Self::NotSent => f.write_str("the request was not sent"),
+            Self::PartlySent => f.write_str("only a part of the request was sent"),
+            Self::Offered => f.write_str("the stream has not reported the request as sent"),
+            Self::Behind(api) => write!(f, "the broker had not yet answered {api}, which was sent before"),
             Self::Unanswered => f.write_str("no answer had come"),
             Self::Arriving { received, of } => write!(f, "{received} of {of} bytes of its answer had come"),
         }
     }
 }
+
+/// What to do about a response that cannot be decoded. The same request would get the same bytes again.
+pub(crate) const PROBE_IT: &str = "the peer may be no Kafka 0.8 broker: the probe tells its release";
 
 impl Progress {
     /// What to do about a request that timed out at this point.

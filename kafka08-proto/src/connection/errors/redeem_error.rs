@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::PROBE_IT;
 use crate::{connection::ResponseFrame, fate::Fate, wire::DecodeError};
 
 /// Why a response could not be redeemed.
@@ -29,7 +30,7 @@ impl fmt::Display for RedeemError {
                     frame.id, frame.connection
                 )
             }
-            Self::Malformed { error, fate } => write!(f, "{error} ({fate})"),
+            Self::Malformed { error, fate } => write!(f, "{error}; {PROBE_IT} ({fate})"),
         }
     }
 }

@@ -39,8 +39,8 @@ impl fmt::Display for SendError {
             Self::Busy => f.write_str("not sent, the connection is busy: take answers, then try again"),
             Self::TimedOut { after } => write!(
                 f,
-                "not sent, no place was free within {after:?}: answers wait to be taken, or the broker is slow to answer what \
-                 is in front"
+                "not sent, no place was free within {after:?}: take the answers that have come, or raise the timeout if the broker \
+                 is slow"
             ),
             Self::Closed(closed) => write!(f, "not sent, the connection has ended: {closed}"),
             Self::Prepare(error) => write!(f, "{error}"),
@@ -49,7 +49,9 @@ impl fmt::Display for SendError {
                 "the request takes {len} bytes and a broker accepts {max} (socket.request.max.bytes): send less at once, or raise \
                  both the broker's setting and Limits::max_request"
             ),
-            Self::ClientId(error) => write!(f, "{error}: use a shorter client id"),
+            Self::ClientId(error) => {
+                write!(f, "the request header cannot be encoded: {error}: use a shorter client id")
+            }
         }
     }
 }

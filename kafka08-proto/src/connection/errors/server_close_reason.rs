@@ -57,9 +57,12 @@ impl fmt::Display for ServerCloseReason {
                     _ => Ok(()),
                 }
             }
-            Self::Header(error) => fmt::Display::fmt(error, f),
+            Self::Header(error) => write!(f, "{error}: the client does not speak Kafka"),
             Self::SlowRequest { received } => {
-                write!(f, "a request began to arrive and was not complete in time: {received} bytes of it had come")
+                write!(
+                    f,
+                    "a request was not complete in time (ServerConfig::with_frame_timeout): only {received} bytes of it had come"
+                )
             }
         }
     }

@@ -89,7 +89,9 @@ impl fmt::Display for InflateProblem {
             Self::OverBudget { limit } => {
                 write!(f, "it expands to more than the limit of {limit} bytes (Limits::max_inflated)")
             }
-            Self::MissingFeature => f.write_str("this build of kafka08-proto lacks the feature of that name"),
+            Self::MissingFeature => {
+                f.write_str("this build of kafka08-proto lacks the feature of that name: enable it")
+            }
         }
     }
 }
@@ -158,7 +160,7 @@ pub struct MissingFeature(pub Codec);
 
 impl fmt::Display for MissingFeature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this build of kafka08-proto lacks the feature \"{}\"", self.0)
+        write!(f, "this build of kafka08-proto lacks the feature \"{}\": enable it, or use another codec", self.0)
     }
 }
 
