@@ -48,15 +48,8 @@ impl fmt::Display for AnyError {
     }
 }
 
-impl std::error::Error for AnyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            // The text is that of the inner error, so the next cause is the inner error's own cause.
-            Self::Malformed(error) => error.source(),
-            Self::UnknownApi(_) | Self::UnknownRange(_) => None,
-        }
-    }
-}
+/// The text of a malformed body is that of the inner error, which has no cause of its own.
+impl std::error::Error for AnyError {}
 
 impl From<DecodeError> for AnyError {
     fn from(error: DecodeError) -> Self {
