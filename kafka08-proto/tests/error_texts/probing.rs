@@ -34,14 +34,30 @@ fn ended(how: Disconnect, heard: Heard, progress: Progress) -> UndeterminedReaso
     UndeterminedReason::NoAnswer { api: METADATA, error: RequestError::Closed(reason), progress }
 }
 
+const REFUSED: &str =
+    "no connection could be made (connection refused): check the address, and that a broker listens there";
+
+/// A reason, its next step, and its text.
+type Told = (UndeterminedReason, &'static str, String);
+
 pub(crate) fn rows() -> Vec<Row> {
+    let of_peer = unanswered().into_iter().chain(answered()).map(|(reason, next, text)| {
+        let mut why = named();
+        why.reason = reason;
+        row(why, "broker1:9092", Says(next), format!("the release of broker1:9092 is unknown: {text}"))
+    });
+    let nameless = not_connected(ClientConfig::default());
+    let nameless =
+        row(nameless, "the release", Says("check the address"), format!("the release is unknown: {REFUSED}"));
+    of_peer.chain([nameless]).collect()
+}
+
+/// A request of the probe was not sent, or had no answer.
+fn unanswered() -> Vec<Told> {
     let timed_out = RequestError::TimedOut { after: AFTER };
-    let malformed = UndeterminedReason::Malformed { api: METADATA, error: malformed() };
     let reset = Disconnect::Error(io::ErrorKind::ConnectionReset);
-    let refused =
-        "no connection could be made (connection refused): check the address, and that a broker listens there";
-    let of_peer = [
-        (UndeterminedReason::NotConnected(io::ErrorKind::ConnectionRefused), "check the address", refused.to_owned()),
+    vec![
+        (UndeterminedReason::NotConnected(io::ErrorKind::ConnectionRefused), "check the address", REFUSED.to_owned()),
         (
             UndeterminedReason::NotSent(SendError::TooLarge { len: 9, max: 8 }),
             "send less at once",
@@ -78,6 +94,13 @@ pub(crate) fn rows() -> Vec<Row> {
              failed; probe again"
                 .to_owned(),
         ),
+    ]
+}
+
+/// The peer answered, or closed connections, in a way that tells no release.
+fn answered() -> Vec<Told> {
+    let malformed = UndeterminedReason::Malformed { api: METADATA, error: malformed() };
+    vec![
         (
             UndeterminedReason::NothingAnswered,
             "probe again",
@@ -110,15 +133,6 @@ pub(crate) fn rows() -> Vec<Row> {
             ),
         ),
     ]
-    .map(|(reason, next, text)| {
-        let mut why = named();
-        why.reason = reason;
-        row(why, "broker1:9092", Says(next), format!("the release of broker1:9092 is unknown: {text}"))
-    });
-    let nameless = not_connected(ClientConfig::default());
-    let nameless =
-        row(nameless, "the release", Says("check the address"), format!("the release is unknown: {refused}"));
-    of_peer.into_iter().chain([nameless]).collect()
 }
 
 #[test]
