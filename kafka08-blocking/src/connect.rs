@@ -1,4 +1,4 @@
-//! A TCP connection to a host and port.
+//! Connects TCP sockets to a host and port.
 
 use std::{
     io::{self, ErrorKind},
@@ -8,13 +8,13 @@ use std::{
 
 use kafka08_proto::{HostPort, adapter::ConnectError};
 
-/// The addresses of a host. Looking the name up is the system's business, and its time is the system's too.
+/// Looks up the addresses of a host. The system decides how long this takes.
 pub(crate) fn look_up(target: &HostPort) -> io::Result<Vec<SocketAddr>> {
     Ok((target.host(), target.port()).to_socket_addrs()?.collect())
 }
 
-/// Connects to the first of these addresses that answers. `timeout` is for all of them together: each gets an even share of
-/// what is left.
+/// Connects to the first of these addresses that answers. `timeout` limits all attempts together: each attempt gets an
+/// even share of the time that is left.
 pub(crate) fn connect(
     target: &HostPort,
     addresses: &[SocketAddr],
@@ -24,12 +24,12 @@ pub(crate) fn connect(
     let mut attempts = Vec::new();
     for (address, behind) in addresses.iter().zip((0..addresses.len()).rev()) {
         let left = timeout.saturating_sub(started.elapsed());
-        // The addresses that are left are not tried at all, and the error is a timeout.
+        // The remaining addresses are not tried, and the error is a timeout.
         if left.is_zero() {
             break;
         }
         let attempt = u32::try_from(behind + 1).map_or(left, |shares| left / shares);
-        // A share of nothing would be refused as an argument.
+        // `connect_timeout` does not accept a timeout of zero.
         match TcpStream::connect_timeout(address, attempt.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(ConnectError::Setup)?;
@@ -42,7 +42,7 @@ pub(crate) fn connect(
     if addresses.is_empty() {
         return Err(ConnectError::NoAddress(target));
     }
-    // One that answered, if only by refusing, shows that the host is up: then no time ran out.
+    // An address that refuses the connection shows that the host is up, so the error is not a timeout.
     let has_answered = |(_, error): &(SocketAddr, io::Error)| error.kind() != ErrorKind::TimedOut;
     if attempts.iter().any(has_answered) && attempts.len() == addresses.len() {
         Err(ConnectError::Refused { target, attempts })

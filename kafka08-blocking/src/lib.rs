@@ -17,7 +17,7 @@ pub use kafka08_proto::{
 pub use pending::{Pending, Undecoded};
 pub use probe::probe;
 
-/// The example of the workspace's README, compiled.
+/// Compiles the example of the workspace's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}

@@ -1,4 +1,4 @@
-//! The claim to an answer.
+//! The claim to a response.
 
 use std::{
     fmt,
@@ -12,38 +12,39 @@ use kafka08_proto::{
     ids::{Api, ConnectionId, CorrelationId},
 };
 
-/// The claim to the answer of a request that was sent: give it to [`Client::wait`](crate::Client::wait) or
-/// [`Client::try_wait`](crate::Client::try_wait) of the client that made it.
+/// The claim to the response of a request that was sent. Pass it to [`Client::wait`](crate::Client::wait) or
+/// [`Client::try_wait`](crate::Client::try_wait) of the client that returned it.
 ///
-/// `R` is the request's type, or [`Undecoded`] for one that was sent as it was prepared.
+/// `R` is the type of the request, or [`Undecoded`] if [`Client::send_prepared`](crate::Client::send_prepared) has sent
+/// it.
 ///
-/// Dropping the claim gives up the answer, and frees its place for another. The request is still sent; if it fails before it
-/// was written, [`Client::flush`](crate::Client::flush) tells.
-#[must_use = "dropping it gives up the answer; say send_and_forget if that is meant"]
+/// Dropping the claim gives up the response, and makes room for another claim. The request is still sent. If it fails
+/// before it was written, [`Client::flush`](crate::Client::flush) lists the failure.
+#[must_use = "dropping it gives up the response; use `send_and_forget` if that is intended"]
 pub struct Pending<R> {
     connection: ConnectionId,
     id: CorrelationId,
     api: Api,
-    /// `None` once its client has taken the answer.
+    /// `None` once the client has taken the response.
     dropped: Option<Dropped>,
     request: PhantomData<fn() -> R>,
 }
 
-/// Stands for the type of a request that was sent by [`Client::send_prepared`](crate::Client::send_prepared): its answer is
-/// not decoded.
+/// Takes the place of the request's type if a request was sent by
+/// [`Client::send_prepared`](crate::Client::send_prepared). The response is not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecoded {}
 
-/// Ids whose [`Pending`] was dropped, for their client to give up.
+/// The ids of requests whose [`Pending`] was dropped, until their client gives them up.
 ///
-/// Shared and locked, because a `Pending` may be dropped on any thread; a lock is held for one push or one swap. It holds no
-/// more than there are claims.
+/// The list is behind a lock, because a `Pending` may be dropped on any thread. The lock is held only for one push or
+/// one swap. The list is never longer than the number of claims.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dropped(Arc<Mutex<Vec<CorrelationId>>>);
 
 impl Dropped {
     fn push(&self, id: CorrelationId) {
-        // A panic elsewhere leaves the list as it was: it holds ids and no invariant.
+        // The list is valid even if another thread has panicked, because it holds only ids.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 
@@ -77,17 +78,18 @@ impl<R> Pending<R> {
         self.connection
     }
 
-    /// Its answer was taken, or never can be: its client has nothing to give up any more.
+    /// Ends the claim without giving up the response, because the response was taken or can never be taken.
     pub(crate) fn settle(mut self) {
         self.dropped = None;
     }
 }
 
 impl Pending<Undecoded> {
-    /// The same claim with the request's type, so that its answer is decoded when it is taken.
+    /// Returns the same claim with the type of the request, so that [`Client::wait`](crate::Client::wait) decodes the
+    /// response.
     ///
     /// # Errors
-    /// The request was of another key or version. The claim comes back.
+    /// The request has another key or version. The error returns the claim.
     pub fn typed<R: Request>(mut self) -> Result<Pending<R>, Self> {
         if self.api != R::API {
             return Err(self);

@@ -1,4 +1,4 @@
-//! Answers on their way out of the connection.
+//! How responses leave the client.
 
 use std::{
     io::{Read, Write},
@@ -11,30 +11,33 @@ use super::{Client, claims::Outcome};
 use crate::pending::{Pending, Undecoded};
 
 impl<S: Read + Write + AsFd> Client<S> {
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its response.
     ///
-    /// *Time*: the request's timeout, from this call, and what the broker may rightly wait for it and for those in front.
+    /// *Time*: the timeout of the request, from this call, plus the time for which this request and all requests in
+    /// front of it let the broker wait.
     ///
     /// # Errors
-    /// As [`Client::send`] and [`Client::wait`]; [`CallError::fate`] says whether the broker may have acted on it.
+    /// As [`Client::send`] and [`Client::wait`]. [`CallError::fate`] says whether the broker may have acted on the
+    /// request.
     pub fn call<R: Request>(&mut self, request: &R) -> Result<R::Response, CallError> {
         let pending = self.send(request)?;
         self.wait(pending)
     }
 
-    /// Waits for an answer. Others that come meanwhile are kept for those who ask for them. Writes what is staged.
+    /// Waits for a response, and writes staged requests. Other responses that arrive meanwhile are kept until they are
+    /// taken.
     ///
-    /// *Time*: the request's deadline, which runs from the call that sent it.
+    /// *Time*: until the deadline of the request, which counts from the call that sent it.
     ///
     /// # Errors
-    /// The request has failed, or its answer is malformed; [`CallError::fate`] says whether the broker may have acted on
-    /// it. Or it was sent by another client.
+    /// The request has failed, or its response is malformed, or another client has sent it. [`CallError::fate`] says
+    /// whether the broker may have acted on the request.
     pub fn wait<R: Request>(&mut self, pending: Pending<R>) -> Result<R::Response, CallError> {
         let outcome = self.wait_for(&pending);
         self.decoded(pending, outcome)
     }
 
-    /// [`Client::wait`] for the answer to a request that was [sent as it was prepared](Client::send_prepared).
+    /// [`Client::wait`] for a request that was sent by [`Client::send_prepared`]. The response is not decoded.
     ///
     /// # Errors
     /// As [`Client::wait`].
@@ -43,10 +46,10 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.settled(pending, outcome).map_err(|error| *error)
     }
 
-    /// Takes an answer if it is here, after moving what moves without waiting. Writes what is staged.
+    /// Takes a response if it has arrived. Reads and writes as much as possible without waiting first.
     ///
     /// # Errors
-    /// The claim comes back if the answer is not here. The inner error is that of [`Client::wait`].
+    /// If the response has not arrived, the outer error returns the claim. The inner error is that of [`Client::wait`].
     pub fn try_wait<R: Request>(&mut self, pending: Pending<R>) -> Result<Result<R::Response, CallError>, Pending<R>> {
         match self.look_for(&pending) {
             Some(outcome) => Ok(self.decoded(pending, outcome)),
@@ -54,7 +57,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// [`Client::try_wait`] for the answer to a request that was [sent as it was prepared](Client::send_prepared).
+    /// [`Client::try_wait`] for a request that was sent by [`Client::send_prepared`]. The response is not decoded.
     ///
     /// # Errors
     /// As [`Client::try_wait`].
@@ -81,7 +84,8 @@ impl<S: Read + Write + AsFd> Client<S> {
         if let Some(outcome) = self.take(pending) {
             return Some(outcome);
         }
-        // Until nothing moves: a TLS layer may hold a whole answer that no poll of the socket would tell of.
+        // The loop runs until nothing moves, because a TLS layer may hold a whole response that polling the socket does
+        // not show.
         while self.step() {
             if let Some(outcome) = self.take(pending) {
                 return Some(outcome);
@@ -90,7 +94,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.take(pending)
     }
 
-    /// How the request ended, if it has.
+    /// Returns how the request has ended, if it has.
     fn take<R>(&mut self, pending: &Pending<R>) -> Option<Outcome> {
         if pending.connection() == self.connection.id() {
             self.claims.take(pending.id())
@@ -99,9 +103,9 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// Takes a claim whose request has ended out of use.
+    /// Ends the claim of a request that has ended.
     fn settled<R>(&self, pending: Pending<R>, outcome: Outcome) -> Outcome {
-        // Another client's claim stays its own, which hears of it being dropped.
+        // A claim of another client is not settled, so that the other client learns that it was dropped.
         if pending.connection() == self.connection.id() {
             pending.settle();
         }
@@ -111,7 +115,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     fn decoded<R: Request>(&self, pending: Pending<R>, outcome: Outcome) -> Result<R::Response, CallError> {
         let id = pending.id();
         let frame = self.settled(pending, outcome).map_err(|error| *error)?;
-        let ticket = self.connection.ticket::<R>(id).expect("the id was given for this request's API");
+        let ticket = self.connection.ticket::<R>(id).expect("the id belongs to a request of this API");
         ticket.redeem(frame).map_err(|error| CallError::from_redeem(id, self.config().peer(), error))
     }
 }

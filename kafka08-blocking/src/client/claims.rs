@@ -1,4 +1,4 @@
-//! Requests that somebody may wait for.
+//! Requests that a caller may wait for.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -7,22 +7,22 @@ use std::{
 
 use kafka08_proto::{adapter::CallError, connection::ResponseFrame, ids::CorrelationId};
 
-/// How a request ended. The error is boxed because it is rare and large, and outcomes are moved often.
+/// How a request has ended. The error is boxed because it is rare and large, and outcomes are moved often.
 pub(super) type Outcome = Result<ResponseFrame, Box<CallError>>;
 
-/// Requests that somebody may wait for, and how those that have ended did.
+/// The requests that a caller may wait for, and the outcomes of those that have ended.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     by_id: HashMap<CorrelationId, Option<Outcome>, BuildHasherDefault<Spread>>,
 }
 
-/// What became of a claim that was to be given up.
+/// What [`Claims::give_up`] has found.
 pub(super) enum GivenUp {
-    /// Its request has not ended.
+    /// The request has not ended.
     Waiting,
-    /// It had ended like this.
+    /// The request had ended with this outcome.
     Ended(Outcome),
-    /// There was none.
+    /// There was no such claim.
     Unknown,
 }
 
@@ -35,7 +35,7 @@ impl Claims {
         self.by_id.insert(id, None);
     }
 
-    /// Keeps how a request ended. It comes back if nobody waits for it.
+    /// Stores the outcome of a request. Returns the outcome if the request has no claim.
     pub(super) fn end(&mut self, id: CorrelationId, outcome: Outcome) -> Option<Outcome> {
         match self.by_id.get_mut(&id) {
             Some(claim) => {
@@ -46,11 +46,12 @@ impl Claims {
         }
     }
 
-    /// Takes a claim out if its request has ended. One that is not here never can be answered.
+    /// Removes a claim if its request has ended, and returns the outcome. If there is no such claim, the outcome is an
+    /// error, because no response can arrive for it.
     pub(super) fn take(&mut self, id: CorrelationId) -> Option<Outcome> {
         match self.by_id.entry(id) {
             Entry::Occupied(mut claim) => {
-                // A claim that waits stays: it is asked for again after the next turn.
+                // A claim whose request has not ended stays, because the caller asks again after the next turn.
                 let outcome = claim.get_mut().take()?;
                 claim.remove();
                 Some(outcome)
@@ -67,16 +68,17 @@ impl Claims {
         }
     }
 
-    /// Gives all of them up. Returns the failures, in the order of the ids.
+    /// Removes all claims. Returns the failures, in the order of the ids.
     pub(super) fn give_up_all(&mut self) -> Vec<CallError> {
         let mut ended: Vec<_> = self.by_id.drain().filter_map(|(id, outcome)| Some((id, outcome?.err()?))).collect();
-        // The map has no order, and callers compare what is told with what they sent.
+        // The map has no order, and callers compare the list with what they have sent.
         ended.sort_unstable_by_key(|(id, _)| *id);
         ended.into_iter().map(|(_, error)| *error).collect()
     }
 }
 
-/// Spreads ids, which count up, over the buckets of a map. They are this side's own, so nobody can choose them to collide.
+/// Spreads ids, which count up, over the buckets of a map. The client chooses the ids, so a peer cannot make them
+/// collide.
 #[derive(Debug, Default)]
 struct Spread(u64);
 
@@ -86,7 +88,7 @@ impl Hasher for Spread {
     }
 
     fn write_i32(&mut self, id: i32) {
-        // 2^64 divided by the golden ratio: successive multiples lie far apart.
+        // 2^64 divided by the golden ratio. Successive multiples of this number lie far apart.
         self.0 = (self.0.rotate_left(32) ^ u64::from(id.cast_unsigned())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn ids_that_count_up_fall_into_different_buckets() {
-        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
+        // A map chooses the bucket by the lowest bits of a hash, and compares the seven highest before it compares ids.
         let hashes: Vec<_> =
             (0..1024).map(|id| BuildHasherDefault::<Spread>::default().hash_one(CorrelationId(id))).collect();
         let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();

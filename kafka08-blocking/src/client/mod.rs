@@ -1,4 +1,4 @@
-//! The client.
+//! The client, and how it is created.
 
 mod answers;
 mod claims;
@@ -28,31 +28,31 @@ use crate::{connect, driver::Driver, pending::Dropped};
 
 /// A connection to one broker, for one thread at a time.
 ///
-/// [`Client::send`] sends a request and returns a [`Pending`](crate::Pending), the claim to its response. [`Client::wait`] takes
-/// responses, in any order. Bytes move only while one of the methods runs. Each of them reads while it waits to write, and keeps
-/// the responses that arrive meanwhile. A response that nobody has taken still counts as in flight
-/// ([`ClientConfig::with_max_in_flight`]).
+/// [`Client::send`] sends a request and returns a [`Pending`](crate::Pending), the claim to its response.
+/// [`Client::wait`] takes responses, in any order. Bytes move only while one of the methods runs. Each of them reads
+/// while it waits to write, and keeps the responses that arrive meanwhile. A response that nobody has taken still
+/// counts as in flight ([`ClientConfig::with_max_in_flight`]).
 ///
-/// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and written together
-/// with others: when 16 KiB are staged, or in the next call of any other method that moves bytes. If you send and then do
-/// something else for long, call [`Client::write`] first.
+/// *Staging.* A small request is written at once only if nothing is in flight. Otherwise it is staged, and written
+/// together with others: when 16 KiB are staged, or in the next call of any other method that moves bytes. If you send
+/// and then do something else for long, call [`Client::write`] first.
 ///
-/// *Time.* Each method has a time limit, whatever else is in flight; its documentation says which. Between calls no deadline
-/// fires, and a request whose deadline has passed meanwhile is not written.
+/// *Time.* Each method has a time limit, whatever else is in flight; its documentation says which. Between calls no
+/// deadline fires, and a request whose deadline has passed meanwhile is not written.
 ///
-/// *Ends.* Each accepted request ends exactly once. If you hold its `Pending`, [`Client::wait`] or [`Client::try_wait`] returns
-/// the result. If you have dropped it, the response is dropped, and [`Client::flush`] and [`Client::close`] list the request if
-/// it failed before it was written, or before you dropped the `Pending`. The list is bounded: from
-/// [`MAX_UNTOLD`](crate::MAX_UNTOLD) failures on, sending is refused as [busy](kafka08_proto::connection::SendError::Busy) until
-/// a flush has listed them.
+/// *Ends.* Each accepted request ends exactly once. If you hold its `Pending`, [`Client::wait`] or [`Client::try_wait`]
+/// returns the result. If you have dropped it, the response is dropped, and [`Client::flush`] and [`Client::close`]
+/// list the request if it failed before it was written, or before you dropped the `Pending`. The list is bounded: from
+/// [`MAX_UNTOLD`](crate::MAX_UNTOLD) failures on, sending is refused as
+/// [busy](kafka08_proto::connection::SendError::Busy) until a flush has listed them.
 ///
-/// Dropping a client closes its connection at once. Staged bytes are written as far as the stream takes them in one attempt.
-/// [`Client::close`] writes them all, and returns what failed.
+/// Dropping a client closes its connection at once. Staged bytes are written as far as the stream takes them in one
+/// attempt. [`Client::close`] writes them all, and returns what failed.
 ///
 /// # Several clients in one thread
 ///
-/// Call [`Client::turn`] on each client until it returns false. Then wait for all sockets together, at most until the earliest
-/// [`Client::next_deadline`]. This example waits with `poll` of the crate `rustix`:
+/// Call [`Client::turn`] on each client until it returns false. Then wait for all sockets together, at most until the
+/// earliest [`Client::next_deadline`]. This example waits with `poll` of the crate `rustix`:
 ///
 /// ```no_run
 /// use std::time::Instant;
@@ -97,20 +97,21 @@ use crate::{connect, driver::Driver, pending::Dropped};
 pub struct Client<S: Read + Write + AsFd = TcpStream> {
     driver: Driver<S>,
     connection: ClientConnection,
-    /// Requests that somebody may wait for, and how those that have ended did. At most `max_in_flight`.
+    /// The requests that a caller may wait for, and the outcomes of those that have ended. At most `max_in_flight`.
     claims: Claims,
-    /// Ids of claims that were dropped since the last look.
+    /// The ids of claims that were dropped and not handled yet.
     dropped: Dropped,
-    /// Requests whose claim was dropped, that have not ended and may not be written yet: their failure would be told.
+    /// Requests whose claim was dropped, and which may not have been written yet. If one of them fails, the failure is
+    /// reported.
     orphans: BTreeSet<CorrelationId>,
-    /// Failures of requests that nobody waits for, in the order of failing, for the next flush.
+    /// The failures of requests that nobody waits for, in the order of failing. The next flush lists them.
     untold: Vec<CallError>,
     closed: Option<Closed>,
 }
 
-/// An identity for a connection: no two of this crate's have the same one.
+/// Returns an id for a connection, which no other connection of this crate has.
 fn next_id() -> ConnectionId {
-    // Correlation ids begin at the same number in each connection, so a claim also says whose it is.
+    // Correlation ids begin at the same number in each connection, so a claim also holds the id of its connection.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -118,33 +119,35 @@ fn next_id() -> ConnectionId {
 impl Client<TcpStream> {
     /// Connects to a broker, given as `host:port`, `1.2.3.4:port` or `[::1]:port`.
     ///
-    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]: each gets an even share of the time
-    /// that is left, so that one that does not answer leaves the others theirs. Looking the name up takes the time that the
-    /// system gives it. `TCP_NODELAY` is set.
+    /// Every address of the host is tried, within [`ClientConfig::with_connect_timeout`]. Each attempt gets an even
+    /// share of the time that is left, so an address that does not answer leaves time for the others. The timeout does
+    /// not include the lookup of the name. `TCP_NODELAY` is set.
     ///
     /// # Errors
-    /// The target is not a host and a port, the name has no address, or no address answers; the error says what was tried.
+    /// The target is not a host and a port, the name has no address, or no address answers. The error lists the
+    /// attempts.
     pub fn connect(target: &str, config: ClientConfig) -> Result<Self, ConnectError> {
         Self::connect_to(target.parse()?, config)
     }
 
-    /// [`Client::connect`] to a host and port that are told apart already, such as those of a metadata response.
+    /// [`Client::connect`] to a [`HostPort`], such as that of a metadata response.
     ///
     /// # Errors
     /// As [`Client::connect`].
     pub fn connect_to(target: HostPort, config: ClientConfig) -> Result<Self, ConnectError> {
-        // Looking up has no timeout: the standard library has none to give, and a thread for it would outlive the call.
+        // The lookup has no timeout, because the standard library has none for it, and a thread for it would outlive
+        // the call.
         match connect::look_up(&target) {
             Ok(addresses) => Self::connect_addresses(target, &addresses, config),
             Err(error) => Err(ConnectError::Resolve { target, error }),
         }
     }
 
-    /// [`Client::connect`] to the first of these addresses that answers: for those who look names up themselves. `target` is
-    /// what errors call it.
+    /// [`Client::connect`] to the first of these addresses that answers, for callers who look up names themselves.
+    /// Errors name `target`.
     ///
     /// # Errors
-    /// There is no address, or none answers; the error says what was tried.
+    /// There is no address, or none answers. The error lists the attempts.
     pub fn connect_addresses(
         target: HostPort,
         addresses: &[SocketAddr],
@@ -156,19 +159,20 @@ impl Client<TcpStream> {
 }
 
 impl<S: Read + Write + AsFd> Client<S> {
-    /// A client over any stream that is connected and **non-blocking** already: TLS, a proxy.
+    /// Creates a client over any stream that is already connected and **non-blocking**, such as a TLS stream or a
+    /// proxy's.
     ///
-    /// A stream that blocks would block every method, beyond any timeout. Layers such as TLS have buffers of their own. So the
-    /// client reads from the stream until it would block, and only then waits for its socket, and flushes until the stream has
-    /// no bytes left. Complete the TLS handshake before you pass the stream: while a write is blocked because the stream must
-    /// read first, the client loops without waiting.
+    /// A stream that blocks would block every method, beyond any timeout. Layers such as TLS have buffers of their own.
+    /// So the client reads from the stream until it would block, and only then waits for its socket, and flushes until
+    /// the stream has no bytes left. Complete the TLS handshake before you pass the stream: while a write is blocked
+    /// because the stream must read first, the client loops without waiting.
     ///
-    /// Such a stream may keep bytes of a write and still report that it would block. So once a request was passed to `write`, it
-    /// cannot be withdrawn: at its deadline the connection ends, and the broker may have acted on the request. A bare socket
-    /// does not do this; pass it to [`Client::of_socket`].
+    /// Such a stream may keep bytes of a write and still report that it would block. So once a request was passed to
+    /// `write`, it cannot be withdrawn: at its deadline the connection ends, and the broker may have acted on the
+    /// request. A bare socket does not do this; pass it to [`Client::of_socket`].
     ///
-    /// [`ClientConfig::with_peer`] gives errors a name for the other end. TLS streams have no [`AsFd`] of their own, so they
-    /// need a type around them:
+    /// [`ClientConfig::with_peer`] gives errors a name for the other end. TLS streams have no [`AsFd`] of their own, so
+    /// they need a type around them:
     ///
     /// ```
     /// use std::{io::{self, Read, Write}, net::TcpStream, os::fd::{AsFd, BorrowedFd}};
@@ -210,9 +214,9 @@ impl<S: Read + Write + AsFd> Client<S> {
         Self::over(Driver::new(stream), config)
     }
 
-    /// A client over a bare socket that is connected and **non-blocking** already: TCP with options of its own, or a Unix
-    /// socket. What a write does not report as taken has not left, so a request of which nothing was written can be taken back
-    /// when its time is over.
+    /// Creates a client over a bare socket that is already connected and **non-blocking**: a TCP socket with options of
+    /// its own, or a Unix socket. Bytes that a write does not report as taken have not been sent, so a request of which
+    /// no byte was written can be withdrawn at its deadline.
     #[must_use]
     pub fn of_socket(socket: S, config: ClientConfig) -> Self {
         Self::over(Driver::of_socket(socket), config)
@@ -230,13 +234,13 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// Where the connection goes, if that is known.
+    /// The address of the broker, if it is known.
     #[must_use]
     pub fn peer(&self) -> Option<&HostPort> {
         self.config().peer().map(AsRef::as_ref)
     }
 
-    /// Why the connection has ended, and what is unconfirmed; `None` while it lives, as far as the last call saw.
+    /// Why the connection has ended, and which requests are unconfirmed. `None` if the last call has not found its end.
     #[must_use]
     pub fn closed(&self) -> Option<&Closed> {
         self.closed.as_ref()
@@ -248,37 +252,37 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.connection.config()
     }
 
-    /// What the connection has done so far.
+    /// Counters of the connection.
     #[must_use]
     pub fn stats(&self) -> ClientStats {
         self.connection.stats()
     }
 
-    /// The stream, for its settings and addresses.
+    /// The stream, for example to read its settings or addresses.
     pub fn stream(&self) -> &S {
         self.driver.stream()
     }
 
-    /// When to give the client its next [`Client::turn`] at the latest; `None` if nothing is due at a time.
+    /// The latest time for the next [`Client::turn`], or `None` if there is no deadline.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.connection.poll_timeout()
     }
 
-    /// Whether to poll the client's socket for reading: true until the connection has ended.
+    /// Whether to poll the client's socket for reading. True until the connection has ended.
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.connection.wants_read()
     }
 
-    /// Whether to poll the client's socket for writing too: something is staged.
+    /// Whether to poll the client's socket for writing too. True if bytes are staged.
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.driver.wants_write(&self.connection)
     }
 }
 
-/// The stream's, to be polled together with others.
+/// The descriptor of the stream, for example to poll several clients together.
 impl<S: Read + Write + AsFd> AsFd for Client<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.driver.stream().as_fd()
@@ -286,9 +290,9 @@ impl<S: Read + Write + AsFd> AsFd for Client<S> {
 }
 
 impl<S: Read + Write + AsFd> Drop for Client<S> {
-    /// One attempt to write what is staged.
+    /// Tries once to write the staged requests.
     fn drop(&mut self) {
-        // A stream that has panicked is not touched again.
+        // The panic may come from the stream, so the stream is not used again.
         if !std::thread::panicking() && self.wants_write() {
             self.step();
         }

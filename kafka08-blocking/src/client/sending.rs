@@ -1,4 +1,4 @@
-//! Requests on their way into the connection.
+//! How requests enter the client.
 
 use std::{
     io::{Read, Write},
@@ -18,41 +18,43 @@ use kafka08_proto::{
 use super::Client;
 use crate::pending::{Pending, Undecoded};
 
-/// Failures that nobody waits for and no flush has told, from which on sending is refused as busy. As many more as are in
-/// flight may still come. A few hundred bytes each; more than any caller would look at one by one.
+/// The number of unreported failures from which on sending is refused as busy. A failure is unreported if nobody waits
+/// for the request and no flush has listed it. Requests that are in flight may still add failures. One failure takes a
+/// few hundred bytes, and no caller looks at so many one by one.
 pub const MAX_UNTOLD: usize = 4096;
 
-/// Staged bytes from which on a request is not kept for company. Some hundred small requests, or one large one: the cost of a
-/// `write` is then small beside that of copying the bytes.
+/// The number of staged bytes from which on a request is written at once. They are some hundred small requests or one
+/// large request, so that a `write` costs little compared with copying the bytes.
 const WORTH_A_WRITE: usize = 16 << 10;
 
 impl<S: Read + Write + AsFd> Client<S> {
-    /// Sends a request and returns at once, with the claim to its answer.
+    /// Sends a request, and returns the claim to its response at once.
     ///
-    /// If nothing was in flight, it is written now. Otherwise it may stay staged, with up to 16 KiB of others, until the next
-    /// call of [`Client::write`], [`Client::wait`], [`Client::try_wait`], [`Client::call`], [`Client::turn`],
-    /// [`Client::flush`], [`Client::send_and_forget`] or [`Client::close`]: the caller that sends a batch and then takes its
-    /// answers gets few writes, and the one that turns to other work calls [`Client::write`] first.
+    /// If nothing was in flight, the request is written now. Otherwise it may stay staged, with up to 16 KiB of other
+    /// requests, until the next call of [`Client::write`], [`Client::wait`], [`Client::try_wait`], [`Client::call`],
+    /// [`Client::turn`], [`Client::flush`], [`Client::send_and_forget`] or [`Client::close`]. So a batch of requests
+    /// needs few writes. If you do other work after sending, call [`Client::write`] first.
     ///
-    /// *Time*: where too much is staged, or requests whose claims were dropped are in flight, it moves bytes until there is
-    /// room, for no longer than the request's own timeout. The deadline of the answer runs from this call.
+    /// *Time*: if too many bytes are staged, or requests whose claims were dropped are in flight, the call moves bytes
+    /// until there is room, for at most the timeout of the request. The deadline of the response counts from this call.
     ///
     /// # Errors
-    /// Nothing was sent: the request should not be sent as it is, it has no answer to wait for, or the connection has ended.
-    /// Or as many claims as may be in flight are held, or too many failures are untold ([`SendError::Busy`], at once: take
-    /// answers, or flush); or there was no room in its time ([`SendError::TimedOut`]).
+    /// Nothing was sent. The request was refused, expects no response, or the connection has ended. With
+    /// [`SendError::Busy`], which is returned at once, too many claims are held or too many failures are unreported;
+    /// take responses, or flush. With [`SendError::TimedOut`], there was no room within the timeout of the request.
     pub fn send<R: Request>(&mut self, request: &R) -> Result<Pending<R>, CallError> {
         if !request.expects_response() {
             return Err(CallError::NoResponseExpected);
         }
         let called = Instant::now();
-        // Looked at before sending: an end of the stream that is here already refuses the request instead of losing it.
+        // Reading comes before sending, so that the request is refused, and not lost, if the stream has ended already.
         let was_idle = self.look_if_idle(called);
         self.find_place()?;
         let staged = match self.connection.request(called, request) {
             Ok(ticket) => Staged { id: ticket.id(), was_idle },
             Err(SendError::Busy) => {
-                // Encoded once for all attempts. Where there is room, which is the rule, the request is encoded into the connection.
+                // The request is encoded once for all attempts. Usually there is room, and the request is encoded into
+                // the connection above.
                 let prepared =
                     Prepared::new(request).map_err(|error| SendError::Prepare(PrepareError::Encode(error)))?;
                 self.stage(called, prepared)?
@@ -62,7 +64,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         Ok(self.claim(staged, R::API))
     }
 
-    /// [`Client::send`] with a timeout of the request's own, instead of [`ClientConfig::with_request_timeout`].
+    /// [`Client::send`] with a timeout for this request, instead of [`ClientConfig::with_request_timeout`].
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -74,8 +76,9 @@ impl<S: Read + Write + AsFd> Client<S> {
         Ok(id.typed().expect("the claim is to a request of this type"))
     }
 
-    /// [`Client::send`] of a request that is encoded already: for retries, and for proxies that forward. It is sent as it is,
-    /// and its time runs from this call. The answer is not decoded, unless the claim is given its type.
+    /// [`Client::send`] of a request that is encoded already, for retries and for proxies. The request is sent
+    /// unchanged, and its timeout counts from this call. The response is not decoded unless [`Pending::typed`] gives
+    /// the claim its type.
     ///
     /// ```no_run
     /// use kafka08_blocking::{Client, proto::{ClientConfig, api::MetadataRequest, connection::Prepared}};
@@ -99,24 +102,25 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.send_claimed(prepared.clone())
     }
 
-    /// Sends a request whose answer, if it has one, nobody will take: above all a produce with acks = 0.
+    /// Sends a request whose response nobody takes, such as a produce with acks = 0.
     ///
-    /// What is staged is written, as far as the stream takes it now. [`Client::flush`] tells that everything has left, or that
-    /// this request failed. That the broker has acted on one with acks = 0 nothing tells, unless a later answer on the
-    /// connection does; see [`Client::closed`].
+    /// Staged requests are written, as far as the stream takes them now. [`Client::flush`] waits until everything was
+    /// written, and lists this request if it has failed. If acks = 0, the broker sends no confirmation; only a later
+    /// response on the connection can show that the broker has acted on the request. See [`Client::closed`].
     ///
-    /// *Time*: where too much is staged, or too many requests are in flight, it moves bytes until there is room, for no longer
-    /// than the request's own timeout. The deadline of the request runs from this call.
+    /// *Time*: if too many bytes are staged, or too many requests are in flight, the call moves bytes until there is
+    /// room, for at most the timeout of the request. The deadline of the request counts from this call.
     ///
     /// # Errors
-    /// Nothing was sent: the request should not be sent as it is, or the connection has ended. Or too many failures are untold
-    /// ([`SendError::Busy`], at once: flush); or there was no room in its time ([`SendError::TimedOut`]).
+    /// Nothing was sent. The request was refused, or the connection has ended. With [`SendError::Busy`], which is
+    /// returned at once, too many failures are unreported; flush. With [`SendError::TimedOut`], there was no room
+    /// within the timeout of the request.
     pub fn send_and_forget<R: Request>(&mut self, request: &R) -> Result<CorrelationId, CallError> {
         let prepared = self.prepared(request)?;
         self.send_unclaimed(prepared)
     }
 
-    /// [`Client::send_and_forget`] with a timeout of the request's own.
+    /// [`Client::send_and_forget`] with a timeout for this request.
     ///
     /// # Errors
     /// As [`Client::send_and_forget`].
@@ -129,7 +133,8 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.send_unclaimed(prepared)
     }
 
-    /// [`Client::send_and_forget`] of a request that is encoded already. It is sent as it is, and its time runs from this call.
+    /// [`Client::send_and_forget`] of a request that is encoded already. The request is sent unchanged, and its timeout
+    /// counts from this call.
     ///
     /// # Errors
     /// As [`Client::send_and_forget`].
@@ -161,8 +166,8 @@ impl<S: Read + Write + AsFd> Client<S> {
         Ok(staged.id)
     }
 
-    /// With nothing in flight, looks at what has arrived: an end of the connection refuses the request, which otherwise would
-    /// be written to nobody. Returns whether nothing was in flight.
+    /// Reads if nothing is in flight. If that finds the end of the connection, the request is refused, and not written
+    /// to a closed connection. Returns whether nothing was in flight.
     fn look_if_idle(&mut self, now: Instant) -> bool {
         let was_idle = self.connection.in_flight() == 0;
         if was_idle {
@@ -171,18 +176,18 @@ impl<S: Read + Write + AsFd> Client<S> {
         was_idle
     }
 
-    /// Checks that one more answer may be claimed.
+    /// Checks that there is room for one more claim.
     fn find_place(&mut self) -> Result<(), CallError> {
         let has_place = |client: &Self| client.claims.len() < client.config().max_in_flight();
         if !has_place(self) {
-            // Some claims may have been dropped.
+            // Some claims may have been dropped meanwhile.
             self.step();
         }
         self.check_open()?;
         if has_place(self) { Ok(()) } else { Err(SendError::Busy.into()) }
     }
 
-    /// Checks that the connection has not ended and that there is room for one more failure to be told.
+    /// Checks that the connection has not ended and that there is room for one more unreported failure.
     fn check_open(&self) -> Result<(), CallError> {
         if let Some(closed) = &self.closed {
             return Err(SendError::Closed(Box::new(closed.clone())).into());
@@ -190,13 +195,13 @@ impl<S: Read + Write + AsFd> Client<S> {
         if self.untold.len() < MAX_UNTOLD { Ok(()) } else { Err(SendError::Busy.into()) }
     }
 
-    /// Stages a request, after making room for it in the time that it has.
+    /// Stages a request. If there is no room, moves bytes until there is, for at most the timeout of the request.
     fn stage(&mut self, called: Instant, prepared: Prepared) -> Result<Staged, CallError> {
         let until = called.checked_add(prepared.timeout().unwrap_or_else(|| self.config().request_timeout()));
         let prepared = prepared.called_at(called);
         loop {
             let now = Instant::now();
-            // Asked in each round: while room is made, what was in flight may have ended.
+            // This is read in each round, because requests in flight may end while room is made.
             let was_idle = self.connection.in_flight() == 0;
             match self.connection.send(now, &prepared) {
                 Err(SendError::Busy) => {}
@@ -210,9 +215,9 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// Makes the claim to the answer of a request that was staged, and writes if it is worth it.
+    /// Makes the claim to the response of a staged request, and writes if enough is staged or nothing was in flight.
     fn claim<R>(&mut self, staged: Staged, api: Api) -> Pending<R> {
-        // Before anything is written: the answer may come in the same turn.
+        // The claim is inserted before anything is written, because the response may arrive in the same turn.
         self.claims.insert(staged.id);
         if staged.was_idle || self.connection.buffers().1.remaining() >= WORTH_A_WRITE {
             self.let_leave(&staged);
@@ -222,7 +227,7 @@ impl<S: Read + Write + AsFd> Client<S> {
 
     fn let_leave(&mut self, staged: &Staged) {
         if staged.was_idle {
-            // What had arrived was read just now, and nothing else is staged that could have expired.
+            // Bytes that had arrived were read just now, and no other request is staged that could have expired.
             self.write_staged();
         } else {
             self.step();
@@ -233,6 +238,6 @@ impl<S: Read + Write + AsFd> Client<S> {
 /// A request that the connection has taken.
 struct Staged {
     id: CorrelationId,
-    /// Nothing was in flight before.
+    /// Whether nothing was in flight before.
     was_idle: bool,
 }

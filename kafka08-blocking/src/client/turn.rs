@@ -1,4 +1,4 @@
-//! Moving bytes, and ending what is due: what all the other methods wait with.
+//! Reads, writes and handles deadlines. All other methods wait by means of this module.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -18,40 +18,43 @@ use super::{
     claims::{GivenUp, Outcome},
 };
 
-/// Reads, of a mebibyte or a whole frame each, after which a deadline that has come counts although more may be here. It is
-/// more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
-/// that sends without pause cannot put deadlines off. Whole frames come on top, of which there are as many as requests.
+/// The number of reads after which a deadline that has passed takes effect even if more bytes may be available. One
+/// read takes up to a mebibyte or a whole frame. All of them together read more than a socket's buffer holds
+/// (`tcp_rmem`: 6 MiB). So a response that arrived in time is found before its deadline takes effect, and a peer that
+/// sends without pause cannot delay deadlines. Reads that end at a whole frame may be short, so one read for each
+/// request in flight is added.
 const LAST_READS: usize = 16;
 
 impl<S: Read + Write + AsFd> Client<S> {
-    /// Moves what moves without waiting, and ends what is due. Returns whether anything moved: then call it again before
-    /// the socket is polled.
+    /// Reads and writes without waiting, and ends requests whose deadline has passed. Returns whether anything changed.
+    /// If it returns true, call it again before you poll the socket.
     ///
     /// Use it to wait for several clients together.
     pub fn turn(&mut self) -> bool {
         self.step()
     }
 
-    /// Writes what is staged, as far as the stream takes it without waiting. Returns whether it took anything.
+    /// Writes staged requests, as far as the stream takes them without waiting. Returns whether anything changed.
     ///
-    /// Use it before you look at an answer for long, or turn to other work: the broker works meanwhile. Unlike
-    /// [`Client::turn`] it does not read, so that the answer in your hands stays in the processor's cache, and what arrives
-    /// is read later in fewer and larger pieces. Only if a deadline has come it does what `turn` does, because what has
-    /// expired is not written.
+    /// Use it before you process a response for long or do other work, so that the broker can work meanwhile. Unlike
+    /// [`Client::turn`], it does not read. So the response that you process stays in the processor's cache, and bytes
+    /// that arrive are read later in fewer and larger pieces. If a deadline has passed, it does the same as `turn`,
+    /// because expired requests must not be written.
     pub fn write(&mut self) -> bool {
         let now = Instant::now();
         if self.is_due(now) { self.step() } else { self.write_staged() }
     }
 
-    /// Waits until everything staged has left, also from the stream's own buffer. That says nothing about the broker.
+    /// Waits until all staged requests were written, and the stream's own buffer was flushed. This does not mean that
+    /// the broker has acted on them.
     ///
-    /// It does not wait for answers, and reads meanwhile. *Time*: each request that is staged has its own timeout to leave;
-    /// for what the stream keeps in a buffer of its own there is [`ClientConfig::with_request_timeout`], and then the
+    /// It does not wait for responses, but reads them while it waits. *Time*: each staged request can take until its
+    /// own timeout. After that, the stream's own buffer can take until [`ClientConfig::with_request_timeout`]; then the
     /// connection ends.
     ///
     /// # Errors
-    /// Requests that nobody waits for have failed since the last flush: all of them are listed. Or the connection has ended,
-    /// even if everything had left before.
+    /// Requests that nobody waits for have failed since the last flush; the error lists all of them. Or the connection
+    /// has ended, even if all bytes had been written before.
     ///
     /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub fn flush(&mut self) -> Result<(), FlushError> {
@@ -59,30 +62,32 @@ impl<S: Read + Write + AsFd> Client<S> {
         FlushError::check(mem::take(&mut self.untold), self.closed.clone())
     }
 
-    /// Lets what is staged leave, and closes the connection.
+    /// Writes all staged requests, and closes the connection.
     ///
-    /// *Time*: that of [`Client::flush`]. Requests that are not answered are given up.
+    /// *Time*: as [`Client::flush`]. Requests without a response until then are given up.
     ///
-    /// The report says why the connection ended, which may have been before, and which requests with acks = 0 nothing proves
-    /// to have been applied. It lists every request that has failed and was not told, and those that were given up.
+    /// The report says why the connection has ended, which may have been before this call. It lists the requests with
+    /// acks = 0 that the broker may not have applied, the requests that were given up, and those whose failure was not
+    /// reported yet.
     pub fn close(mut self) -> CloseReport {
         self.drain();
-        // Nobody can wait any more. Outcomes that were not taken come first, as those requests failed first.
+        // Nobody can wait for a response any more. Outcomes that were not taken come first, because those requests
+        // failed first.
         self.untold.extend(self.claims.give_up_all());
         self.connection.close();
         self.take_events();
-        let closed = self.closed.take().expect("a connection that was closed has said so");
+        let closed = self.closed.take().expect("a closed connection reports why it has ended");
         CloseReport::new(closed, mem::take(&mut self.untold))
     }
 
-    /// Lets what is staged leave, also from the stream's own buffer, or the connection end.
+    /// Writes all staged requests, and flushes the stream's own buffer, unless the connection ends before.
     fn drain(&mut self) {
-        // In any case what has arrived is looked at: the connection may have ended.
+        // Reads even if nothing is staged, because the connection may have ended.
         self.step();
         while self.connection.wants_write() {
             self.turn_until(None);
         }
-        // What the stream keeps to itself has no deadline in the connection: it gets the time of one request.
+        // The connection has no deadline for bytes in the stream's own buffer. They get the timeout of one request.
         let until = Instant::now().checked_add(self.config().request_timeout());
         while !self.connection.is_over() && !self.driver.is_flushed(&self.connection) {
             let now = Instant::now();
@@ -96,10 +101,11 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.forget_orphans();
     }
 
-    /// Moves what moves without waiting; if nothing does, waits for the stream, the next deadline, or `until`.
+    /// Reads and writes without waiting. If nothing changed, waits for the stream, the next deadline, or `until`.
     pub(super) fn turn_until(&mut self, until: Option<Instant>) {
-        // A read that would find nothing is saved: it costs about as much as the wait itself.
-        // Unless all of this holds, a turn may move something, and a wait for the socket might never end.
+        // A read that would find nothing is skipped, because it costs about as much as the wait. It can be skipped only
+        // if all of these conditions hold. Otherwise a step may move something, and a wait for the socket might never
+        // end.
         let has_only_to_wait = self.driver.is_drained()
             && self.connection.wants_read()
             && !self.driver.wants_write(&self.connection)
@@ -111,11 +117,12 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.driver.wait(&self.connection, deadline);
     }
 
-    /// Moves what moves without waiting, and ends what is due. Returns whether there was anything: then something may have
-    /// ended that a caller waits for.
+    /// Reads and writes without waiting, and ends requests whose deadline has passed. Returns whether anything changed.
+    /// If so, a request may have ended that a caller waits for.
     ///
-    /// Reading comes first: an end that is here is found before anything is written, and an answer that is here beats its
-    /// deadline. What is due ends before writing, so that it does not leave any more.
+    /// Reading comes first, so that the end of the connection is found before anything is written, and a response that
+    /// has arrived in time is found before its deadline takes effect. Deadlines are handled before writing, so that
+    /// expired requests are not written.
     pub(super) fn step(&mut self) -> bool {
         if self.connection.is_over() {
             return false;
@@ -137,11 +144,12 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.connection.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Reads what is here, or some of it unless it matters what is the last of it.
+    /// Reads some of the available bytes, or all of them if a deadline has passed or a claim was dropped.
     pub(super) fn read(&mut self, now: Instant) -> bool {
-        // A late answer that is here saves the connection before the last claim behind it is given up.
+        // All bytes are read before claims are given up. A late response may be among them, and without it the
+        // connection ends if no live request remains behind it.
         let to_the_last = self.is_due(now) || !self.dropped.is_empty();
-        // Otherwise one read a turn, so that what has come is given out before more is taken in.
+        // Otherwise one read is enough for a turn, so that responses are given to callers before more bytes are read.
         let reads = if to_the_last { LAST_READS + self.connection.in_flight() } else { 1 };
         let mut moved = false;
         for _ in 0..reads {
@@ -176,20 +184,22 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// Keeps how a request ended, for the one who will ask. An answer that nobody will ask for is dropped.
+    /// Stores the outcome of a request for the caller who holds the claim. Without a claim, a failure is kept for the
+    /// next flush, and a response is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
         if let Some(outcome) = self.claims.end(id, outcome) {
-            // It has ended, so that there is nothing left to be forgotten.
+            // The request has ended, so it needs no `forget`.
             self.orphans.remove(&id);
             self.untold.extend(outcome.err().map(|error| *error));
         }
     }
 
-    /// Takes out claims that were dropped.
+    /// Removes the claims that were dropped.
     fn adopt_dropped(&mut self) {
         for id in self.dropped.take() {
             match self.claims.give_up(id) {
-                // The connection is told when it is written: until then its failure is to be heard of.
+                // The connection forgets the request only after it was written, because its failure must be reported
+                // until then.
                 GivenUp::Waiting => {
                     self.orphans.insert(id);
                 }
@@ -199,7 +209,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         }
     }
 
-    /// Gives up the answers to requests whose claim was dropped, if all of them are written.
+    /// Gives up the responses to requests whose claim was dropped, once all requests are written.
     fn forget_orphans(&mut self) {
         if !self.orphans.is_empty() && !self.connection.wants_write() {
             for id in mem::take(&mut self.orphans) {
@@ -225,7 +235,8 @@ mod tests {
         let mut client = Client::of_socket(socket, ClientConfig::default());
         let mut unanswered = None;
         for _ in 0..1000 {
-            // There is always one in flight, so each is staged, and its claim dropped before it is written.
+            // One request is always in flight, so each request is staged, and its claim is dropped before it is
+            // written.
             let pending = client.send(&MetadataRequest::all()).expect("there is room");
             let id = pending.id();
             drop(pending);
@@ -237,7 +248,7 @@ mod tests {
             client.read(Instant::now());
             assert!(client.orphans.len() <= 1, "{:?}", client.orphans);
             client.driver.write(&mut client.connection);
-            // Otherwise its buffer would be full some day.
+            // Otherwise the peer's buffer would become full.
             peer.read_exact(&mut [0; 25]).expect("a request is here");
         }
         client.turn();
