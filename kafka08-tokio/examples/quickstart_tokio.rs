@@ -1,6 +1,6 @@
-//! Metadata, offsets, then two produces and a fetch in flight at once, and their answers picked up by id.
+//! Asks for metadata and offsets, then sends two produces and a fetch before it reads their responses.
 //!
-//! Without arguments it starts a broker of its own. With `--broker HOST:PORT` it asks a real one.
+//! Without arguments, the example starts an embedded broker. With `--broker HOST:PORT`, it connects to a real one.
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
@@ -35,22 +35,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (_server, target) = broker()?;
     let client = Client::connect(&target, ClientConfig::default()).await?;
 
-    // 1. Asking for topics creates them; they have no leaders at first.
+    // 1. Ask for metadata, which creates the topics. They have no leaders at first.
     let metadata = metadata_with_leaders(&client).await?;
     if !leads_all(&metadata, &target) {
         return Ok(());
     }
 
-    // 2. Where each log ends now.
+    // 2. Ask where each log ends now.
     let latest = each_partition().fold(ListOffsetsRequest::new(), |request, (topic, partition)| {
         request.with(topic, partition, OffsetTime::LATEST)
     });
     let ends = client.call(&latest).await?;
     let end_of = |topic, partition| -> Result<Offset, Box<dyn Error>> {
-        Ok(*ends.partition(topic, partition)?.offsets.first().ok_or("a log without an end")?)
+        Ok(*ends.partition(topic, partition)?.offsets.first().ok_or("the broker sent no end offset")?)
     };
 
-    // 3. Two produces and a fetch, before any answer is read.
+    // 3. Send two produces and a fetch before any response is read.
     let produce = |round: &str| {
         each_partition().fold(ProduceRequest::new(Acks::LEADER, Millis(10_000)), |request, (topic, partition)| {
             let message = format!("{round} message for {topic}/{partition}");
@@ -65,19 +65,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let second = announce(client.send(&produce("second")).await?);
     let fetched = announce(client.send(&fetch).await?);
 
-    // 4. The answers, picked up by id in another order than they were asked for in.
+    // 4. Take the responses in another order than that of the requests.
     show_messages(&fetched.await?)?;
     for pending in [second, first] {
         let id = pending.id();
         for (topic, partition, produced) in pending.await?.topics.iter() {
             produced.error.ok()?;
-            println!("{id}: {topic}/{partition} has it at offset {}", produced.offset);
+            println!("{id}: {topic}/{partition} stored it at offset {}", produced.offset);
         }
     }
     Ok(())
 }
 
-/// A broker of our own, or the one that the command line names.
+/// Starts an embedded broker, or returns the target that the command line names.
 fn broker() -> Result<(Option<Server>, String), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.as_slice() {
@@ -108,7 +108,7 @@ async fn metadata_with_leaders(client: &Client) -> Result<MetadataResponse, Box<
         .into())
 }
 
-/// Whether the broker asked leads every partition; names the leaders if not, because this example has one connection.
+/// Prints the leaders. Returns whether the broker leads every partition, because this example has only one connection.
 fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     let mut leaders: Vec<String> = each_partition()
         .filter_map(|(topic, partition)| metadata.leader_of(topic, partition).ok())
@@ -117,15 +117,15 @@ fn leads_all(metadata: &MetadataResponse, target: &str) -> bool {
     leaders.sort_unstable();
     leaders.dedup();
     println!("led by {}", leaders.join(", "));
-    // A broker that is alone leads everything, by whatever name it was asked.
+    // A single broker leads every partition, even if it advertises another name than `target`.
     let leads = metadata.brokers().len() == 1 || leaders == [target];
     if !leads {
-        println!("{target} does not lead all four partitions, and this example asks one broker only");
+        println!("{target} does not lead all four partitions, and this example connects to one broker only");
     }
     leads
 }
 
-/// Prints the id that a request was given, and the API that the id's range tells.
+/// Prints the id of a request, and the API that the id belongs to.
 fn announce<R: Request>(pending: Pending<R>) -> Pending<R> {
     let id = pending.id();
     println!("{id}: {} is on its way", id.api_key().map_or_else(|| "an unknown API".to_owned(), |key| key.to_string()));

@@ -1,4 +1,4 @@
-//! The handle.
+//! The client, which is a handle of a connection.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,33 +24,34 @@ use crate::{
     task::Task,
 };
 
-/// A connection to one broker, for any number of tasks. Cloning is cheap, and gives another handle of the same connection.
+/// A connection to one broker, for any number of tasks. Cloning returns another handle of it, and is cheap.
 ///
-/// An answer that nobody has taken keeps its place among those that may be in flight
-/// ([`ClientConfig::with_max_in_flight`]); while there is none free, [`Client::send`] waits. So it does while too much is
-/// staged ([`ClientConfig::with_max_staged`]), or while the broker still owes the answer to a request that has timed out.
-/// Requests that wait are sent in the order of the calls; those whose answer nobody takes do not wait for places of those
-/// whose answer somebody does. What a call that waits holds belongs to its future and leaves with it.
+/// A response that nobody has taken still counts as in flight ([`ClientConfig::with_max_in_flight`]). [`Client::send`]
+/// waits while there is no place in flight, while too many bytes are staged ([`ClientConfig::with_max_staged`]), or
+/// while the response to a request that has timed out may still arrive. Waiting requests are sent in the order of the
+/// calls, but a request without a claim does not wait for places in flight. A waiting request belongs to its future:
+/// dropping the future removes it.
 ///
-/// What is staged leaves when the tasks that are ready have run once, so that what they send leaves together; from 16 KiB on
-/// it leaves at once.
+/// Staged requests are written when the tasks that are ready have run once, so that their requests are written
+/// together. As soon as 16 KiB are staged, they are written at once.
 ///
-/// When the last handle is dropped, what was staged leaves, what is awaited is answered, and the connection closes.
+/// When the last handle is dropped, the connection closes after staged requests were written and awaited responses
+/// came.
 ///
 /// # Time
-/// Each call ends within a time of its own, whatever stands in front of it, as its documentation says. Should the
-/// connection's task be aborted, or its runtime shut down, every call ends at once with
+/// Each call has a time limit, whatever else is in flight; its documentation says which. If the connection's task is
+/// aborted or its runtime shuts down, every call ends at once with
 /// [`CloseReason::Abandoned`](kafka08_proto::connection::CloseReason::Abandoned).
 #[derive(Clone)]
 pub struct Client(Arc<Handle>);
 
-/// What the clones of a client share: when it is dropped, no handle is left.
+/// What the clones of a client share. It is dropped with the last handle.
 struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.command(|state| {
-            // `close` has been called: what was said there stays.
+            // `close` was called before and determines how the connection ends.
             if state.phase == Phase::Open {
                 state.phase = Phase::Abandoned;
             }
@@ -62,11 +63,12 @@ impl Drop for Handle {
 impl Client {
     /// Connects to a broker, given as `host:port`, `1.2.3.4:port` or `[::1]:port`, and spawns the connection's task.
     ///
-    /// It ends within [`ClientConfig::with_connect_timeout`], looking the name up included. Every address of the host is
-    /// tried, each for an even share of the time that is left. `TCP_NODELAY` is set.
+    /// The call ends within [`ClientConfig::with_connect_timeout`], which includes the lookup of the name. Every
+    /// address of the host is tried. Each attempt gets an even share of the time that is left. `TCP_NODELAY` is set.
     ///
     /// # Errors
-    /// The target is not a host and a port, the name has no address, or no address answers; the error says what was tried.
+    /// The target is not a host and a port, the name has no address, or no address answers. The error lists all
+    /// attempts.
     ///
     /// # Cancel safety
     /// Dropping this future gives up connecting.
@@ -74,7 +76,7 @@ impl Client {
         Self::connect_to(target.parse()?, config).await
     }
 
-    /// [`Client::connect`] to a host and port that are told apart already, such as those of a metadata response.
+    /// [`Client::connect`] to a [`HostPort`], such as that of a metadata response.
     ///
     /// # Errors
     /// As [`Client::connect`].
@@ -86,11 +88,11 @@ impl Client {
         Ok(Self::of_socket(stream, config.with_peer(target)))
     }
 
-    /// [`Client::connect`] to the first of these addresses that answers: for those who look names up themselves. `target` is
-    /// what errors call it.
+    /// [`Client::connect`] to the first of these addresses that answers, for callers who look up names themselves.
+    /// Errors name `target`.
     ///
     /// # Errors
-    /// There is no address, or none answers; the error says what was tried.
+    /// There is no address, or none answers. The error lists the attempts.
     ///
     /// # Cancel safety
     /// Dropping this future gives up connecting.
@@ -103,11 +105,11 @@ impl Client {
         Ok(Self::of_socket(stream, config.with_peer(target)))
     }
 
-    /// A client over a bare TCP socket that is connected already, for those who set its options. What a write does not report
-    /// as taken has not left, so a request of which nothing was written can be taken back. Spawns the connection's task.
+    /// Creates a client over a bare TCP socket that is connected already, and spawns the connection's task. Bytes that
+    /// a write does not report as taken have not been sent, so a request of which no byte was written can be withdrawn.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     #[must_use]
     pub fn of_socket(stream: TcpStream, config: ClientConfig) -> Self {
         let (client, task) = Self::with_driver(Driver::of_socket(stream), config);
@@ -115,14 +117,15 @@ impl Client {
         client
     }
 
-    /// A client over a stream that is connected already: TLS, a proxy, a pipe in memory. Spawns the connection's task.
+    /// Creates a client over a connected stream, such as a TLS stream or a pipe in memory, and spawns the connection's
+    /// task.
     ///
-    /// The stream may keep bytes that it does not report as taken, as TLS layers do. So a request that it was offered is
-    /// never withdrawn, and one that then fails may have been applied. [`ClientConfig::with_peer`] says where the stream
-    /// goes, for errors to name.
+    /// The stream may keep bytes that it does not report as taken, as TLS layers do. So a request that was offered to
+    /// it is never withdrawn. If such a request fails, the broker may have acted on it. [`ClientConfig::with_peer`]
+    /// gives errors a name for the other end.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     #[must_use]
     pub fn new<S>(stream: S, config: ClientConfig) -> Self
     where
@@ -133,8 +136,8 @@ impl Client {
         client
     }
 
-    /// A client and its connection's task, for those who spawn by other means. Nothing moves unless the task runs, in a
-    /// tokio runtime; it ends when the connection is over. When it is dropped before that, every call ends.
+    /// Creates a client and its connection's task, for callers who spawn by other means. Run the task in a tokio
+    /// runtime; nothing moves before. The task ends with the connection. If it is dropped before that, every call ends.
     pub fn with_task<S>(stream: S, config: ClientConfig) -> (Self, impl Future<Output = ()> + Send + use<S>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin,
@@ -147,28 +150,28 @@ impl Client {
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let shared = Arc::new(Shared::new(config));
-        // Made here and not in the future, so that a task that is dropped before it has run ends what waits for it too.
+        // The task is created outside of the future. If the future is dropped before it has run, the task still ends
+        // all calls.
         let task = Task::new(driver, Arc::clone(&shared));
         (Self(Arc::new(Handle(shared))), task.run())
     }
 
-    /// Sends a request; gives the claim to its answer, which is a future.
+    /// Sends a request, and returns the claim to its response, which is a future.
     ///
-    /// Returns when the request is staged and has its correlation id: at once if there is room, and otherwise within
-    /// [`ClientConfig::with_request_timeout`]. The deadline of the request runs from this call.
+    /// Returns when the request is staged and has its correlation id. That is at once if there is room, and otherwise
+    /// within [`ClientConfig::with_request_timeout`]. The deadline of the request counts from this call.
     ///
     /// # Errors
-    /// Nothing was sent: the request should not be sent as it is, it has no answer to wait for, the connection has ended, or
-    /// there was no room within the request's timeout ([`SendError::TimedOut`]).
+    /// Nothing was sent. The request was refused, expects no response, or the connection has ended. With
+    /// [`SendError::TimedOut`], there was no room within the timeout of the request.
     ///
     /// # Cancel safety
-    /// Dropping this future before it is ready takes the request back.
+    /// Dropping this future before it is ready withdraws the request.
     pub async fn send<R: Request>(&self, request: &R) -> Result<Pending<R>, CallError> {
         if !request.expects_response() {
             return Err(CallError::NoResponseExpected);
         }
-        // The usual way: encoded straight into the connection, without a future that waits. Only a request for which there is no
-        // room is encoded apart.
+        // Usually there is room, and the request is encoded directly into the connection, without a waiting future.
         if let Some(ticket) = self.0.0.command(|state| state.start(Kind::Claimed, request))? {
             return Ok(Pending::new(&self.0.0, ticket.id(), R::API));
         }
@@ -177,7 +180,7 @@ impl Client {
         Ok(Pending::new(&self.0.0, id, R::API))
     }
 
-    /// [`Client::send`] with a timeout of the request's own, instead of [`ClientConfig::with_request_timeout`].
+    /// [`Client::send`] with a timeout for this request, instead of [`ClientConfig::with_request_timeout`].
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -193,10 +196,10 @@ impl Client {
         Ok(Pending::new(&self.0.0, id, R::API))
     }
 
-    /// Sends a request that was encoded before: a retry, or one that a proxy forwards. Otherwise as [`Client::send`]; its
-    /// timeout is its own if it has one ([`Prepared::with_timeout`]).
+    /// [`Client::send`] of a request that is encoded already, for retries and for proxies. Its own timeout is used if
+    /// it has one ([`Prepared::with_timeout`]).
     ///
-    /// The answer is not decoded, unless the claim is given its type:
+    /// The response is not decoded unless [`Pending::typed`] gives the claim its type:
     ///
     /// ```no_run
     /// use kafka08_tokio::{Client, proto::{ClientConfig, api::MetadataRequest, connection::Prepared}};
@@ -228,10 +231,10 @@ impl Client {
         Ok(Pending::new(&self.0.0, id, request.api()))
     }
 
-    /// Sends a request and waits for its answer: until the request's deadline, at the latest.
+    /// Sends a request and waits for its response, until the deadline of the request.
     ///
     /// # Errors
-    /// As [`Client::send`] and [`Pending`]; [`CallError::fate`] says whether the broker may have acted on it.
+    /// As [`Client::send`] and [`Pending`]. [`CallError::fate`] says whether the broker may have acted on the request.
     ///
     /// # Cancel safety
     /// As [`Client::send`], then as [`Pending`].
@@ -239,21 +242,21 @@ impl Client {
         self.send(request).await?.await
     }
 
-    /// Sends a request whose answer, if it has one, nobody will take: above all a produce with acks = 0.
+    /// Sends a request whose response nobody takes, such as a produce with acks = 0.
     ///
-    /// Returns when the request is staged: at once if there is room, and otherwise within
+    /// Returns when the request is staged. That is at once if there is room, and otherwise within
     /// [`ClientConfig::with_request_timeout`].
     ///
-    /// That it was written, [`Client::flush`] tells. That the broker has acted on it, nothing tells, unless a later answer
-    /// on the connection does; see [`Client::closed`]. If it fails, the next [`Client::flush`] or [`Client::close`] lists
-    /// it, by id.
+    /// [`Client::flush`] waits until the request was written. If acks = 0, the broker sends no confirmation; only a
+    /// later response on the connection can show that the broker has acted on the request. See [`Client::closed`]. If
+    /// the request fails, the next [`Client::flush`] or [`Client::close`] lists it.
     ///
     /// # Errors
-    /// Nothing was sent: the request should not be sent as it is, the connection has ended, there was no room within the
-    /// request's timeout ([`SendError::TimedOut`]), or 4,096 failures were not told yet ([`SendError::Busy`]: flush).
+    /// Nothing was sent. The request was refused, or the connection has ended. With [`SendError::TimedOut`], there was
+    /// no room within the timeout of the request. With [`SendError::Busy`], 4,096 failures are unreported; flush.
     ///
     /// # Cancel safety
-    /// Dropping this future before it is ready takes the request back, unless part of it was written.
+    /// Dropping this future before it is ready withdraws the request, unless a part of it was written.
     pub async fn send_and_forget<R: Request>(&self, request: &R) -> Result<CorrelationId, CallError> {
         if let Some(ticket) = self.0.0.command(|state| state.start(Kind::Forgotten, request))? {
             return Ok(ticket.id());
@@ -262,7 +265,7 @@ impl Client {
         self.queue(Kind::Forgotten, prepared).await
     }
 
-    /// [`Client::send_and_forget`] with a timeout of the request's own, instead of [`ClientConfig::with_request_timeout`].
+    /// [`Client::send_and_forget`] with a timeout for this request.
     ///
     /// # Errors
     /// As [`Client::send_and_forget`].
@@ -278,7 +281,7 @@ impl Client {
         self.stage(Kind::Forgotten, &prepared).await
     }
 
-    /// [`Client::send_and_forget`] of a request that was encoded before. Its timeout is its own if it has one
+    /// [`Client::send_and_forget`] of a request that is encoded already. Its own timeout is used if it has one
     /// ([`Prepared::with_timeout`]).
     ///
     /// # Errors
@@ -290,25 +293,26 @@ impl Client {
         self.stage(Kind::Forgotten, request).await
     }
 
-    /// Waits until everything that was sent before has been taken by the transport. Says nothing about the broker.
+    /// Waits until the transport has taken all bytes that were staged before. This does not mean that the broker has
+    /// acted on them.
     ///
-    /// It does not wait for what is sent later, for what still waits for room, or for answers; and no longer than
-    /// [`ClientConfig::with_request_timeout`].
+    /// It waits for at most [`ClientConfig::with_request_timeout`]. It does not wait for later requests, for requests
+    /// that wait for room, or for responses.
     ///
     /// # Errors
-    /// A request that nobody waits for has failed since the last flush: all are listed. Or the connection has ended, even if
-    /// everything had been taken before; or the time was over.
+    /// Requests that nobody waits for have failed since the last flush; the error lists all of them. Or the connection
+    /// has ended, even if all bytes had been taken before. Or the time was over.
     ///
     /// # Cancel safety
-    /// Dropping this future changes nothing: what has failed is told by the next flush.
+    /// Dropping this future changes nothing. The next flush lists the failures.
     pub async fn flush(&self) -> Result<(), FlushError> {
         let shared = &*self.0.0;
         let number = shared.command(|state| {
             state.call_task();
             let deadline = now().checked_add(shared.config.request_timeout());
-            // What others send after this call is not waited for, or a busy connection would never be flushed.
+            // Later requests are not waited for. Otherwise a flush of a busy connection would never end.
             let point = state.connection.staged_to();
-            // Once it has ended, nothing moves any more that a flush could wait for.
+            // After the end of the connection, there is nothing that a flush could wait for.
             state.closed.is_none().then(|| state.flushes.push(point, deadline))
         });
         match number {
@@ -317,21 +321,20 @@ impl Client {
         }
     }
 
-    /// Lets what is staged leave, for no longer than [`ClientConfig::with_request_timeout`], and closes the connection,
-    /// whatever other handles there are.
+    /// Writes staged requests for at most [`ClientConfig::with_request_timeout`], and closes the connection for all
+    /// handles.
     ///
-    /// Requests that are in flight, and calls that wait for room, fail. What comes back says why the connection ended, which
-    /// may have been before; which requests with acks = 0 nothing proves to have been applied; and which requests have
-    /// failed since the last flush that nobody waits for.
+    /// Requests in flight and calls that wait for room fail. The report says why the connection has ended, which may
+    /// have been before this call. It lists the requests with acks = 0 that the broker may not have applied, and the
+    /// requests that nobody waits for and that have failed since the last flush.
     ///
     /// # Cancel safety
-    /// The connection closes even if this future is dropped after it was polled. What has failed is told by the next call of
-    /// this method.
+    /// The connection closes even if this future is dropped after it was polled. The next call returns the failures.
     pub async fn close(&self) -> CloseReport {
         self.0.0.command(|state| {
             state.phase = Phase::Closing;
             let limit = state.connection.config().request_timeout();
-            // The first call sets the time. A second one must not put it off.
+            // The first call sets the deadline. A second call must not delay it.
             state.close_by = state.close_by.or_else(|| now().checked_add(limit));
             state.call_task();
         });
@@ -339,7 +342,7 @@ impl Client {
         CloseReport::new(closed, self.0.0.command(|state| state.take_failures()))
     }
 
-    /// Why the connection has ended, and what is unconfirmed; `None` while it lives.
+    /// Why the connection has ended, and which requests are unconfirmed. `None` if it has not ended.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
         self.0.0.command(|state| state.closed.clone())
@@ -352,7 +355,7 @@ impl Client {
     pub async fn wait_closed(&self) -> Closed {
         let mut has_ended = self.0.0.has_ended.subscribe();
         has_ended.wait_for(|has_ended| *has_ended).await.expect("the sender is in this handle");
-        self.closed().expect("what has ended has said so")
+        self.closed().expect("a connection that has ended reports why")
     }
 
     /// The connection's settings.
@@ -361,8 +364,7 @@ impl Client {
         &self.0.0.config
     }
 
-    /// Where the connection goes, if that is known: to the target of [`Client::connect`], or where
-    /// [`ClientConfig::with_peer`] says.
+    /// The address of the broker, if [`Client::connect`] or [`ClientConfig::with_peer`] has set it.
     #[must_use]
     pub fn peer(&self) -> Option<&HostPort> {
         self.config().peer().map(AsRef::as_ref)
@@ -372,7 +374,7 @@ impl Client {
         Ok(Prepared::checked(request, self.config()).map_err(SendError::Prepare)?)
     }
 
-    /// Stages a request, after a wait for room if there is none.
+    /// Stages a request. If there is no room, waits for it.
     async fn stage(&self, kind: Kind, request: &Prepared) -> Result<CorrelationId, CallError> {
         match self.0.0.command(|state| state.start_prepared(kind, request))? {
             Some(id) => Ok(id),

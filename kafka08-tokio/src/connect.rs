@@ -1,4 +1,4 @@
-//! A TCP connection to a host and port.
+//! Connects TCP sockets to a host and port.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Connects to the first address of `target` that answers; `limit` is for looking it up and for all addresses together.
+/// Connects to the first address of `target` that answers. `limit` is for the lookup and all attempts together.
 pub(crate) async fn connect(target: &HostPort, limit: Duration) -> Result<TcpStream, ConnectError> {
     let started = Instant::now();
     let addresses = match timeout(limit, lookup_host((target.host(), target.port()))).await {
@@ -21,8 +21,8 @@ pub(crate) async fn connect(target: &HostPort, limit: Duration) -> Result<TcpStr
 
 /// Connects to the first of these addresses that answers, within `limit` of `started`.
 ///
-/// Each attempt has an even share of the time that is left, so one address that swallows packets does not take the time of
-/// those behind it.
+/// Each attempt gets an even share of the time that is left, so that an address that drops packets does not take the
+/// time of the addresses behind it.
 pub(crate) async fn try_each(
     target: &HostPort,
     addresses: &[SocketAddr],
@@ -30,13 +30,14 @@ pub(crate) async fn try_each(
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
     let mut attempts = Vec::new();
-    // A share of what is left, and not of the whole: an address that fails at once leaves its time to the others.
+    // The share is one of the time that is left, and not of the whole time. So an address that fails at once leaves its
+    // time to the others.
     for (address, to_try) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let left = limit.saturating_sub(started.elapsed());
         let share = u32::try_from(to_try).map_or(Duration::ZERO, |to_try| left / to_try);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Requests are gathered here, where it is known what follows. The system would only delay the last of them.
+                // The client gathers small requests itself. The system would only delay the last of them.
                 stream.set_nodelay(true).map_err(ConnectError::Setup)?;
                 return Ok(stream);
             }
@@ -55,5 +56,5 @@ pub(crate) async fn try_each(
 }
 
 fn silent(share: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within its share of {share:.1?}"))
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {share:.1?}"))
 }

@@ -1,4 +1,4 @@
-//! Moves bytes between a tokio stream and either end of a connection. It knows no message.
+//! Moves bytes between a tokio stream and a client or server connection. It does not depend on any message type.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -15,47 +15,49 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Chunks per `writev`, well below the 1024 that systems take.
+/// The maximum number of chunks per `writev`, well below the 1024 that systems accept.
 const SLICES: usize = 64;
 
-/// The most bytes that are gathered into one write to a stream of the caller's: what a TLS record holds.
+/// The maximum number of bytes that are gathered into one write to a stream of the caller: the size of a TLS record.
 const RECORD: usize = 16 << 10;
 
-/// The most bytes of one large chunk that such a stream is offered at once. What was offered cannot be withdrawn any more.
+/// The maximum number of bytes of one large chunk that such a stream is offered at once. Bytes that were offered cannot
+/// be withdrawn any more.
 const OFFER: usize = 64 << 10;
 
-/// A stream, and how it is doing.
+/// A stream, its kind, and its state.
 pub(crate) struct Driver<S> {
     stream: S,
     transport: Transport,
-    /// The first failure of the stream, for its text.
+    /// The first failure of the stream, kept for its text.
     error: Option<Arc<io::Error>>,
-    /// The stream has taken bytes that it may still keep in a buffer of its own.
+    /// The stream has taken bytes since it was last flushed, and may still keep them in its own buffer.
     needs_flush: bool,
 }
 
-/// What a stream does with bytes that it does not report as taken.
+/// What a stream may do with bytes that a write did not report as taken.
 enum Transport {
-    /// A bare socket: they have not left, and there is no buffer to flush.
+    /// A bare socket. Such bytes have not been sent, and there is no buffer to flush.
     Socket,
-    /// It may have kept them, as TLS layers do. They expect the same bytes again.
+    /// Any other stream. Like a TLS layer, it may keep such bytes, and expects the same bytes again.
     Any {
-        /// How many bytes the last attempt offered, if the stream was not ready for it. Otherwise zero.
+        /// The number of bytes that the last attempt offered, if the attempt is to be repeated. Otherwise zero.
         offered: usize,
-        /// Small chunks, gathered into one write. Kept from an attempt that is to be repeated.
+        /// Small chunks, gathered into one write. They are kept while an attempt is to be repeated.
         gathered: Vec<u8>,
     },
 }
 
 impl Driver<TcpStream> {
-    /// A driver of a socket that nothing stands in front of: what it does not report as taken has not left.
+    /// Creates a driver of a bare socket. Bytes that a write does not report as taken have not been sent.
     pub(crate) fn of_socket(stream: TcpStream) -> Self {
         Self { stream, transport: Transport::Socket, error: None, needs_flush: false }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    /// A driver of any stream, such as a TLS layer: what it was offered may leave although it does not report so.
+    /// Creates a driver of any stream, such as a TLS layer. Bytes that were offered may be sent even if the stream does
+    /// not report them as taken.
     pub(crate) fn new(stream: S) -> Self {
         let transport = Transport::Any { offered: 0, gathered: Vec::new() };
         Self { stream, transport, error: None, needs_flush: false }
@@ -70,12 +72,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.needs_flush
     }
 
-    /// The stream, to be shut down.
+    /// Returns the stream, so that it can be shut down.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }
 
-    /// Reads once. Ready with the number of bytes that came, which is 0 if it was interrupted or the stream has ended.
+    /// Reads once. Ready with the number of bytes, which is 0 if the read was interrupted or has failed, or if the
+    /// stream has ended.
     pub(crate) fn read<C: Connection>(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         connection: &mut C,
     ) -> Poll<usize> {
         let (space, _) = connection.buffers();
-        // The space is initialised, so nothing is cleared before each read.
+        // The space is initialised already, so it is not cleared before each read.
         let mut space = ReadBuf::new(space);
         let read = match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
             Poll::Pending => return Poll::Pending,
@@ -102,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(n)
     }
 
-    /// Writes once. Ready unless the stream is not: it has taken something, was interrupted, or has failed.
+    /// Writes once. Ready if the stream has taken bytes, was interrupted, or has failed.
     pub(crate) fn write<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
         let (_, queue) = connection.buffers();
         let stream = Pin::new(&mut self.stream);
@@ -114,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => self.fail_write(ErrorKind::WriteZero.into(), connection),
             Poll::Ready(Ok(n)) => {
-                // A stream that claims to have taken more than it was offered is wrong, and must not make this panic.
+                // A faulty stream may claim to have taken more than it was offered. This must not cause a panic.
                 queue.advance(n.min(queue.remaining()));
                 self.needs_flush = matches!(self.transport, Transport::Any { .. });
             }
@@ -124,13 +127,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
-    /// Tells the stream to let go of what it has taken. Ready when it has, or has failed.
+    /// Flushes the stream. Ready when this has succeeded or failed.
     pub(crate) fn flush<C: Connection>(&mut self, cx: &mut Context<'_>, connection: &mut C) -> Poll<()> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => self.needs_flush = false,
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {
-                // Asked again in the task's next turn, so that a stream that is always interrupted starves nobody.
+                // The flush is tried again in the task's next turn, so that a stream that is always interrupted does
+                // not starve other tasks.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -161,8 +165,9 @@ fn write_to_socket<S: AsyncWrite>(
     stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
 }
 
-/// Offers a large chunk as it is, and small ones gathered into one write, so that they become one TLS record. When the stream
-/// was not ready for an attempt, the next one offers the same bytes: frames that were offered are not withdrawn.
+/// Offers a large chunk directly, and gathers small ones into one write, so that they become one TLS record. If the
+/// stream was not ready for an attempt, the next one offers the same bytes, because frames that were offered are not
+/// withdrawn.
 fn write_to_any<S: AsyncWrite>(
     stream: Pin<&mut S>,
     cx: &mut Context<'_>,
@@ -175,7 +180,7 @@ fn write_to_any<S: AsyncWrite>(
     if !is_repeated {
         // Each write to a TLS layer becomes a record, with a header, a checksum and a call of the cipher.
         let gathers = chunk < RECORD && chunk < remaining;
-        // Counted as offered before the attempt: whatever the stream answers, it has seen them.
+        // The bytes count as offered before the attempt, because the stream may keep them whatever it returns.
         *offered = if gathers { remaining.min(RECORD) } else { chunk.min(OFFER) };
         if gathers {
             gather(queue, *offered, gathered);
@@ -197,7 +202,7 @@ fn write_to_any<S: AsyncWrite>(
     written
 }
 
-/// Copies the first `len` bytes.
+/// Copies the first `len` bytes of the queue.
 fn gather(queue: &SendQueue, len: usize, to: &mut Vec<u8>) {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let mut left = len;
@@ -222,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection in which a produce is staged, whose value is a piece of its own.
+    /// A connection in which a produce is staged. The value of its message is a chunk of its own.
     fn two_pieces() -> ClientConnection {
         let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
         let request = ProduceRequest::new(Acks::NONE, Millis(0)).with("t", 0, MessageSet::of_value(&[7; 10_000]));
@@ -235,7 +240,7 @@ mod tests {
         let mut connection = two_pieces();
         let (_, queue) = connection.buffers();
         assert!(queue.chunk().len() < queue.remaining());
-        // It takes everything that one call offers.
+        // A `Vec` takes everything that one call offers.
         let mut stream = Vec::new();
         let written = write_to_socket(Pin::new(&mut stream), &mut Context::from_waker(Waker::noop()), queue);
         assert!(matches!(written, Poll::Ready(Ok(n)) if n == queue.remaining()), "{written:?}");

@@ -1,4 +1,4 @@
-//! Flushes that wait.
+//! Flushes that have not ended.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,23 +10,23 @@ use kafka08_proto::{ClientConnection, connection::StagedTo};
 
 use crate::line::keep_waker;
 
-/// Names a flush.
+/// Identifies a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(u64);
 
-/// Flushes that wait, each for a future of its own, which takes it out when it is dropped.
+/// Flushes that have not ended. Each of them belongs to a future, which removes it when the future is dropped.
 #[derive(Default)]
 pub(crate) struct Flushes {
     next: u64,
-    /// In the order of calling, which is also that of their points and of their deadlines.
+    /// In the order of the calls, which is also the order of their points and of their deadlines.
     waiting: BTreeMap<Number, Waiting>,
-    /// Those whose time was over and whose futures have not seen it yet.
+    /// Flushes that have timed out, and whose futures have not been polled since.
     timed_out: BTreeSet<Number>,
 }
 
 struct Waiting {
     point: StagedTo,
-    /// `None`: so far away that the clock cannot say it.
+    /// `None` if the clock cannot represent the time.
     deadline: Option<Instant>,
     waker: Option<Waker>,
 }
@@ -34,7 +34,7 @@ struct Waiting {
 /// How a flush ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flushed {
-    /// Everything in front of it has left, or never will.
+    /// Everything in front of the flush was written, or will never be written.
     Done,
     TimedOut,
 }
@@ -57,9 +57,9 @@ impl Flushes {
         self.waiting.first_key_value().and_then(|(_, waiting)| waiting.deadline)
     }
 
-    /// Ends those of which everything has left, when the stream keeps nothing to itself.
+    /// Ends the flushes whose bytes were all taken. Call it only when the stream's own buffer is empty.
     pub(crate) fn finish(&mut self, connection: &ClientConnection, wakes: &mut Vec<Waker>) {
-        // Points ascend with the numbers, so the first that waits ends the search.
+        // Points ascend with the numbers, so no later flush can end if the first one cannot.
         while self.is_first_taken(connection)
             && let Some((_, waiting)) = self.waiting.pop_first()
         {
@@ -67,12 +67,12 @@ impl Flushes {
         }
     }
 
-    /// Ends all: the connection has ended.
+    /// Ends all flushes, because the connection has ended.
     pub(crate) fn finish_all(&mut self, wakes: &mut Vec<Waker>) {
         wakes.extend(std::mem::take(&mut self.waiting).into_values().filter_map(|waiting| waiting.waker));
     }
 
-    /// Ends those whose time is over.
+    /// Ends the flushes whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
         while self.next_deadline().is_some_and(|deadline| deadline <= now)
             && let Some((number, waiting)) = self.waiting.pop_first()
@@ -82,18 +82,18 @@ impl Flushes {
         }
     }
 
-    /// How a flush ended, or that `cx` is to be woken when it does. The waker that it replaces is to be dropped when nothing
-    /// is locked.
+    /// Returns how a flush has ended. If it has not, `cx` is woken when it does. Drop the returned waker, which is the
+    /// replaced one, only after the lock is released.
     pub(crate) fn poll(&mut self, number: Number, cx: &Context<'_>) -> (Poll<Flushed>, Option<Waker>) {
         if let Some(waiting) = self.waiting.get_mut(&number) {
             return (Poll::Pending, keep_waker(&mut waiting.waker, cx));
         }
-        // A flush that is not in the map has ended. Only a timeout has to be remembered; success is the rule.
+        // A flush that is not in the map has ended. Only timeouts are stored, because most flushes succeed.
         let flushed = if self.timed_out.remove(&number) { Flushed::TimedOut } else { Flushed::Done };
         (Poll::Ready(flushed), None)
     }
 
-    /// The future of this flush is dropped. What comes back is to be dropped when nothing is locked.
+    /// Removes a flush whose future is dropped. Drop the returned waker only after the lock is released.
     pub(crate) fn abandon(&mut self, number: Number) -> Option<Waker> {
         self.timed_out.remove(&number);
         self.waiting.remove(&number).and_then(|waiting| waiting.waker)

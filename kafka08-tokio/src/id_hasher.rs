@@ -1,8 +1,8 @@
-//! How correlation ids are spread over the buckets of a map.
+//! Spreads correlation ids over the buckets of a map.
 
 use std::hash::Hasher;
 
-/// Hashes correlation ids, which this side has chosen: no peer can make them collide.
+/// Hashes correlation ids. The client chooses the ids, so a peer cannot make them collide.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -16,8 +16,8 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // An odd number whose bits are evenly spread: ids that follow one another differ in the upper bits, too, which the
-        // map looks at.
+        // An odd number whose bits are evenly spread. Successive ids also differ in the upper bits, which the map
+        // compares.
         self.0 = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
@@ -39,12 +39,12 @@ mod tests {
 
     #[test]
     fn ids_that_count_up_fall_into_different_buckets() {
-        // A map takes the bucket from a hash's lowest bits, and compares the seven highest before it compares ids.
+        // A map chooses the bucket by the lowest bits of a hash, and compares the seven highest before it compares ids.
         let hashes: Vec<_> =
             (0..1024).map(|id| BuildHasherDefault::<IdHasher>::default().hash_one(CorrelationId(id))).collect();
         let lowest: BTreeSet<_> = hashes.iter().map(|hash| hash & 1023).collect();
         let highest: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
-        // 1024 numbers without any order would take about 650 of 1024 buckets.
+        // 1024 random numbers would take about 650 of 1024 buckets.
         assert!(lowest.len() > 650 && highest.len() == 128, "{} and {}", lowest.len(), highest.len());
     }
 }

@@ -11,59 +11,61 @@ use kafka08_proto::{
     ids::CorrelationId,
 };
 
-/// Whether an answer is to be kept for somebody.
+/// Whether the response of a request is kept for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Somebody will take the answer: it needs a place among the claims.
+    /// A caller will take the response, so the request needs a place among the claims.
     Claimed,
-    /// Nobody will.
+    /// Nobody will take the response.
     Forgotten,
 }
 
-/// Names a request that waits, from before it has a correlation id. Numbers are in the order of calling.
+/// Identifies a waiting request, which has no correlation id yet. Numbers are in the order of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(u64);
 
-/// Requests that wait for room, each for a future of its own, which takes it out when it is dropped. So there are never more
-/// than callers that wait.
+/// Requests that wait for room. Each of them belongs to a future, which removes it when the future is dropped. So there
+/// are never more requests than waiting callers.
 ///
-/// Those of each kind are in the order of calling. A request that needs no claim does not wait for those that do.
+/// The requests of each kind are in the order of the calls. A request without a claim does not wait for requests that
+/// need one.
 #[derive(Default)]
 pub(crate) struct Line {
     next: u64,
     claimed: BTreeMap<Number, Waiting>,
     forgotten: BTreeMap<Number, Waiting>,
-    /// Of all that wait.
+    /// The deadlines of all waiting requests.
     deadlines: BTreeSet<(Instant, Number)>,
-    /// How those ended whose futures have not seen it yet.
+    /// The outcomes of requests whose futures have not been polled since.
     decided: BTreeMap<Number, Result<CorrelationId, SendError>>,
 }
 
 struct Waiting {
     request: Prepared,
     called_at: Instant,
-    /// `None`: so far away that the clock cannot say it.
+    /// `None` if the clock cannot represent the time.
     deadline: Option<Instant>,
     waker: Option<Waker>,
 }
 
-/// What is left of a request whose future was dropped.
+/// What remains of a request whose future was dropped.
 pub(crate) enum Left {
-    /// It was still waiting; it is dropped with this.
+    /// The request was still waiting. It is dropped with this value.
     Waiting {
         _request: Prepared,
         _waker: Option<Waker>,
     },
-    /// It was sent, and has this id.
+    /// The request was sent, and has this id.
     Sent(CorrelationId),
     Nothing,
 }
 
 impl Line {
-    /// Whether a new request of this kind may be sent at once without overtaking one that could be sent as well.
+    /// Whether a new request of this kind may be sent at once without overtaking a waiting request that could be sent
+    /// as well.
     pub(crate) fn lets_pass(&self, kind: Kind, may_claim: bool) -> bool {
         match kind {
-            // A request that comes later than one that waits, and could be sent, must not pass it.
+            // A new request must not overtake a waiting request that could be sent.
             Kind::Claimed => may_claim && self.claimed.is_empty() && self.forgotten.is_empty(),
             Kind::Forgotten => self.forgotten.is_empty() && (self.claimed.is_empty() || !may_claim),
         }
@@ -73,7 +75,7 @@ impl Line {
         self.claimed.is_empty() && self.forgotten.is_empty()
     }
 
-    /// Adds a request. It was called for at `called_at` and waits until `deadline`.
+    /// Adds a request, which waits until `deadline`. Its time counts from `called_at`.
     pub(crate) fn push(
         &mut self,
         kind: Kind,
@@ -97,12 +99,12 @@ impl Line {
         }
     }
 
-    /// The request that may be sent next, if there is one.
+    /// The next request that may be sent, if there is one.
     pub(crate) fn first(&self, may_claim: bool) -> Option<(Kind, Number, &Prepared)> {
         let claimed = self.claimed.first_key_value().filter(|_| may_claim);
         let forgotten = self.forgotten.first_key_value();
         let (kind, (number, waiting)) = match (claimed, forgotten) {
-            // Numbers are in the order of the calls, and that is the order of sending.
+            // Numbers are in the order of the calls, which is also the order of sending.
             (Some(claimed), Some(forgotten)) if forgotten.0 < claimed.0 => (Kind::Forgotten, forgotten),
             (Some(claimed), _) => (Kind::Claimed, claimed),
             (None, forgotten) => (Kind::Forgotten, forgotten?),
@@ -110,7 +112,7 @@ impl Line {
         Some((kind, *number, &waiting.request))
     }
 
-    /// Takes a request out and tells its future how it ended. Returns whom to wake.
+    /// Removes a request, and stores the outcome for its future. Returns the waker of the future.
     pub(crate) fn decide(&mut self, number: Number, outcome: Result<CorrelationId, SendError>) -> Option<Waker> {
         let waiting = self.remove(number)?;
         self.decided.insert(number, outcome);
@@ -129,7 +131,7 @@ impl Line {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Ends those whose time is over.
+    /// Ends the requests whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
         while let Some(&(deadline, number)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
             self.deadlines.remove(&(deadline, number));
@@ -139,15 +141,15 @@ impl Line {
         }
     }
 
-    /// Ends all: the connection has ended.
+    /// Ends all requests, because the connection has ended.
     pub(crate) fn refuse(&mut self, closed: &Closed, wakes: &mut Vec<Waker>) {
         while let Some((&number, _)) = self.claimed.first_key_value().or_else(|| self.forgotten.first_key_value()) {
             wakes.extend(self.decide(number, Err(SendError::Closed(Box::new(closed.clone())))));
         }
     }
 
-    /// How a request ended, or that `cx` is to be woken when it does. The waker that it replaces is to be dropped when
-    /// nothing is locked.
+    /// Returns how a request has ended. If it has not, `cx` is woken when it does. Drop the returned waker, which is
+    /// the replaced one, only after the lock is released.
     pub(crate) fn poll(
         &mut self,
         number: Number,
@@ -160,12 +162,12 @@ impl Line {
         (Poll::Pending, waiting.and_then(|waiting| keep_waker(&mut waiting.waker, cx)))
     }
 
-    /// The future of this request is dropped.
+    /// Removes a request whose future is dropped.
     pub(crate) fn abandon(&mut self, number: Number) -> Left {
         if let Some(Waiting { request, waker, .. }) = self.remove(number) {
             return Left::Waiting { _request: request, _waker: waker };
         }
-        // It was decided in a turn of the task, and its future was dropped before it heard of it.
+        // The request was decided in a turn of the task, and its future was dropped before it was polled again.
         match self.decided.remove(&number) {
             Some(Ok(id)) => Left::Sent(id),
             _ => Left::Nothing,
@@ -173,8 +175,8 @@ impl Line {
     }
 }
 
-/// Keeps the waker of `cx`. Returns the one that it replaces: dropping it may run code of another executor, so it must be
-/// dropped when nothing is locked.
+/// Keeps the waker of `cx`. Returns the waker that it replaces. Drop the returned waker only after the lock is
+/// released, because dropping it may run code of another executor.
 pub(crate) fn keep_waker(kept: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
     match kept {
         Some(waker) if waker.will_wake(cx.waker()) => None,
@@ -191,6 +193,6 @@ mod tests {
         let mut kept = None;
         let cx = Context::from_waker(Waker::noop());
         assert!(keep_waker(&mut kept, &cx).is_none() && kept.is_some());
-        assert!(keep_waker(&mut kept, &cx).is_none(), "it was replaced by one like it");
+        assert!(keep_waker(&mut kept, &cx).is_none(), "the waker was replaced by an equal one");
     }
 }

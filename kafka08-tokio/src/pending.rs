@@ -1,4 +1,4 @@
-//! Claims to answers, and what waits for room, as futures.
+//! The futures of responses, of requests that wait for room, and of flushes.
 
 use std::{
     fmt,
@@ -21,30 +21,32 @@ use crate::{
     shared::Shared,
 };
 
-/// The answer to a request that was sent: a future, which may outlive the [`Client`](crate::Client).
+/// The claim to the response of a request that was sent. It is a future, and may outlive the [`Client`](crate::Client).
 ///
-/// It ends when the answer is here, at the request's deadline, or with the connection, whichever comes first. `R` is the
-/// request's type, or [`Undecoded`] for one that was sent as it was prepared.
+/// The future ends when the response has arrived, at the deadline of the request, or with the connection, whichever
+/// comes first. `R` is the type of the request, or [`Undecoded`] if
+/// [`Client::send_prepared`](crate::Client::send_prepared) has sent it.
 ///
 /// # Cancel safety
-/// Dropping it forgets the request: nothing is sent of it if nothing was, and its answer is swallowed otherwise. The
-/// connection stays usable.
+/// Dropping the future gives up the request. If no byte of the request was written, it is withdrawn. Otherwise its
+/// response is dropped. The connection can still be used.
 ///
 /// # Errors
-/// The request has failed, or its answer is malformed; [`CallError::fate`] says whether the broker may have acted on it.
-#[must_use = "dropping it forgets the answer; say send_and_forget if that is meant"]
+/// The request has failed, or its response is malformed. [`CallError::fate`] says whether the broker may have acted on
+/// the request.
+#[must_use = "dropping it gives up the request; use `send_and_forget` if you do not need the response"]
 pub struct Pending<R> {
     claim: Claim,
     api: Api,
     request: PhantomData<fn() -> R>,
 }
 
-/// Stands for the type of a request that was sent by [`Client::send_prepared`](crate::Client::send_prepared): its answer is
-/// not decoded.
+/// Takes the place of the request's type if a request was sent by
+/// [`Client::send_prepared`](crate::Client::send_prepared). The response is not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecoded {}
 
-/// The place that an answer has among those of its connection.
+/// The place of a response among those of its connection.
 struct Claim {
     shared: Arc<Shared>,
     id: CorrelationId,
@@ -71,10 +73,10 @@ impl<R> Pending<R> {
 }
 
 impl Pending<Undecoded> {
-    /// The same claim with the request's type, so that its answer is decoded when it is taken.
+    /// Returns the same claim with the type of the request, so that the response is decoded.
     ///
     /// # Errors
-    /// The request was of another key or version. The claim comes back.
+    /// The request has another key or version. The error returns the claim.
     pub fn typed<R: Request>(self) -> Result<Pending<R>, Self> {
         let Self { claim, api, .. } = self;
         if api == R::API {
@@ -104,7 +106,7 @@ impl<R: Request> Future for Pending<R> {
         let ((outcome, _replaced), ticket) =
             self.claim.shared.command(|state| (state.poll_claim(id, cx), state.connection.ticket::<R>(id)));
         let outcome = ready!(outcome);
-        // From here on dropping the claim gives nothing up.
+        // From now on, dropping the claim gives nothing up.
         self.claim.is_settled = true;
         let frame = outcome.map_err(|error| *error)?;
         let ticket = ticket.expect("the id was given for this request's API");
@@ -117,7 +119,7 @@ impl<R: Request> Future for Pending<R> {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // One whose answer was taken has given its place back already.
+        // A claim whose response was taken has freed its place already.
         if !self.is_settled {
             drop(self.shared.command(|state| state.drop_claim(self.id)));
         }
@@ -134,10 +136,10 @@ impl<R> fmt::Debug for Pending<R> {
     }
 }
 
-/// A request that waits for room. Dropping it takes the request back.
+/// A request that waits for room. Dropping the future withdraws the request.
 pub(crate) struct Place<'a> {
     pub(crate) shared: &'a Shared,
-    /// `None` when it has ended.
+    /// `None` after the request has ended.
     pub(crate) number: Option<line::Number>,
 }
 
@@ -147,7 +149,7 @@ impl Future for Place<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let number = self.number.expect("it is polled until it is ready, and not after that");
         let (outcome, _replaced) = self.shared.command(|state| state.line.poll(number, cx));
-        // Dropping this must not give up what was sent.
+        // Dropping this future must not give up a request that was sent.
         if outcome.is_ready() {
             self.number = None;
         }
@@ -163,10 +165,10 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A flush that waits.
+/// A flush that has not ended.
 pub(crate) struct Flush<'a> {
     pub(crate) shared: &'a Shared,
-    /// `None` when it has ended.
+    /// `None` after the flush has ended.
     pub(crate) number: Option<flushes::Number>,
 }
 
@@ -178,7 +180,7 @@ impl Future for Flush<'_> {
         let limit = self.shared.config.request_timeout();
         let (flushed, _replaced) = self.shared.command(|state| {
             let (flushed, replaced) = state.flushes.poll(number, cx);
-            // Failures are taken only when they are told.
+            // Failures are taken only when they are returned.
             let flushed = flushed.map(|flushed| match flushed {
                 Flushed::TimedOut if state.closed.is_none() => Err(FlushError::timed_out(limit, state.take_failures())),
                 _ => FlushError::check(state.take_failures(), state.closed.clone()),

@@ -1,7 +1,8 @@
-//! What handles, claims and the connection's task share: the protocol's state, and who waits for what.
+//! The state that handles, claims and the connection's task share: the state machine of the protocol, and the wakers of
+//! everything that waits.
 //!
-//! It is locked for one command or one turn of the task, never across an await. Wakers are woken and dropped when nothing is
-//! locked, because either may run code of another executor.
+//! The state is locked for one command or one turn of the task, and never across an await. Wakers are woken and dropped
+//! only after the lock is released, because either may run code of another executor.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -30,63 +31,63 @@ use crate::{
     line::{Kind, Left, Line, Number, keep_waker},
 };
 
-/// Failures that nobody waits for and no flush has told, from which on requests without a claim are refused as busy. As many
-/// more as are in flight or wait for room may still come. A few hundred bytes each; more than any caller would look at one by
-/// one.
+/// The number of unreported failures from which on requests without a claim are refused as busy. A failure is
+/// unreported if nobody waits for the request and no flush has listed it. Requests that are in flight or wait for room
+/// may still add failures. One failure takes a few hundred bytes, and no caller looks at so many one by one.
 pub const MAX_UNTOLD: usize = 4096;
 
-/// How a request ended. The error is boxed, because most requests have none.
+/// How a request has ended. The error is boxed because it is rare and large.
 pub(crate) type Outcome = Result<ResponseFrame, Box<CallError>>;
 
 pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     state: Mutex<State>,
-    /// Whether the connection has ended. Sent when nothing is locked.
+    /// Whether the connection has ended. The value is sent after the lock is released.
     pub(crate) has_ended: watch::Sender<bool>,
 }
 
 pub(crate) struct State {
     pub(crate) connection: ClientConnection,
     pub(crate) phase: Phase,
-    /// Requests whose answers have a claim. Their number is bounded by `max_in_flight`.
+    /// Requests whose responses have a claim. There are at most `max_in_flight`.
     claims: HashMap<CorrelationId, Claim, BuildHasherDefault<IdHasher>>,
-    /// Requests whose claims were dropped before they had ended: to be cancelled when what has come was read, for a late
-    /// answer may save the connection.
+    /// Requests that have not ended and whose claims were dropped. They are cancelled only after reading, because a
+    /// late response may keep the connection alive.
     pub(crate) dropped: Vec<CorrelationId>,
     pub(crate) line: Line,
     pub(crate) flushes: Flushes,
-    /// Failures of requests that nobody waits for, for the next flush or close.
+    /// The failures of requests that nobody waits for. The next flush or close lists them.
     failures: Vec<CallError>,
     pub(crate) closed: Option<Closed>,
     /// The stream's first failure.
     pub(crate) error: Option<Arc<io::Error>>,
-    /// When a connection that is to close does not wait for its stream any longer.
+    /// The time at which a connection that is to close stops waiting for its stream.
     pub(crate) close_by: Option<Instant>,
-    /// Something was staged since the task last wrote.
+    /// Whether a request was staged since the task last wrote.
     pub(crate) has_fresh: bool,
-    /// How to wake the task. Taken by who wakes it; the task puts it back at the end of each turn.
+    /// Wakes the task. A command takes the waker, and the task puts it back at the end of a turn.
     pub(crate) task: Option<Waker>,
-    /// The task has something to do.
+    /// Whether the task has something to do.
     wants_task: bool,
-    /// To be woken when nothing is locked.
+    /// Wakers to wake after the lock is released.
     pub(crate) wakes: Vec<Waker>,
 }
 
-/// A request that somebody waits for.
+/// A request with a claim.
 enum Claim {
     Waiting(Option<Waker>),
     Ended(Outcome),
-    /// Its claim was dropped, and its cancel is on its way.
+    /// The claim was dropped, and the request will be cancelled.
     Dropped,
 }
 
-/// What is to become of the connection.
+/// What happens to the connection next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// No handle is left: what is staged leaves, and what is in flight is answered; then it closes.
+    /// No handle is left. The connection closes when staged requests were written and requests in flight were answered.
     Abandoned,
-    /// `close` was called: what is staged leaves; then it closes. Nothing more is staged.
+    /// `close` was called. The connection closes when staged requests were written. No more requests are staged.
     Closing,
 }
 
@@ -111,18 +112,18 @@ impl Shared {
         Self { config, state: Mutex::new(state), has_ended: watch::Sender::new(false) }
     }
 
-    /// The state, for the task's turn.
+    /// Locks the state for a turn of the task.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while it was locked ends the task, whose guard then ends everything that waits.
+        // A panic while the state was locked ends the task, and the task's guard then ends everything that waits.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a command of a handle, and wakes the task if it has something to do. What the command returns is dropped when
-    /// nothing is locked.
+    /// Runs a command of a handle, and wakes the task if it has something to do. The caller drops the result after the
+    /// lock is released.
     pub(crate) fn command<T>(&self, command: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = command(&mut state);
-        // Taken out, so that commands that follow each other wake the task once.
+        // The waker is taken, so that several commands in a row wake the task once.
         let task = if mem::take(&mut state.wants_task) { state.task.take() } else { None };
         drop(state);
         if let Some(task) = task {
@@ -131,8 +132,8 @@ impl Shared {
         result
     }
 
-    /// The task is gone, and the stream with it. Unless the connection has ended, it ends here, and so does everything that
-    /// waits: nobody else will tell.
+    /// Ends the connection, if it has not ended, and everything that waits. The task and its stream are gone, so
+    /// nothing else would end them.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.connection.abandon();
@@ -155,7 +156,7 @@ impl State {
     /// Stages a request if there is room for it.
     ///
     /// # Errors
-    /// It will not pass by waiting.
+    /// The request can never be sent, so waiting does not help.
     pub(crate) fn start<R: Request>(&mut self, kind: Kind, request: &R) -> Result<Option<Ticket<R>>, SendError> {
         if !self.has_room(kind)? {
             return Ok(None);
@@ -170,10 +171,10 @@ impl State {
         }
     }
 
-    /// Stages a request that is prepared if there is room for it.
+    /// Stages a prepared request if there is room for it.
     ///
     /// # Errors
-    /// It will not pass by waiting.
+    /// The request can never be sent, so waiting does not help.
     pub(crate) fn start_prepared(
         &mut self,
         kind: Kind,
@@ -192,19 +193,20 @@ impl State {
         }
     }
 
-    /// Whether a new request may be tried at once.
+    /// Whether a new request may be staged at once.
     fn has_room(&self, kind: Kind) -> Result<bool, SendError> {
         if let Some(closed) = &self.closed {
             return Err(SendError::Closed(Box::new(closed.clone())));
         }
-        // A request with a claim tells its failure to whoever waits for it; only those without one can fill this list.
+        // Only requests without a claim are refused. A request with a claim reports its failure by the claim, and not
+        // by this list.
         if kind == Kind::Forgotten && self.failures.len() >= MAX_UNTOLD {
             return Err(SendError::Busy);
         }
         Ok(self.phase != Phase::Closing && self.line.lets_pass(kind, self.may_claim()))
     }
 
-    /// Whether one more answer may be claimed.
+    /// Whether there is room for one more claim.
     fn may_claim(&self) -> bool {
         self.claims.len() < self.connection.config().max_in_flight()
     }
@@ -217,14 +219,14 @@ impl State {
         self.call_task();
     }
 
-    /// Lets a request wait for room, for no longer than its own timeout.
+    /// Lets a request wait for room, for at most its own timeout.
     pub(crate) fn queue(&mut self, kind: Kind, request: Prepared, called_at: Instant) -> Number {
         let timeout = request.timeout().unwrap_or_else(|| self.connection.config().request_timeout());
         self.call_task();
         self.line.push(kind, request, called_at, called_at.checked_add(timeout))
     }
 
-    /// Stages what waits, as far as there is room.
+    /// Stages waiting requests, as far as there is room.
     pub(crate) fn serve(&mut self, now: Instant) {
         while self.phase != Phase::Closing
             && let Some((kind, number, request)) = self.line.first(self.may_claim())
@@ -233,7 +235,7 @@ impl State {
                 Err(SendError::Busy) => break,
                 sent => sent,
             };
-            // Before its future hears of it: an answer that comes first must find a claim to go to.
+            // The claim is inserted before the future is woken, because the response may arrive first.
             if let (Ok(id), Kind::Claimed) = (&sent, kind) {
                 self.claims.insert(*id, Claim::Waiting(None));
             }
@@ -241,7 +243,8 @@ impl State {
         }
     }
 
-    /// The future of a request that waited for room is dropped. What comes back is to be dropped when nothing is locked.
+    /// Removes a request that waits for room, or has waited, because its future is dropped. Drop the returned value
+    /// only after the lock is released.
     pub(crate) fn abandon_number(&mut self, number: Number) -> Left {
         let left = self.line.abandon(number);
         match &left {
@@ -255,8 +258,8 @@ impl State {
         left
     }
 
-    /// How a request with a claim ended, or that `cx` is to be woken when it does. The waker that it replaces is to be
-    /// dropped when nothing is locked.
+    /// Returns how a request with a claim has ended. If it has not, `cx` is woken when it does. Drop the returned
+    /// waker, which is the replaced one, only after the lock is released.
     pub(crate) fn poll_claim(&mut self, id: CorrelationId, cx: &Context<'_>) -> (Poll<Outcome>, Option<Waker>) {
         let Entry::Occupied(mut claim) = self.claims.entry(id) else {
             return (Poll::Ready(Err(Box::new(CallError::NotOutstanding(id)))), None);
@@ -264,7 +267,7 @@ impl State {
         if let Claim::Waiting(waker) = claim.get_mut() {
             return (Poll::Pending, keep_waker(waker, cx));
         }
-        // The outcome is taken once. From now on its place is free for another request.
+        // The outcome is taken once. After that, its place is free for another request.
         let claim = claim.remove();
         self.note_place_free();
         let outcome = match claim {
@@ -275,12 +278,13 @@ impl State {
         (Poll::Ready(outcome), None)
     }
 
-    /// A claim is dropped. What comes back is to be dropped when nothing is locked.
+    /// Handles the drop of a claim. Drop the returned value only after the lock is released.
     pub(crate) fn drop_claim(&mut self, id: CorrelationId) -> Option<impl Sized + use<>> {
         let claim = self.claims.get_mut(&id)?;
         if let Claim::Waiting(_) = claim {
             self.dropped.push(id);
-            // The claim keeps its place until the task has cancelled the request: an answer may be on its way to it.
+            // The claim keeps its place until the task has cancelled the request, because a response may arrive before
+            // that.
             let waker = mem::replace(claim, Claim::Dropped);
             self.call_task();
             return Some(waker);
@@ -296,7 +300,7 @@ impl State {
         }
     }
 
-    /// Cancels what nobody waits for any more.
+    /// Cancels the requests whose claims were dropped.
     pub(crate) fn cancel_dropped(&mut self) {
         for id in mem::take(&mut self.dropped) {
             self.claims.remove(&id);
@@ -304,7 +308,7 @@ impl State {
         }
     }
 
-    /// Takes what the connection has to tell.
+    /// Takes the events of the connection.
     pub(crate) fn take_events(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match event {
@@ -321,7 +325,8 @@ impl State {
         }
     }
 
-    /// Gives the outcome of a request to the one who waits for it. A failure that nobody waits for is kept.
+    /// Gives the outcome of a request to its claim. Without a claim, a failure is kept for the next flush, and a
+    /// response is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
         match self.claims.get_mut(&id) {
             Some(claim @ Claim::Waiting(_)) => {
@@ -330,12 +335,12 @@ impl State {
                 }
             }
             Some(_) => {}
-            // Nobody has a claim on it. An answer is dropped, a failure is kept for the next flush.
+            // There is no claim. A response is dropped, and a failure is kept for the next flush.
             None => self.failures.extend(outcome.err().map(|error| *error)),
         }
     }
 
-    /// The failures that were not told yet.
+    /// Takes the failures that were not reported yet.
     pub(crate) fn take_failures(&mut self) -> Vec<CallError> {
         mem::take(&mut self.failures)
     }
@@ -343,21 +348,21 @@ impl State {
     /// Ends everything that waits, if the connection has ended. Returns whether it has.
     pub(crate) fn finish(&mut self) -> bool {
         let Some(closed) = &self.closed else { return false };
-        // Those that wait for room have sent nothing, so each is refused, and not failed.
+        // Requests that wait for room have sent nothing, so they are refused, and do not count as failed.
         self.line.refuse(closed, &mut self.wakes);
         self.flushes.finish_all(&mut self.wakes);
         true
     }
 }
 
-/// The time, by the runtime's clock.
+/// The time of the runtime's clock.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// An identity for a connection: no two of this crate's have the same one.
+/// Returns an id for a connection, which no other connection of this crate has.
 fn next_id() -> ConnectionId {
-    // Correlation ids begin at the same number in each connection, so a claim also says whose it is.
+    // Correlation ids begin at the same number in each connection, so a claim also holds the id of its connection.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }

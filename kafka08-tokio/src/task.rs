@@ -1,4 +1,4 @@
-//! The task that owns the stream: moves bytes, tells the time, and wakes those whose waiting is over.
+//! The task that owns the stream. It moves bytes, handles deadlines, and wakes the futures whose wait is over.
 
 use std::{
     future::poll_fn,
@@ -24,36 +24,38 @@ use crate::{
     shared::{Phase, Shared, State, now},
 };
 
-/// How long a stream may take to shut down after the connection is over: TLS says goodbye, and may wait for an answer.
+/// How long a stream may take to shut down after the connection has ended. A TLS stream sends a closing message, and
+/// may wait for that of the peer.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Bytes staged from which on the task writes at once. With less it first lets other tasks run once, so that what they send
-/// leaves in the same write. More would gain little for each write, and large values would leave the cache before they are
-/// written.
+/// The number of staged bytes from which on the task writes at once. With fewer bytes, the task lets other tasks run
+/// once, so that their requests are written together. A larger number would save few writes, and large values would
+/// leave the processor's cache before they are written.
 const WRITE_FROM: usize = 16 << 10;
 
-/// Bytes that one turn reads, and reads and writes of one turn: the state is locked meanwhile, and other tasks wait for it.
+/// The maximum number of bytes that one turn reads, and the maximum number of its reads and writes. Both are limited
+/// because the state is locked during a turn, and other tasks wait for it.
 const READ_PER_TURN: usize = 256 << 10;
 const STEPS_PER_TURN: usize = 64;
 
-/// Turns in a row that did not come to the end of what is here, after which a deadline that has come counts all the same. They
-/// read more than a socket's buffer holds (`tcp_rmem`: 6 MiB), so an answer that was here in time beats its deadline, and a peer
-/// that sends without pause cannot put deadlines off.
+/// The number of turns in a row that did not read all available bytes, after which a deadline that has passed takes
+/// effect nevertheless. They read more than a socket's buffer holds (`tcp_rmem`: 6 MiB). So a response that arrived in
+/// time is found before its deadline takes effect, and a peer that sends without pause cannot delay deadlines.
 const LAST_TURNS: usize = 32;
 
 pub(crate) struct Task<S> {
     driver: Driver<S>,
     guard: Guard,
     timer: Timer,
-    /// The task has let others run once since something was staged.
+    /// Whether the task has let other tasks run once since a request was staged.
     has_yielded: bool,
-    /// Turns in a row in which a deadline had come and more was to be read.
+    /// The number of turns in a row in which a deadline had passed and not all available bytes were read.
     overdue: usize,
-    /// Memory for those whom a turn wakes; empty between turns.
+    /// Memory for the wakers of a turn. Empty between turns.
     wakes: Vec<Waker>,
 }
 
-/// Ends everything that waits when the task is dropped, however that comes about.
+/// Ends everything that waits when the task is dropped for any reason.
 struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
@@ -62,14 +64,14 @@ impl Drop for Guard {
     }
 }
 
-/// What follows a turn.
+/// What the task does after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// Another turn, after other tasks have run.
+    /// Takes another turn, after other tasks have run.
     Turn,
-    /// Nothing, until the stream is ready, a handle calls, or the timer fires.
+    /// Waits until the stream is ready, a handle calls, or the timer fires.
     Sleep,
-    /// The connection is over.
+    /// Ends, because the connection has ended.
     End,
 }
 
@@ -83,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         poll_fn(|cx| self.poll(cx)).await;
         self.guard.0.has_ended.send_replace(true);
         let Self { driver, guard: _guard, .. } = self;
-        // A stream that cannot say goodbye is dropped without.
+        // A stream that does not shut down in time is dropped.
         let _ = timeout(SHUTDOWN, driver.into_stream().shutdown()).await;
     }
 
@@ -96,14 +98,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         let replaced = if next == Next::Sleep { keep_waker(&mut state.task, cx) } else { None };
         mem::swap(&mut self.wakes, &mut state.wakes);
-        // Wakers run code of other executors, which may call into this client: nothing is locked meanwhile.
+        // Wakers run code of other executors, which may call this client, so the lock is released first.
         drop(state);
         drop(replaced);
         self.wakes.drain(..).for_each(Waker::wake);
         match next {
             Next::End => Poll::Ready(()),
             Next::Sleep => Poll::Pending,
-            // Through the scheduler, so that other tasks run between two turns, and the runtime can stop this one.
+            // The task returns to the scheduler, so that other tasks run between two turns, and the runtime can stop
+            // this task.
             Next::Turn => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -111,17 +114,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
     }
 
-    /// Moves what moves, and ends what is due.
+    /// Reads, handles deadlines and writes once.
     fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> Next {
         let now = now();
         state.take_events();
-        // First what has come: an answer that is here beats its deadline, and a late one saves the connection before the
-        // last claim behind it is given up.
+        // Reading comes first, so that a response that has arrived in time is found before its deadline takes effect.
+        // Also, a late response may keep the connection alive if it is read before the last claim behind it is given
+        // up.
         let has_read_all = self.read(cx, state, now);
-        // After reading: an answer that is here already ends its request, and there is nothing left to cancel.
+        // Cancelling comes after reading, because a request whose response has arrived has ended, and needs no cancel.
         state.cancel_dropped();
         state.take_events();
-        // Before writing: what has expired is not sent.
+        // Deadlines are handled before writing, so that expired requests are not written.
         if state.connection.poll_timeout().is_none_or(|deadline| deadline > now) {
             self.overdue = 0;
         } else if has_read_all || self.overdue >= LAST_TURNS {
@@ -145,11 +149,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if state.finish() { Next::End } else { next }
     }
 
-    /// Reads what is here. Returns whether nothing more is.
+    /// Reads the available bytes, up to a limit. Returns whether it has read all of them.
     fn read(&mut self, cx: &mut Context<'_>, state: &mut State, now: Instant) -> bool {
         let mut bytes = 0;
         for _ in 0..STEPS_PER_TURN {
-            // The lock is held meanwhile.
+            // The limit exists because the state is locked meanwhile.
             if bytes >= READ_PER_TURN {
                 return false;
             }
@@ -157,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 return true;
             }
             match self.driver.read(cx, now, &mut state.connection) {
-                // A stream whose budget is used up is not asked, and says that it has nothing.
+                // If the task's budget is used up, tokio returns `Pending` although the stream may be ready.
                 Poll::Pending => return has_budget_remaining(),
                 Poll::Ready(n) => bytes += n,
             }
@@ -167,18 +171,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         false
     }
 
-    /// Ends the waits that are due and that nothing which arrives could end.
+    /// Ends the waits for room, for flushes and for the close whose deadlines have passed. No response can end such a
+    /// wait, so reading all bytes first is not necessary.
     fn expire(&mut self, state: &mut State, now: Instant) {
         state.line.expire(now, &mut state.wakes);
         state.flushes.expire(now, &mut state.wakes);
         if state.close_by.is_some_and(|deadline| deadline <= now) && !self.is_flushed(state) {
-            // What is not written fails; what the stream keeps to itself has no deadline of its own.
+            // Requests that are not written fail. Bytes that the stream keeps have no deadline in the connection.
             state.connection.handle_disconnect(Disconnect::Error(ErrorKind::TimedOut));
             state.take_events();
         }
     }
 
-    /// Whether to write now, and not after other tasks have run once.
+    /// Whether to write now. Otherwise the task writes after other tasks have run once.
     fn may_write(&mut self, state: &mut State) -> bool {
         let (_, queue) = state.connection.buffers();
         if !state.has_fresh || self.has_yielded || queue.remaining() >= WRITE_FROM || !state.connection.wants_write() {
@@ -190,10 +195,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         false
     }
 
-    /// Writes what the stream takes. Returns false if there is more to do without waiting.
+    /// Writes as much as the stream takes. Returns false if more can be done without waiting.
     fn write(&mut self, cx: &mut Context<'_>, state: &mut State, now: Instant) -> bool {
         for _ in 0..STEPS_PER_TURN {
-            // What a flush waits for is let go before the stream is given more.
+            // The stream is flushed before it is given more bytes than the first flush waits for.
             let lets_go = self.driver.needs_flush()
                 && (!state.connection.wants_write() || state.flushes.is_first_taken(&state.connection));
             if lets_go && self.driver.flush(cx, &mut state.connection).is_pending() {
@@ -216,14 +221,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         false
     }
 
-    /// Keeps the stream's first failure, for the errors of the requests that end with it.
+    /// Keeps the stream's first failure, for the errors of the requests that fail because of it.
     fn note_failure(&self, state: &mut State) {
         if state.error.is_none() {
             state.error = self.driver.error().cloned();
         }
     }
 
-    /// Whether everything staged has left, also from the stream's own buffer, or never will.
+    /// Whether all staged bytes were written, and the stream's own buffer was flushed. Also true if this can never
+    /// happen, because writing has failed.
     fn is_flushed(&self, state: &State) -> bool {
         !state.connection.wants_write() && !self.driver.needs_flush()
     }
@@ -239,16 +245,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             return;
         }
         if self.is_flushed(state) {
-            // Only now: closing drops what is staged.
+            // The connection is closed only now, because closing drops staged requests.
             state.connection.close();
             state.take_events();
         } else if state.close_by.is_none() {
-            // Nothing in flight has a deadline any more; the stream's own buffer gets the time of one request.
+            // No deadline of a request is left. The stream's own buffer gets the timeout of one request.
             state.close_by = now.checked_add(state.connection.config().request_timeout());
         }
     }
 
-    /// Sets the timer. Ready if a deadline has come already.
+    /// Sets the timer. Ready if a deadline has passed already.
     fn sleep(&mut self, cx: &mut Context<'_>, state: &State) -> Poll<()> {
         let deadlines = [
             state.connection.poll_timeout(),
@@ -256,15 +262,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             state.flushes.next_deadline(),
             state.close_by,
         ];
-        // The earliest of everything that can end a wait.
+        // The timer is set to the earliest deadline that can end a wait.
         self.timer.poll(cx, deadlines.into_iter().flatten().min())
     }
 }
 
-/// A timer that is set anew only for an earlier deadline. With a later one it fires once for nothing, which is cheaper than
-/// setting it with each request.
+/// A timer that is reset only for an earlier deadline. For a later deadline, it fires once too early, which costs less
+/// than a reset for each request.
 struct Timer {
-    /// Made in the first turn, which runs inside of a runtime.
+    /// Created in the first turn, because that runs inside a runtime.
     sleep: Option<Pin<Box<Sleep>>>,
     until: Option<Instant>,
 }

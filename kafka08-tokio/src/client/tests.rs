@@ -1,4 +1,4 @@
-//! What a dropped future leaves behind, which nobody can see from outside.
+//! Tests of the state that a dropped future leaves behind, which is not visible to users of the crate.
 
 use std::{
     pin::pin,
