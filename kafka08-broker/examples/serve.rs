@@ -1,4 +1,4 @@
-//! An embedded broker on an address of your choice, until its standard input ends: for other clients to talk to.
+//! Runs an embedded broker for other clients at an address of your choice, until the standard input ends.
 //!
 //! ```sh
 //! cargo run --example serve -- 127.0.0.1:9092
@@ -24,7 +24,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         None => BrokerConfig::default(),
     };
     let server = Server::start(config)?;
-    println!("a broker of Kafka 0.8 listens at {}", server.address());
+    println!("a Kafka 0.8 broker listens at {}", server.address());
     io::copy(&mut io::stdin(), &mut io::sink())?;
     server.stop();
     Ok(())

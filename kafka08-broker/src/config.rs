@@ -1,10 +1,10 @@
-//! Settings and bounds.
+//! Settings and limits.
 
 use std::{net::SocketAddr, time::Duration};
 
 use kafka08_proto::{HostPort, ids::NodeId};
 
-/// Settings of a broker. Each bound keeps a hostile or forgotten client from filling this process's memory.
+/// Settings of a broker. The limits keep a hostile or forgotten client from filling the memory of the process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BrokerConfig {
@@ -46,107 +46,109 @@ impl Default for BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The broker's id. Default: 1.
+    /// Sets the broker's id. Default: 1.
     #[must_use]
     pub fn with_node(mut self, node: NodeId) -> Self {
         self.node = node;
         self
     }
 
-    /// Where the server listens. Default: 127.0.0.1 and a free port. There is no authentication, so whoever reaches another
-    /// address can read and write everything.
+    /// Sets the address at which the server listens. Default: 127.0.0.1 and a free port. There is no authentication. If
+    /// you set another address, everyone who can reach it can read and write everything.
     #[must_use]
     pub fn with_listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// What Metadata says of where the broker listens. Default: where it does.
+    /// Sets the address in Metadata responses. Default: the address at which the broker listens.
     #[must_use]
     pub fn with_advertised(mut self, host_port: HostPort) -> Self {
         self.advertised = Some(host_port);
         self
     }
 
-    /// Lets only [`Broker::create_topic`](crate::Broker::create_topic) create topics: Metadata does not create what it is
-    /// asked for, as with `auto.create.topics.enable=false`. By default it does, as Kafka does.
+    /// Lets only [`Broker::create_topic`](crate::Broker::create_topic) create topics, and not Metadata, as with
+    /// `auto.create.topics.enable=false`. By default, Metadata creates the topics of its request, as in Kafka.
     #[must_use]
     pub fn without_auto_create(mut self) -> Self {
         self.auto_create = false;
         self
     }
 
-    /// How many partitions a topic gets that Metadata creates. Default: 2. Kafka's `num.partitions` is 1.
+    /// Sets the number of partitions of a topic that Metadata creates. Default: 2. Kafka's `num.partitions` is 1.
     #[must_use]
     pub fn with_partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions.max(1);
         self
     }
 
-    /// How many Metadata answers call a new topic leaderless, the one that creates it included. Default: 1,
-    /// which is the least that a real broker does. Set it to 0 for clients that give up at the first such answer, and higher to
-    /// test how a client waits for a leader.
+    /// Sets how many Metadata responses say that a new topic has no leader. The response that creates the topic counts
+    /// too. Default: 1, which is the minimum of a real broker. Set it to 0 for clients that give up at the first such
+    /// response, and to a larger number to test how a client waits for a leader.
     #[must_use]
     pub fn with_leaderless_answers(mut self, answers: u32) -> Self {
         self.leaderless_answers = answers;
         self
     }
 
-    /// The largest entry of a produced set, in bytes. A produce with a larger one is answered with MessageSizeTooLarge, also if
-    /// an entry becomes too large only when the broker compresses it again with its offsets. Default: 1,000,012, as Kafka's
-    /// `message.max.bytes`.
+    /// Sets the maximum size of an entry of a produced set, in bytes. A produce with a larger entry is answered with
+    /// MessageSizeTooLarge, even if the entry becomes too large only when the broker compresses it again with its
+    /// offsets. Default: 1,000,012, as Kafka's `message.max.bytes`.
     #[must_use]
     pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
     }
 
-    /// The largest request, in bytes. A larger one closes the connection as soon as its length is read. Default: 8 MiB. Kafka's
-    /// `socket.request.max.bytes` is 100 MiB.
+    /// Sets the maximum size of a request, in bytes. The connection of a larger request is closed as soon as its length
+    /// is read. Default: 8 MiB. Kafka's `socket.request.max.bytes` is 100 MiB.
     #[must_use]
     pub fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
         self
     }
 
-    /// The most bytes of messages in all topics together. When more are produced, the oldest of the largest partition are
-    /// removed, as by retention. Default: 256 MiB.
+    /// Sets the maximum number of bytes of messages in all topics together. If more are produced, the oldest messages
+    /// of the largest partition are removed, as by retention. Default: 256 MiB.
     #[must_use]
     pub fn with_max_log_bytes(mut self, bytes: usize) -> Self {
         self.max_log_bytes = bytes;
         self
     }
 
-    /// The most topics that can be created; one more is answered with error code -1. Default: 10,000.
+    /// Sets the maximum number of topics. One more topic is answered with error code -1. Default: 10,000.
     #[must_use]
     pub fn with_max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self
     }
 
-    /// The most partitions that one request may name; a request with more closes the connection. Default: 4,096.
+    /// Sets the maximum number of partitions that one request may name. The connection of a larger request is closed.
+    /// Default: 4,096.
     #[must_use]
     pub fn with_max_partitions_per_request(mut self, partitions: usize) -> Self {
         self.max_partitions_per_request = partitions;
         self
     }
 
-    /// The most requests that may wait for data, replicas or time; one more is answered at once. Default: 10,000.
+    /// Sets the maximum number of requests that wait for data or replicas. One more request is answered at once.
+    /// Default: 10,000.
     #[must_use]
     pub fn with_max_waiting(mut self, requests: usize) -> Self {
         self.max_waiting = requests;
         self
     }
 
-    /// The most connections; one more is closed as soon as it is made. Default: 256.
+    /// Sets the maximum number of connections. One more connection is closed as soon as it is made. Default: 256.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// How long a request may take to arrive, from its first byte on; then the connection is closed. Default: 30 s.
-    /// Kafka's broker waits for ever.
+    /// Sets how long a request may take to arrive, from its first byte on. After that, the connection is closed.
+    /// Default: 30 s. Kafka's broker waits without a limit.
     #[must_use]
     pub fn with_frame_timeout(mut self, timeout: Duration) -> Self {
         self.frame_timeout = timeout;
@@ -159,73 +161,73 @@ impl BrokerConfig {
         self.node
     }
 
-    /// Where the server listens.
+    /// The address at which the server listens.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         self.listen
     }
 
-    /// What Metadata says of where the broker listens; `None`: where it does.
+    /// The address in Metadata responses. `None` stands for the address at which the broker listens.
     #[must_use]
     pub fn advertised(&self) -> Option<&HostPort> {
         self.advertised.as_ref()
     }
 
-    /// Whether Metadata creates topics that it is asked for.
+    /// Whether Metadata creates the topics of its request.
     #[must_use]
     pub fn auto_create(&self) -> bool {
         self.auto_create
     }
 
-    /// How many partitions a topic gets that Metadata creates.
+    /// The number of partitions of a topic that Metadata creates.
     #[must_use]
     pub fn partitions(&self) -> u16 {
         self.partitions
     }
 
-    /// How many Metadata answers call a new topic leaderless.
+    /// How many Metadata responses say that a new topic has no leader.
     #[must_use]
     pub fn leaderless_answers(&self) -> u32 {
         self.leaderless_answers
     }
 
-    /// The largest entry of a produced set, in bytes.
+    /// The maximum size of an entry of a produced set, in bytes.
     #[must_use]
     pub fn max_message(&self) -> usize {
         self.max_message
     }
 
-    /// The largest request, in bytes.
+    /// The maximum size of a request, in bytes.
     #[must_use]
     pub fn max_frame(&self) -> usize {
         self.max_frame
     }
 
-    /// The most bytes of messages in all topics together.
+    /// The maximum number of bytes of messages in all topics together.
     #[must_use]
     pub fn max_log_bytes(&self) -> usize {
         self.max_log_bytes
     }
 
-    /// The most topics that can be created.
+    /// The maximum number of topics.
     #[must_use]
     pub fn max_topics(&self) -> usize {
         self.max_topics
     }
 
-    /// The most partitions that one request may name.
+    /// The maximum number of partitions that one request may name.
     #[must_use]
     pub fn max_partitions_per_request(&self) -> usize {
         self.max_partitions_per_request
     }
 
-    /// The most requests that may wait for data, replicas or time.
+    /// The maximum number of requests that wait for data or replicas.
     #[must_use]
     pub fn max_waiting(&self) -> usize {
         self.max_waiting
     }
 
-    /// The most connections.
+    /// The maximum number of connections.
     #[must_use]
     pub fn max_connections(&self) -> usize {
         self.max_connections

@@ -1,5 +1,5 @@
-//! From what a producer sent to what a log keeps: checks, offsets, and the flattening of compressed sets (`Log.append`,
-//! 0.8.2).
+//! Turns the set of a producer into the bytes of a log: checks it, assigns offsets, and flattens compressed sets
+//! (`Log.append`, 0.8.2).
 
 use bytes::{Bytes, BytesMut};
 use kafka08_proto::{
@@ -8,26 +8,27 @@ use kafka08_proto::{
     message::{Budget, Codec, Deflater, Entry, Inflater, MessageProblem, MessageSet, MessageSetBuilder, Origin},
 };
 
-/// How deep compressed sets may lie inside each other. A real broker has no limit but its stack.
+/// The maximum nesting depth of compressed sets. In a real broker, only the stack limits it.
 const MAX_DEPTH: usize = 4;
 
-/// What a log takes.
+/// A set in the form in which a log stores it.
 pub(super) struct Accepted {
-    /// The entries as the log keeps them, with their offsets.
+    /// The entries, with their offsets.
     pub(super) bytes: Bytes,
     /// The offset behind the last message.
     pub(super) end: Offset,
 }
 
-/// What is in a produced set.
+/// The contents of a produced set.
 struct Contents {
-    /// Where each whole entry ends.
+    /// The end of each whole entry, in bytes.
     ends: Vec<usize>,
-    /// The codec of the last compressed one.
+    /// The codec of the last compressed entry.
     codec: Option<Codec>,
 }
 
-/// Checks a produced set and gives its messages offsets from `first` on. `None` if there is nothing to append.
+/// Checks a produced set, and assigns offsets from `first` on to its messages. Returns `None` if there is nothing to
+/// append.
 pub(super) fn accept(
     set: &MessageSet,
     first: Offset,
@@ -39,18 +40,18 @@ pub(super) fn accept(
     if contents.ends.is_empty() {
         return Ok(None);
     }
-    // Without a compressed entry the set is kept as it came, but for its offsets.
+    // A set without a compressed entry is kept as it is, except for its offsets.
     let Some(codec) = contents.codec else { return Ok(Some(number(set, &contents, first))) };
 
     let mut flat = MessageSetBuilder::fetched_from(first);
-    // What a compressed set becomes may be as large as the largest message 64 times over, and no larger.
+    // The inflated messages of a set may be up to 64 times as large as the largest message.
     let mut budget = Budget::new(max_message.saturating_mul(64));
     flatten(set, MAX_DEPTH, inflater, &mut budget, &mut flat)?;
     let end = Offset(first.0.saturating_add(i64::try_from(flat.messages()).unwrap_or(i64::MAX)));
     if flat.is_empty() {
         return Ok(Some(Accepted { bytes: Bytes::new(), end }));
     }
-    // All messages go into one entry, as a broker of 0.8.2 stores them, with the codec of the last compressed one.
+    // All messages are stored in one entry, as in 0.8.2, with the codec of the last compressed entry.
     let wrapper = flat.build_compressed(codec, deflater).map_err(|_| ErrorCode::UNKNOWN)?;
     if wrapper.len() > max_message {
         return Err(ErrorCode::MESSAGE_SIZE_TOO_LARGE);
@@ -58,10 +59,10 @@ pub(super) fn accept(
     Ok(Some(Accepted { bytes: wrapper.bytes().clone(), end }))
 }
 
-/// Goes through the entries as a broker does: sizes and checksums count, magic and unused attributes do not. A cut entry
-/// at the end is dropped without a word.
+/// Checks the entries as a broker does: sizes and checksums matter, magic and unused attributes do not. A truncated
+/// entry at the end is dropped without an error.
 fn check(set: &MessageSet, max_message: usize) -> Result<Contents, ErrorCode> {
-    // Whatever offsets a producer writes mean nothing.
+    // The offsets that a producer writes have no meaning.
     let set = MessageSet::new(set.bytes().clone(), Origin::Produced);
     let mut entries = set.entries();
     let mut contents = Contents { ends: Vec::new(), codec: None };
@@ -78,7 +79,7 @@ fn check(set: &MessageSet, max_message: usize) -> Result<Contents, ErrorCode> {
             Err(error) => match error.problem {
                 MessageProblem::Crc { .. } | MessageProblem::Size(_) => return Err(ErrorCode::INVALID_MESSAGE),
                 MessageProblem::Codec(_) => return Err(ErrorCode::UNKNOWN),
-                // Stored as it is, for consumers to stumble over.
+                // A broker stores such an entry unchanged, and consumers will fail on it.
                 _ => {}
             },
         }
@@ -88,10 +89,10 @@ fn check(set: &MessageSet, max_message: usize) -> Result<Contents, ErrorCode> {
     Ok(contents)
 }
 
-/// A copy of the whole entries with their offsets overwritten.
+/// Copies the whole entries, and overwrites their offsets.
 fn number(set: &MessageSet, contents: &Contents, first: Offset) -> Accepted {
     let whole = contents.ends.last().copied().unwrap_or(0);
-    // The one copy: the producer's bytes are shared with its frame.
+    // The copy is necessary, because the producer's bytes are shared with its frame.
     let mut bytes = BytesMut::from(set.bytes().get(..whole).unwrap_or_default());
     let mut offset = first;
     let mut from = 0;
@@ -105,7 +106,7 @@ fn number(set: &MessageSet, contents: &Contents, first: Offset) -> Accepted {
     Accepted { bytes: bytes.freeze(), end: offset }
 }
 
-/// Appends every message of a set, whatever it lies in. Checksums inside a wrapper are not looked at.
+/// Appends every message of a set, at any nesting depth. Checksums inside a wrapper are not checked.
 fn flatten(
     set: &MessageSet,
     depth: usize,

@@ -1,4 +1,4 @@
-//! Fetch.
+//! Answers Fetch.
 
 use std::time::Instant;
 
@@ -15,18 +15,18 @@ use super::{Broker, Caller, Now};
 /// A fetch that waits for data.
 #[derive(Debug)]
 pub(super) struct WaitingFetch {
-    /// What was asked for. It is read anew when something is appended.
+    /// The request. It is read again when something is appended.
     pub(super) request: FetchRequest,
-    /// When it is answered with what there is. `None`: so far away that the clock cannot say it.
+    /// When the fetch is answered with the available messages. `None` if the clock cannot represent the time.
     pub(super) deadline: Option<Instant>,
 }
 
-/// Whether a fetch can be answered, however long it would wait.
+/// Whether a fetch can be answered without waiting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ready {
-    /// It may wait: less than its `min_bytes` is there.
+    /// No: fewer bytes than `min_bytes` are available.
     No,
-    /// There is enough, or a partition has an error.
+    /// Yes: enough bytes are available, or a partition has an error.
     Yes,
 }
 
@@ -34,7 +34,7 @@ impl Broker {
     /// Answers a fetch, or lets it wait for data (`KafkaApis.handleFetchRequest`, 0.8.2).
     pub(super) fn fetch(&mut self, caller: Caller, request: FetchRequest, now: Now) {
         let (response, ready) = self.read_all(&request);
-        // A fetch of no partitions could wait for nothing.
+        // A fetch without partitions has nothing to wait for.
         let may_wait = request.max_wait.0 > 0 && !request.topics.is_empty() && self.has_room_to_wait();
         if ready == Ready::Yes || !may_wait {
             self.respond(caller, AnyResponse::Fetch(response));
@@ -44,9 +44,9 @@ impl Broker {
         self.fetches.insert(caller, WaitingFetch { request, deadline });
     }
 
-    /// Answers the fetches for which there is enough now.
+    /// Answers the waiting fetches for which enough bytes are available now.
     pub(super) fn wake_fetches(&mut self) {
-        // All of them: which ones a new message concerns would have to be kept by partition.
+        // All fetches are read again, because there is no index of fetches by partition.
         let waiting = std::mem::take(&mut self.fetches);
         for (caller, fetch) in waiting {
             match self.read_all(&fetch.request) {
@@ -56,9 +56,11 @@ impl Broker {
         }
     }
 
-    /// What a fetch gets now, and whether that is enough: as much as it asked for, or an error (0.8.2 answers those at once).
+    /// Returns the response to a fetch, and whether it must be sent now. That is so if enough bytes are available or a
+    /// partition has an error, as in 0.8.2.
     pub(super) fn read_all(&self, request: &FetchRequest) -> (FetchResponse, Ready) {
-        // -1 is a consumer and -2 a debugging one; other negative ids are taken for consumers. A replica there is none.
+        // -1 is a consumer and -2 a debugging consumer. Other negative ids count as consumers. An id of zero or more is
+        // a replica's, and this broker has no replicas.
         let is_replica = request.replica.0 >= 0;
         let mut topics = ByTopic::default();
         let mut readable: u64 = 0;
@@ -85,7 +87,8 @@ impl Broker {
         (FetchResponse { topics }, ready)
     }
 
-    /// Reads one partition: its high watermark, and bytes that are cut at `max_bytes` wherever that is.
+    /// Reads one partition. Returns its high watermark and its messages, which are truncated at `max_bytes`, even
+    /// within a message.
     fn read_one(
         &self,
         topic: &str,
@@ -94,7 +97,7 @@ impl Broker {
     ) -> Result<(Offset, Bytes), ErrorCode> {
         let log = self.topics.log(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         let max = usize::try_from(item.max_bytes).map_err(|_| ErrorCode::UNKNOWN)?;
-        // What does not fit an answer is cut like anything else.
+        // A response has at most as many bytes as all logs together may have.
         let max = max.min(self.config.max_log_bytes);
         let set = log.read(item.offset, max).map_err(|_| ErrorCode::OFFSET_OUT_OF_RANGE)?;
         Ok((log.end(), set))

@@ -1,4 +1,4 @@
-//! ListOffsets.
+//! Answers ListOffsets.
 
 use kafka08_proto::{
     api::{ByTopic, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, PartitionOffsets},
@@ -9,7 +9,7 @@ use kafka08_proto::{
 use super::{Broker, Now, log::Log};
 
 impl Broker {
-    /// Answers ListOffsets: each partition by itself, with its own code.
+    /// Answers ListOffsets. Each partition has its own error code.
     pub(super) fn list_offsets(&self, request: &ListOffsetsRequest, now: Now) -> ListOffsetsResponse {
         let mut topics = ByTopic::default();
         for (topic, partition, item) in request.topics.iter() {
@@ -27,8 +27,9 @@ impl Broker {
     }
 }
 
-/// As `KafkaApis.fetchOffsetsBefore` of 0.8.2, for a log of one segment: its base with the time of its last append, and its
-/// end with the present if it is not empty. The newest that is old enough comes first.
+/// Does the same as `KafkaApis.fetchOffsetsBefore` of 0.8.2 for a log of one segment. The candidates are the base of
+/// the log, with the time of the last append, and, if the log is not empty, its end, with the present time. The newest
+/// offset that is old enough comes first.
 fn offsets_before(log: &Log, item: &ListOffsetsPartition, now: Now) -> Result<Vec<Offset>, ErrorCode> {
     let max = usize::try_from(item.max_offsets).map_err(|_| ErrorCode::UNKNOWN)?;
     let base = (log.start(), log.modified().0);

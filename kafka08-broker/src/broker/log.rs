@@ -1,4 +1,4 @@
-//! One partition's messages.
+//! The messages of one partition.
 
 use std::collections::VecDeque;
 
@@ -8,60 +8,60 @@ use kafka08_proto::{
     message::{MessageSet, Origin},
 };
 
-/// A log in memory: what was appended, in the pieces in which it was.
+/// A log in memory. It keeps appended sets as separate pieces.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// In the order of their offsets.
+    /// The pieces, in the order of their offsets.
     pieces: VecDeque<Piece>,
-    /// The offset of the first message that is kept.
+    /// The offset of the first message that is still kept.
     start: Offset,
     /// The offset that the next message gets.
     end: Offset,
-    /// Bytes of all pieces.
+    /// The number of bytes of all pieces.
     bytes: usize,
-    /// When it was last appended to, or made: what a segment file's modification time is to a real broker.
+    /// When the log was last appended to, or created. A real broker uses the modification time of the segment file.
     modified: Timestamp,
 }
 
 #[derive(Debug)]
 struct Piece {
-    /// The offset behind its last message.
+    /// The offset behind the last message of the piece.
     end: Offset,
-    /// The entries, as they are sent to consumers.
+    /// The entries, in the form in which consumers receive them.
     bytes: Bytes,
 }
 
-/// The offset asked for lies outside the log.
+/// The requested offset is outside of the log.
 #[derive(Debug)]
 pub(super) struct OutOfRange;
 
 impl Log {
-    /// An empty log that was made now.
+    /// Creates an empty log at the time `now`.
     pub(super) fn new(now: Timestamp) -> Self {
         Self { pieces: VecDeque::new(), start: Offset(0), end: Offset(0), bytes: 0, modified: now }
     }
 
-    /// The offset of the first message that is kept.
+    /// The offset of the first message that is still kept.
     pub(super) fn start(&self) -> Offset {
         self.start
     }
 
-    /// The offset that the next message gets, which is also the high watermark: there are no other replicas.
+    /// The offset that the next message gets. It is also the high watermark, because there are no other replicas.
     pub(super) fn end(&self) -> Offset {
         self.end
     }
 
-    /// How many bytes of messages it keeps.
+    /// The number of bytes of the messages.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// When it was last appended to, or made.
+    /// When the log was last appended to, or created.
     pub(super) fn modified(&self) -> Timestamp {
         self.modified
     }
 
-    /// Appends entries whose offsets are `self.end()` and following, up to `end`.
+    /// Appends entries with the offsets from `self.end()` up to, but not including, `end`.
     pub(super) fn append(&mut self, bytes: Bytes, end: Offset, now: Timestamp) {
         self.bytes += bytes.len();
         self.end = end;
@@ -69,7 +69,7 @@ impl Log {
         self.pieces.push_back(Piece { end, bytes });
     }
 
-    /// Drops the oldest piece; returns its length in bytes.
+    /// Drops the oldest piece. Returns its length in bytes.
     pub(super) fn drop_oldest(&mut self) -> usize {
         let Some(piece) = self.pieces.pop_front() else { return 0 };
         self.start = piece.end;
@@ -77,23 +77,23 @@ impl Log {
         piece.bytes.len()
     }
 
-    /// At most `max` bytes from the entry that holds `offset` on, cut wherever that is.
+    /// Returns at most `max` bytes, from the entry that holds `offset` on. The last entry may be truncated.
     pub(super) fn read(&self, offset: Offset, max: usize) -> Result<Bytes, OutOfRange> {
         if offset < self.start || offset > self.end {
             return Err(OutOfRange);
         }
-        // The first piece that is not wholly in front of the offset.
+        // The first piece that does not end in front of the offset.
         let first = self.pieces.partition_point(|piece| piece.end <= offset);
         let Some(piece) = self.pieces.get(first) else { return Ok(Bytes::new()) };
         let head = piece.bytes.slice(position(&piece.bytes, offset)..);
-        // A slice of the log: what lies in one piece is sent without a copy.
+        // Bytes of one piece are a slice of the log, and are not copied.
         if head.len() >= max {
             return Ok(head.slice(..max));
         }
         if first + 1 == self.pieces.len() {
             return Ok(head);
         }
-        // Several pieces become one slice of the answer, as in a segment file.
+        // Several pieces are copied into one slice. In a segment file, they are contiguous too.
         let mut joined = BytesMut::from(&head[..]);
         for piece in self.pieces.range(first + 1..) {
             let room = max - joined.len();
@@ -106,7 +106,8 @@ impl Log {
     }
 }
 
-/// Where the first entry begins whose offset is `offset` or more: a compressed one has that of its last message.
+/// The position of the first entry whose offset is `offset` or more. A compressed entry has the offset of its last
+/// message.
 fn position(piece: &Bytes, offset: Offset) -> usize {
     let set = MessageSet::new(piece.clone(), Origin::Produced);
     let mut entries = set.entries().without_crc();

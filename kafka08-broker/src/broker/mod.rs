@@ -1,4 +1,4 @@
-//! The broker as a state machine: requests and time in, answers out.
+//! The broker as a state machine, which takes requests and the time, and returns responses.
 
 mod append;
 mod fetch;
@@ -26,68 +26,68 @@ use topics::Topics;
 
 use crate::BrokerConfig;
 
-/// What time it is, for deadlines and for the times that logs keep.
+/// The present time of two clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For deadlines.
+    /// The time for deadlines.
     pub instant: Instant,
-    /// For ListOffsets by time: milliseconds since the epoch.
+    /// The time for ListOffsets by time, in milliseconds since the epoch.
     pub wall: Timestamp,
 }
 
-/// What is to be done for a connection.
+/// What the caller must do for a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Answer a call.
+    /// Send the response to a call.
     Respond {
-        /// On which connection.
+        /// The connection of the call.
         connection: ConnectionId,
-        /// Which call.
+        /// The call.
         call: CallId,
-        /// The answer.
+        /// The response.
         response: AnyResponse,
     },
-    /// End a call without an answer: acks = 0.
+    /// End a call without a response, because its acks are 0.
     Finish {
-        /// On which connection.
+        /// The connection of the call.
         connection: ConnectionId,
-        /// Which call.
+        /// The call.
         call: CallId,
     },
-    /// Close a connection: that is how a 0.8 broker refuses.
+    /// Close a connection. A 0.8 broker refuses a request in this way.
     Close {
         /// The connection to close.
         connection: ConnectionId,
     },
 }
 
-/// A broker without sockets, clock or threads; see [`Server`](crate::Server) for one that has them.
+/// A broker without sockets, clock or threads. [`Server`](crate::Server) is a broker that has them.
 ///
-/// Give it each request with [`Broker::handle_request`], and do what [`Broker::poll_action`] says, until it says nothing.
-/// Call [`Broker::handle_timeout`] when [`Broker::poll_timeout`] has come. The same requests at the same times have the same
-/// answers.
+/// Pass each request to [`Broker::handle_request`], and execute the actions of [`Broker::poll_action`] until it returns
+/// `None`. Call [`Broker::handle_timeout`] when the deadline of [`Broker::poll_timeout`] has passed. The same requests
+/// at the same times get the same responses.
 ///
-/// It keeps messages up to [`BrokerConfig::with_max_log_bytes`], and requests that wait up to
-/// [`BrokerConfig::with_max_waiting`]; a waiting fetch keeps its request, and a waiting produce its answer. Actions that are
-/// not taken are kept too: one for each request that was handled.
+/// The broker keeps messages up to [`BrokerConfig::with_max_log_bytes`], and waiting requests up to
+/// [`BrokerConfig::with_max_waiting`]. A waiting fetch takes the memory of its request, and a waiting produce that of
+/// its response. Actions that are not taken are kept too. There is one for each request.
 #[derive(Debug)]
 pub struct Broker {
-    /// Settings and bounds.
+    /// The settings and limits.
     config: BrokerConfig,
-    /// Where Metadata says that the broker listens.
+    /// The address in Metadata responses.
     advertised: HostPort,
     topics: Topics,
-    /// Fetches that wait for data.
+    /// The fetches that wait for data.
     fetches: BTreeMap<Caller, WaitingFetch>,
-    /// Produces that wait for replicas, of which there are none.
+    /// The produces that wait for replicas. There are no replicas, so these requests will time out.
     produces: BTreeMap<Caller, WaitingProduce>,
-    /// What is still to be done for connections, in the order of the requests.
+    /// The actions that were not taken yet, in the order of the requests.
     actions: VecDeque<Action>,
     inflater: Inflater,
     deflater: Deflater,
 }
 
-/// Whom an answer is for.
+/// The call that a response is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Caller {
     connection: ConnectionId,
@@ -95,7 +95,8 @@ struct Caller {
 }
 
 impl Broker {
-    /// A broker without topics. It says that it listens at `address`, unless the settings say otherwise.
+    /// Creates a broker without topics. Its Metadata responses have this address, unless
+    /// [`BrokerConfig::with_advertised`] sets another one.
     #[must_use]
     pub fn new(config: BrokerConfig, address: HostPort) -> Self {
         Self {
@@ -110,12 +111,13 @@ impl Broker {
         }
     }
 
-    /// Makes a topic with this many partitions, which lead at once. Does nothing if it exists, or if there are too many.
+    /// Creates a topic with this many partitions, which have a leader at once. Does nothing if the topic exists, or if
+    /// there are too many topics.
     pub fn create_topic(&mut self, name: &str, partitions: u16, now: Now) {
         self.topics.create(name, partitions, 0, now.wall);
     }
 
-    /// A request has come.
+    /// Handles a request that has arrived.
     pub fn handle_request(&mut self, now: Now, connection: ConnectionId, request: &RequestFrame) {
         let caller = Caller { connection, call: request.call };
         match AnyRequest::decode(request.header.api, &request.body) {
@@ -131,26 +133,27 @@ impl Broker {
                 let response = self.list_offsets(&request, now);
                 self.respond(caller, AnyResponse::ListOffsets(response));
             }
-            // Unknown keys and what cannot be read are refused as 0.8 does; so is what this broker does not serve.
+            // A request that has an unknown key or cannot be decoded is refused, as in 0.8, and so is one that this
+            // broker does not support.
             Ok(_) | Err(_) => self.actions.push_back(Action::Close { connection }),
         }
     }
 
-    /// A connection is gone: what it waited for is forgotten.
+    /// Handles the end of a connection, and drops its waiting requests.
     pub fn handle_closed(&mut self, connection: ConnectionId) {
         self.fetches.retain(|caller, _| caller.connection != connection);
         self.produces.retain(|caller, _| caller.connection != connection);
     }
 
-    /// Time has passed: whatever waits for no longer than `now` is answered.
+    /// Answers all requests whose deadline is `now` or earlier.
     pub fn handle_timeout(&mut self, now: Instant) {
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        // Collected first, because answering changes the map.
+        // The callers are collected first, because answering changes the map.
         let fetches: Vec<Caller> =
             self.fetches.iter().filter(|(_, waiting)| is_due(waiting.deadline)).map(|(caller, _)| *caller).collect();
         for caller in fetches {
             if let Some(waiting) = self.fetches.remove(&caller) {
-                // As much as there is, which may be nothing: the wait is over.
+                // The wait is over, so the response has the available messages, even if there are none.
                 let (response, _) = self.read_all(&waiting.request);
                 self.respond(caller, AnyResponse::Fetch(response));
             }
@@ -164,30 +167,30 @@ impl Broker {
         }
     }
 
-    /// When to call [`Broker::handle_timeout`].
+    /// The next time at which to call [`Broker::handle_timeout`], or `None` if no request has a deadline.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let fetches = self.fetches.values().filter_map(|waiting| waiting.deadline);
         fetches.chain(self.produces.values().filter_map(|waiting| waiting.deadline)).min()
     }
 
-    /// What to do next, for one connection; `None` when there is nothing more to do until a request comes or
+    /// Returns the next action. `None` means that there is nothing to do until a request arrives or the deadline of
     /// [`Broker::poll_timeout`] has passed.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// Whether a request may name so many partitions.
+    /// Whether a request may name this many partitions.
     fn allows(&self, partitions: usize) -> bool {
         partitions <= self.config.max_partitions_per_request
     }
 
-    /// Whether one more request may wait. One for which there is no room is answered at once.
+    /// Whether one more request may wait. If not, the request is answered at once.
     fn has_room_to_wait(&self) -> bool {
         self.fetches.len() + self.produces.len() < self.config.max_waiting
     }
 
-    /// Has a call answered.
+    /// Queues the response to a call.
     fn respond(&mut self, caller: Caller, response: AnyResponse) {
         let Caller { connection, call } = caller;
         self.actions.push_back(Action::Respond { connection, call, response });

@@ -1,4 +1,4 @@
-//! Produce.
+//! Answers Produce.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -11,19 +11,20 @@ use kafka08_proto::{
 
 use super::{Action, Broker, Caller, Now, append};
 
-/// A produce that asks for more replicas than there are: its time will run out.
+/// A produce that asks for more replicas than there are, and so will time out.
 #[derive(Debug)]
 pub(super) struct WaitingProduce {
-    /// What to answer then.
+    /// The response for the timeout.
     pub(super) response: ProduceResponse,
-    /// `None`: never, as a real broker takes a negative timeout.
+    /// `None` if there is no deadline, which is what a negative timeout means to a real broker.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Broker {
-    /// Appends messages, and answers or lets the answer wait (`KafkaApis.handleProducerOrOffsetCommitRequest`, 0.8.2).
+    /// Appends messages. Answers now, or lets the request wait (`KafkaApis.handleProducerOrOffsetCommitRequest`,
+    /// 0.8.2).
     pub(super) fn produce(&mut self, caller: Caller, request: &ProduceRequest, now: Now) {
-        // Read into a map, as a real broker does: of two sets for one partition the last is kept.
+        // The sets are collected into a map, as in a real broker. Of two sets for one partition, the last is kept.
         let sets: BTreeMap<TopicPartition, &MessageSet> = request
             .topics
             .iter()
@@ -40,11 +41,11 @@ impl Broker {
             topics.push(to.topic, to.partition, ProducedPartition { error, offset });
         }
         self.answer_produce(caller, request, ProduceResponse { topics }, has_failed, now);
-        // After the answer: a consumer that wakes up must find what the producer knows to be there.
+        // Consumers are woken after the answer, so that the producer's response comes before theirs.
         self.wake_fetches();
     }
 
-    /// What follows from the acks of a produce whose messages are appended or refused.
+    /// Answers a produce, by its acks, after its messages were appended or refused.
     fn answer_produce(
         &mut self,
         caller: Caller,
@@ -55,10 +56,10 @@ impl Broker {
     ) {
         let Caller { connection, call } = caller;
         match request.acks {
-            // There is no answer to put a code into, so a broker closes the connection.
+            // There is no response for an error code, so a broker closes the connection.
             Acks::NONE if has_failed => self.actions.push_back(Action::Close { connection }),
             Acks::NONE => self.actions.push_back(Action::Finish { connection, call }),
-            // One replica, which has the messages: whoever asks for all of them is served.
+            // The broker is the only replica. It has the messages, so a request for all replicas (-1) is answered now.
             Acks(acks) if acks <= 1 => self.respond(caller, AnyResponse::Produce(response)),
             _ => {
                 let response = timed_out(&response);
@@ -75,7 +76,7 @@ impl Broker {
         }
     }
 
-    /// Appends a set; gives the offset of its first message, or none if there was nothing to append.
+    /// Appends a set. Returns the offset of its first message, or [`Offset::NONE`] if there was nothing to append.
     fn append(&mut self, to: &TopicPartition, set: &MessageSet, now: Now) -> Result<Offset, ErrorCode> {
         let log = self.topics.log(&to.topic, to.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         let first = log.end();
@@ -84,7 +85,7 @@ impl Broker {
             return Ok(Offset::NONE);
         };
         let bytes = accepted.bytes.len();
-        // A set whose messages all lie in an empty wrapper changes nothing.
+        // A set that consists of an empty wrapper changes nothing.
         if bytes > 0
             && let Some(log) = self.topics.log_mut(&to.topic, to.partition)
         {
@@ -95,7 +96,7 @@ impl Broker {
     }
 }
 
-/// The answer when replicas did not come in time: the messages stay, and their offset is told.
+/// The response if the replicas do not confirm in time. The messages are kept, and the response has their offset.
 fn timed_out(response: &ProduceResponse) -> ProduceResponse {
     let mut topics = ByTopic::default();
     for (topic, partition, item) in response.topics.iter() {

@@ -1,4 +1,4 @@
-//! All topics, and the memory they may take together.
+//! All topics, and the limit of their memory.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use kafka08_proto::ids::{PartitionId, Text, Timestamp};
 use super::log::Log;
 
 #[derive(Debug)]
-/// Every topic of the broker.
+/// All topics of the broker.
 pub(super) struct Topics {
-    /// In the order of their names, in which Metadata lists them.
+    /// The topics in the order of their names, in which Metadata lists them.
     by_name: BTreeMap<Text, Topic>,
-    /// `BrokerConfig::with_max_topics`.
+    /// The limit of [`BrokerConfig::with_max_topics`](crate::BrokerConfig::with_max_topics).
     max_topics: usize,
-    /// `BrokerConfig::with_max_log_bytes`.
+    /// The limit of [`BrokerConfig::with_max_log_bytes`](crate::BrokerConfig::with_max_log_bytes).
     max_bytes: usize,
-    /// Bytes of messages in all logs together.
+    /// The number of bytes of the messages in all logs.
     bytes: usize,
 }
 
 #[derive(Debug)]
-/// One topic.
+/// A topic.
 pub(super) struct Topic {
-    /// The log of each partition, by its number.
+    /// The log of each partition, in the order of the partitions' numbers.
     pub(super) partitions: Vec<Log>,
-    /// Metadata answers that are still to call it leaderless.
+    /// The number of Metadata responses that will still say that the topic has no leader.
     pub(super) leaderless: u32,
 }
 
@@ -45,7 +45,7 @@ impl Topics {
         self.by_name.iter_mut()
     }
 
-    /// Makes a topic unless it is there. Returns whether it is there now.
+    /// Creates a topic unless it exists. Returns whether it exists now.
     pub(super) fn create(&mut self, name: &str, partitions: u16, leaderless: u32, now: Timestamp) -> bool {
         if self.by_name.contains_key(&Text::from(name)) {
             return true;
@@ -54,29 +54,29 @@ impl Topics {
             return false;
         }
         let partitions = (0..partitions.max(1)).map(|_| Log::new(now)).collect();
-        // The name is a slice of a request, which it must not keep alive.
+        // The name is copied, because a slice would keep the memory of its request alive.
         self.by_name.insert(Text::from(name), Topic { partitions, leaderless });
         true
     }
 
-    /// The log of a partition, if there is one of this name and number.
+    /// Returns the log of a partition, if it exists.
     pub(super) fn log(&self, topic: &str, partition: PartitionId) -> Option<&Log> {
         let index = usize::try_from(partition.0).ok()?;
         self.by_name.get(&Text::from(topic))?.partitions.get(index)
     }
 
-    /// The same, to be appended to.
+    /// Returns the log of a partition, if it exists, to append to it.
     pub(super) fn log_mut(&mut self, topic: &str, partition: PartitionId) -> Option<&mut Log> {
         let index = usize::try_from(partition.0).ok()?;
         self.by_name.get_mut(&Text::from(topic))?.partitions.get_mut(index)
     }
 
-    /// Accounts for bytes that were appended, and drops the oldest of the largest partitions while there are too many.
+    /// Counts bytes that were appended. While there are too many, drops the oldest messages of the largest partition.
     pub(super) fn appended(&mut self, bytes: usize) {
         self.bytes += bytes;
         while self.bytes > self.max_bytes {
             let logs = self.by_name.values_mut().flat_map(|topic| &mut topic.partitions);
-            // The largest: a busy topic must not push out a quiet one.
+            // The largest partition is chosen, so that a busy topic does not push out a quiet one.
             match logs.max_by_key(|log| log.bytes()).map(Log::drop_oldest) {
                 Some(dropped) if dropped > 0 => self.bytes -= dropped,
                 _ => break,

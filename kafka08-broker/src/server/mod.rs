@@ -1,7 +1,7 @@
 //! A thin TCP server: one thread that owns the broker and every socket, and waits for them with `poll`.
 //!
-//! One thread, because then nothing is shared: the state machine needs no lock, and one connection's requests and answers
-//! keep their order by themselves.
+//! With one thread, nothing is shared: the state machine needs no lock, and the requests and responses of a connection
+//! stay in order.
 
 mod serve;
 
@@ -18,19 +18,20 @@ use serve::Serving;
 
 use crate::{Broker, BrokerConfig};
 
-/// A broker that listens on TCP, on a thread of its own. It stops when this is dropped.
+/// A broker that listens on TCP, on a thread of its own. Dropping the server stops the broker.
 pub struct Server {
     address: SocketAddr,
-    /// Closing it wakes the thread and tells it to stop.
+    /// Closing this stream wakes the thread and stops it.
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts a broker. When this returns, it takes connections.
+    /// Starts a broker. When this returns, the broker accepts connections.
     ///
     /// # Errors
-    /// The address cannot be listened on, for example because its port is taken; or the system has no thread or socket left.
+    /// The server cannot listen at the address, for example because its port is taken. Or the system has no thread or
+    /// socket left.
     pub fn start(config: BrokerConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
@@ -43,30 +44,31 @@ impl Server {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address at which the broker listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it listens, as `host:port`.
+    /// The address at which the broker listens, as `host:port`.
     #[must_use]
     pub fn host_port(&self) -> String {
         self.address.to_string()
     }
 
-    /// Stops it, as dropping it does. When this returns, its port is free and its connections are closed.
+    /// Stops the broker, as dropping the server does. When this returns, its port is free and its connections are
+    /// closed.
     pub fn stop(self) {}
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut stop) = self.stop.take() {
-            // The thread wakes up for the byte or for the end of the stream.
+            // The thread wakes up because of the byte or the end of the stream.
             let _ = stop.write_all(&[0]);
         }
         if let Some(thread) = self.thread.take() {
-            // A panic there is a bug that its own message has told; dropping must not add another.
+            // A panic of the thread is a bug, and its message was printed already. `drop` must not panic as well.
             let _ = thread.join();
         }
     }

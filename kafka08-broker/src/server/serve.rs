@@ -18,21 +18,21 @@ pub(super) struct Serving {
     /// The state machine that answers.
     broker: Broker,
     config: BrokerConfig,
-    /// New connections come in here.
+    /// Accepts new connections.
     listener: TcpListener,
-    /// Readable when it is time to stop.
+    /// Becomes readable when the server must stop.
     stopped: UnixStream,
-    /// Every client that is connected.
+    /// The connected clients.
     connections: BTreeMap<ConnectionId, Peer>,
-    /// The identity of the next connection.
+    /// The id of the next connection.
     next: u64,
 }
 
-/// A client that is connected.
+/// A connected client.
 struct Peer {
-    /// Moves the bytes.
+    /// Moves bytes between the socket and the connection.
     driver: Driver<TcpStream>,
-    /// Cuts them into requests.
+    /// Decodes the bytes into requests.
     connection: ServerConnection,
 }
 
@@ -41,30 +41,32 @@ impl Serving {
         Self { broker, config, listener, stopped, connections: BTreeMap::new(), next: 0 }
     }
 
-    /// Serves until it is told to stop.
+    /// Serves until the server must stop.
     pub(super) fn run(&mut self) {
         while !self.wait() {
             self.accept();
-            // Before the timeouts: a request that is here is served, and one that is complete is not slow.
+            // Bytes are moved before timeouts are handled, so that a request that has arrived is served, and one that
+            // is complete does not count as too slow.
             self.pump();
             let now = Instant::now();
             self.broker.handle_timeout(now);
             for peer in self.connections.values_mut() {
                 peer.connection.handle_timeout(now);
             }
-            // Fetches whose wait is over have been answered just now: those answers are written before the next wait.
+            // The timeouts above may have answered fetches. Their responses are written before the next wait.
             self.pump();
         }
     }
 
-    /// Waits until a socket is ready or a deadline has come. Returns whether it is time to stop.
+    /// Waits until a socket is ready or a deadline has passed. Returns whether the server must stop.
     fn wait(&self) -> bool {
         let mut polled = vec![PollFd::new(&self.stopped, PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
         for peer in self.connections.values() {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::IN, peer.connection.wants_read());
             flags.set(PollFlags::OUT, peer.driver.wants_write(&peer.connection));
-            // A connection that wants nothing waits for its answer; polled for nothing, it would still wake us when reset.
+            // A connection that wants nothing waits for its response and is not polled. Otherwise a reset of it would
+            // end each wait.
             if !flags.is_empty() {
                 polled.push(PollFd::new(peer.driver.stream(), flags));
             }
@@ -73,15 +75,15 @@ impl Serving {
         let deadline = deadlines.chain(self.broker.poll_timeout()).min();
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        // Only an interrupted call fails here, and the loop comes back.
+        // Only an interruption makes this call fail, and the loop calls it again.
         let _ = poll(&mut polled, timeout.as_ref());
         polled.first().is_some_and(|stopped| !stopped.revents().is_empty())
     }
 
-    /// Takes every connection that waits.
+    /// Accepts all waiting connections.
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            // One that cannot be set up, or is one too many, is closed at once, as 0.8.2 does.
+            // A connection that cannot be set up, or that is one too many, is closed at once, as in 0.8.2.
             let is_set_up = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok();
             if is_set_up && self.connections.len() < self.config.max_connections {
                 let config = ServerConfig::default()
@@ -95,7 +97,7 @@ impl Serving {
         }
     }
 
-    /// Moves bytes, requests and answers until nothing moves.
+    /// Moves bytes, requests and responses until nothing moves.
     fn pump(&mut self) {
         let mut moved = true;
         while moved {
@@ -111,7 +113,7 @@ impl Serving {
                         ServerEvent::Closed(_) => self.broker.handle_closed(id),
                     }
                 }
-                // Collected, because the map is being walked through.
+                // The ids are collected, because the map cannot be changed during the iteration.
                 if peer.connection.is_over() {
                     closed.push(id);
                 }
@@ -120,19 +122,20 @@ impl Serving {
                 self.broker.handle_closed(id);
                 self.connections.remove(&id);
             }
-            // Answers may make room for more requests of the same connection.
+            // Responses may make room for more requests of the same connection.
             moved |= self.act();
         }
     }
 
-    /// Does what the broker says. Returns whether there was anything to do.
+    /// Executes the broker's actions. Returns whether there were any.
     fn act(&mut self) -> bool {
         let mut moved = false;
         while let Some(action) = self.broker.poll_action() {
             moved = true;
             match action {
                 Action::Respond { connection, call, response } => {
-                    // An answer that cannot be encoded would leave a gap in the order of answers, so the connection ends.
+                    // A response that cannot be encoded would leave a gap in the order of responses, so the connection
+                    // ends.
                     if let Some(peer) = self.connections.get_mut(&connection)
                         && peer.connection.respond(call, &response).is_err()
                     {
@@ -155,7 +158,7 @@ impl Serving {
     }
 }
 
-/// Both clocks: one for deadlines, one for the times of logs.
+/// Reads both clocks: one for deadlines, one for the times of logs.
 fn now() -> Now {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall = Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
