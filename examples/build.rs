@@ -1,4 +1,4 @@
-//! Takes the Rust examples out of the READMEs, so that `tests/readmes.rs` runs what a newcomer copies.
+//! Extracts the Rust examples of the READMEs, so that `tests/readmes.rs` runs the code that readers copy.
 
 use std::{env, error::Error, fs, path::Path};
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = fs::read_to_string(readme)?;
         let (_, from_block) = text.split_once("```rust,no_run\n").ok_or_else(|| format!("{readme} has no example"))?;
         let (block, _) = from_block.split_once("```").ok_or_else(|| format!("the example of {readme} does not end"))?;
-        // Lines that begin with `# ` only make it a program for rustdoc.
+        // Lines that begin with `# ` are for rustdoc only, which makes a program of the example.
         let lines = block.lines().filter(|line| !line.starts_with("# "));
         let code = lines.collect::<Vec<_>>().join("\n").replace("\"localhost:9092\"", "broker");
         fs::write(Path::new(&out).join(format!("{name}.rs")), format!("{{\n{code}\nOk(())\n}}\n"))?;

@@ -1,4 +1,4 @@
-//! Prints the messages of one partition, compressed ones included, from the beginning and for as long as they come.
+//! Prints the messages of one partition from the beginning, also compressed ones, and waits for new messages.
 //!
 //! ```sh
 //! cargo run -p kafka08-examples --example consume                                       # an embedded broker
@@ -16,7 +16,7 @@ use kafka08_proto::{
     message::{Budget, Codec, Deflater, Inflater, MessageSet},
 };
 
-/// Bytes that one fetch asks for. It must hold the largest set that producers write.
+/// The number of bytes that one fetch asks for. It must be at least the size of the largest set that producers write.
 const MAX_BYTES: i32 = 1 << 20;
 
 fn main() -> ExitCode {
@@ -43,12 +43,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Prints messages. `waits`: goes on at the end of the log.
+/// Prints messages. If `waits` is true, waits for more at the end of the log.
 fn consume(broker: &str, topic: &str, partition: i32, waits: bool) -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(broker, ClientConfig::default())?;
     let earliest = client.call(&ListOffsetsRequest::earliest([(topic, partition)]))?;
     let mut next =
-        *earliest.partition(topic, partition)?.offsets.first().ok_or("the broker knows no earliest offset")?;
+        *earliest.partition(topic, partition)?.offsets.first().ok_or("the broker sent no earliest offset")?;
     let mut inflater = Inflater::new();
     loop {
         // The broker waits up to a second for the first byte.
@@ -58,7 +58,7 @@ fn consume(broker: &str, topic: &str, partition: i32, waits: bool) -> Result<(),
         if messages.is_empty() && !waits {
             return Ok(());
         }
-        // What the compressed sets of one answer may become.
+        // The limit for the inflated messages of one response.
         let mut budget = Budget::new(client.config().limits().max_inflated);
         let mut damaged = None;
         let visit = messages.for_each_message(next, &mut inflater, &mut budget, |found| match found {
@@ -75,7 +75,7 @@ fn consume(broker: &str, topic: &str, partition: i32, waits: bool) -> Result<(),
             return Err(error.into());
         }
         if visit.position == next && !messages.is_empty() {
-            return Err(format!("the message at {next} is larger than {MAX_BYTES} bytes: fetch more at once").into());
+            return Err(format!("the message at {next} is larger than {MAX_BYTES} bytes: increase MAX_BYTES").into());
         }
         next = visit.position;
     }
@@ -84,7 +84,7 @@ fn consume(broker: &str, topic: &str, partition: i32, waits: bool) -> Result<(),
 /// Produces a few compressed messages.
 fn fill(broker: &str) -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(broker, ClientConfig::default())?;
-    // The first answer creates the topic, and says that it has no leader yet.
+    // The first request creates the topic, and its response says that the topic has no leader yet.
     while client.call(&MetadataRequest::of(["access-log"]))?.leader_of("access-log", 0).is_err() {}
     let mut deflater = Deflater::new();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {

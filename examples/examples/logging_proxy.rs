@@ -1,11 +1,12 @@
-//! A proxy in front of one broker, which prints a line for each request and answer.
+//! Runs a proxy in front of one broker, which prints a line for each request and response.
 //!
 //! ```sh
 //! cargo run -p kafka08-examples --example logging_proxy -- 127.0.0.1:19092 broker1:9092
 //! ```
 //!
-//! One thread for each client. Metadata still names the broker itself, so clients follow leaders past the proxy; a proxy that
-//! is to see everything would rewrite the hosts in Metadata's answers.
+//! The proxy uses one thread for each client. Metadata responses name the address of the broker itself, so clients
+//! bypass the proxy when they connect to leaders. To prevent this, a proxy must rewrite the addresses in Metadata
+//! responses.
 
 use std::{
     env,
@@ -36,7 +37,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [listen, broker] = arguments.as_slice() else { return Err("usage: logging_proxy LISTEN BROKER".into()) };
     let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen at {listen}: {error}"))?;
-    println!("listening at {}, passing on to {broker}", listener.local_addr()?);
+    println!("listening at {}, forwarding to {broker}", listener.local_addr()?);
     loop {
         let (front, client) = listener.accept()?;
         let broker = broker.clone();
@@ -65,7 +66,7 @@ fn serve(client: SocketAddr, front: TcpStream, back: TcpStream) -> io::Result<()
         proxy.front.handle_timeout(now);
         proxy.back.handle_timeout(now);
         proxy.turn(now, &mut log);
-        // What the turn has staged leaves in the next round.
+        // The next round writes the bytes that the turn has staged.
         if moved == [false; 2] && !proxy.front.wants_write() && !proxy.back.wants_write() {
             wait(&front, &back, &proxy)?;
         }
@@ -73,7 +74,7 @@ fn serve(client: SocketAddr, front: TcpStream, back: TcpStream) -> io::Result<()
     Ok(())
 }
 
-/// Waits until one of the sockets is ready for what its connection wants, or a deadline has come.
+/// Waits until one of the sockets is ready for what its connection wants, or a deadline has passed.
 fn wait(front: &Driver<TcpStream>, back: &Driver<TcpStream>, proxy: &Proxy) -> io::Result<()> {
     let flags = |reads, writes| {
         let mut flags = PollFlags::empty();

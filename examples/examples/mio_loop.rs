@@ -1,11 +1,11 @@
-//! Two brokers in one mio loop, without a runtime and without an adapter: the core and two sockets.
+//! Connects to two brokers in one mio loop, without a runtime or an adapter, only with kafka08-proto and two sockets.
 //!
 //! ```sh
 //! cargo run -p kafka08-examples --example mio_loop                                  # two embedded brokers
 //! cargo run -p kafka08-examples --example mio_loop -- broker1:9092 broker2:9092
 //! ```
 //!
-//! It asks each broker for a topic, and prints what they answer, in the order in which they do.
+//! The example asks each broker for the metadata of a topic, and prints the responses in the order of their arrival.
 
 use std::{
     env,
@@ -66,7 +66,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     while !brokers.iter().all(|broker| broker.connection.is_over()) {
         let deadline = brokers.iter().filter_map(|broker| broker.connection.poll_timeout()).min();
         poll.poll(&mut events, deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))?;
-        // Readiness is edge-triggered: each socket is read and written until it would block.
+        // Readiness is edge-triggered, so each socket is read and written until it would block.
         for broker in &mut brokers {
             broker.turn()?;
         }
@@ -132,7 +132,7 @@ impl Broker {
     }
 }
 
-/// A socket that is still connecting is not ready either.
+/// Returns true also for a socket that is still connecting.
 fn is_not_ready(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected)
 }

@@ -1,12 +1,13 @@
-//! Ships the lines of its input to one partition, in batches, and loses none of them silently.
+//! Ships the lines of its input to one partition, in batches. If a batch cannot be shipped, the program ends with an
+//! error.
 //!
 //! ```sh
-//! echo hello | cargo run -p kafka08-examples --example ship_logs                                    # an embedded broker
+//! echo hello | cargo run -p kafka08-examples --example ship_logs                                # an embedded broker
 //! tail -F access.log | cargo run -p kafka08-examples --example ship_logs -- broker1:9092 access-log 0
 //! ```
 //!
-//! A batch whose fate is known is sent again only if it was not applied. One that may have been applied is sent again too:
-//! a log may hold a line twice, but must not lack one.
+//! A batch that has failed is sent again. If the broker may have applied it before, the log may hold its lines twice,
+//! but no line is missing.
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
@@ -22,11 +23,11 @@ use kafka08_tokio::{
 };
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
 
-/// A batch leaves when it has so many lines, or when no further line came for so long.
+/// A batch is sent when it has this many lines, or when no further line has arrived for this time.
 const BATCH: usize = 1000;
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Attempts to send a batch, and the pause between two of them.
+/// The maximum number of attempts to send a batch, and the pause between two attempts.
 const ATTEMPTS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -59,7 +60,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The next lines; `None` at the end of the input.
+/// Returns the next lines, or `None` at the end of the input.
 async fn next_batch(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<MessageSet>, Box<dyn Error>> {
     let Some(first) = lines.next_line().await? else { return Ok(None) };
     let mut batch = MessageSet::builder();
@@ -74,9 +75,9 @@ async fn next_batch(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<Messag
     Ok(Some(batch.build()))
 }
 
-/// One partition, and the connection to its leader if there is one.
+/// One partition, and the connection to its leader, if there is one.
 struct Shipper {
-    /// A broker to ask for the leader.
+    /// The broker that is asked for the leader.
     seed: String,
     topic: String,
     partition: i32,
@@ -96,7 +97,7 @@ impl Shipper {
                 Err(error) if attempt < ATTEMPTS => eprintln!("attempt {attempt}: {error}"),
                 Err(error) => return Err(error),
             }
-            // Whatever went wrong, the leader may be another one by now.
+            // The leader may have changed, whatever the error was.
             self.leader = None;
             tokio::time::sleep(PAUSE).await;
         }
@@ -110,11 +111,11 @@ impl Shipper {
         };
         let answer = leader.call(request).await.inspect_err(|error| {
             if error.fate() == Fate::MaybeApplied {
-                eprintln!("{} lines may be there twice", self.topic);
+                eprintln!("{} may hold some lines twice", self.topic);
             }
         })?;
         let produced = answer.partition(&self.topic, self.partition)?;
-        println!("{}/{}: written at {}", self.topic, self.partition, produced.offset);
+        println!("{}/{}: written at offset {}", self.topic, self.partition, produced.offset);
         Ok(())
     }
 

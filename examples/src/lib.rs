@@ -1,7 +1,7 @@
-//! A proxy as a state machine: what the examples and the property tests of this crate drive.
+//! A proxy as a state machine, for the examples and the property tests of this crate.
 //!
-//! It stands here and not in an example, because two programs use it: `examples/logging_proxy.rs` over sockets, and
-//! `tests/proxy.rs` in memory, with streams that are cut up in every way.
+//! It is a library and not an example, because two programs use it: `examples/logging_proxy.rs` with sockets, and
+//! `tests/proxy.rs` in memory, with streams that are split in every way.
 
 mod proxy;
 

@@ -1,4 +1,4 @@
-//! One client's connection, passed on to a broker request by request.
+//! Forwards the requests of one client's connection to a broker.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -8,20 +8,20 @@ use kafka08_proto::{
     ids::{ConnectionId, CorrelationId},
 };
 
-/// Requests that the proxy passes on before it has their answers.
+/// The maximum number of forwarded requests without a response.
 const IN_FLIGHT: usize = 64;
 
-/// Both ends of a proxied connection. Whoever owns it moves bytes for [`Proxy::front`] and [`Proxy::back`], and calls
+/// Both connections of one client. The owner moves bytes for [`Proxy::front`] and [`Proxy::back`], and calls
 /// [`Proxy::turn`] after each move.
 #[derive(Debug)]
 pub struct Proxy {
-    /// The connection with the client, whose server this is.
+    /// The connection with the client. The proxy is its server.
     pub front: ServerConnection,
-    /// The connection with the broker, whose client this is.
+    /// The connection with the broker. The proxy is its client.
     pub back: ClientConnection,
-    /// A request that has to wait until there is room in `back`.
+    /// A request that waits for room in `back`.
     waiting: Option<RequestFrame>,
-    /// The client's calls by the ids that their requests have at the back.
+    /// The client's calls, by the correlation ids of their requests in `back`.
     calls: BTreeMap<CorrelationId, CallId>,
 }
 
@@ -37,15 +37,15 @@ impl Default for Proxy {
 }
 
 impl Proxy {
-    /// Passes requests to the broker and answers to the client, as far as they are here. `log` gets a line for each.
+    /// Forwards the requests and responses that have arrived. Passes a line for each of them to `log`.
     pub fn turn(&mut self, now: Instant, log: &mut impl FnMut(String)) {
-        // Answers first: each makes room for a request.
+        // Responses are forwarded first, because each of them makes room for a request.
         while let Some(event) = self.back.poll_event() {
             match event {
                 ClientEvent::Response(answer) => {
                     log(format!("<- {} {} bytes", answer.api, answer.body.len()));
                     if let Some(call) = self.calls.remove(&answer.id) {
-                        // A call that is not open any more belongs to a client that has left.
+                        // If the call is not open any more, the client has left.
                         let _ = self.front.respond_raw(call, answer.body);
                     }
                 }
@@ -58,7 +58,7 @@ impl Proxy {
                     log(format!("!! {id}: {error}"));
                     self.front.close();
                 }
-                // The client learns of it as it would from the broker: its connection ends.
+                // The client's connection ends too, as it would without the proxy.
                 ClientEvent::Closed(closed) => {
                     log(format!("!! the broker: {closed}"));
                     self.front.close();
@@ -92,13 +92,13 @@ impl Proxy {
                 }
             }
         }
-        // The client has left, and all that it asked for is written: the answers are nobody's.
+        // The client has left, and all its requests were written. Nobody needs their responses.
         if self.front.is_over() && !self.back.wants_write() {
             self.back.close();
         }
     }
 
-    /// Whether nothing is left to do: drop both sockets.
+    /// Whether both connections have ended, so that the sockets can be dropped.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.front.is_over() && self.back.is_over()

@@ -1,4 +1,4 @@
-//! Another client, tested on the embedded broker: nothing to install, and nothing left behind.
+//! Tests another client against the embedded broker, without an installation.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Properties of the proxy, in memory: whatever goes through it, in whatever pieces it arrives.
+//! Tests properties of the proxy in memory, with any requests, which arrive in any pieces.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -13,19 +13,19 @@ use kafka08_proto::{
 };
 use proptest::{collection::vec, prelude::*};
 
-/// A client, the proxy, and a broker, in a row.
+/// A client, the proxy, and a broker.
 struct Row {
     client: ClientConnection,
     proxy: Proxy,
     broker: ServerConnection,
     now: Instant,
-    /// What the broker was asked, and what it answered.
+    /// The requests that the broker has received, and its responses.
     served: Vec<(RequestFrame, Bytes)>,
-    /// How the broker's connection ended.
+    /// Why the broker's connection has ended.
     broker_end: Option<ServerCloseReason>,
 }
 
-/// Moves what is staged at one end to the other, in pieces. Returns whether there was anything.
+/// Moves the staged bytes of one connection to another one, in pieces. Returns whether there were any.
 fn carry(from: &mut impl Connection, to: &mut impl Connection, cuts: &Cuts, now: Instant) -> bool {
     let (_, queue) = from.buffers();
     let bytes = queue.copy_to_bytes(queue.remaining());
@@ -48,7 +48,7 @@ impl Row {
         }
     }
 
-    /// Lets everything move until nothing does. The broker answers each request with its number.
+    /// Moves bytes until nothing moves. The broker answers each request with its number.
     fn settle(&mut self, cuts: &Cuts) {
         let mut moved = true;
         while moved {

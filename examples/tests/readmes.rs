@@ -1,4 +1,4 @@
-//! The Rust examples of the READMEs, run against the embedded broker. `build.rs` takes them out of the texts.
+//! Runs the Rust examples of the READMEs against the embedded broker. `build.rs` extracts them.
 
 use std::error::Error;
 
