@@ -1,13 +1,13 @@
-//! Whether a broker may have acted on a request that failed.
+//! Whether a broker may have applied a request that failed.
 
 use std::fmt;
 
-/// Whether a broker may have acted on a request that failed.
+/// Whether a broker may have applied a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// The broker has not acted on the request, or the request changes nothing. Sending it again is safe.
+    /// The broker has not applied the request, or the request changes nothing. Sending the request again is safe.
     NotApplied,
-    /// The broker may have acted on the request. Sending it again may apply it twice.
+    /// The broker may have applied the request. If the request is sent again, the broker may apply the request twice.
     MaybeApplied,
 }
 

@@ -1,11 +1,11 @@
-//! The table of error codes: the name of each code, and what a client can do about it.
+//! The table of error codes: the name of each code and the next step for the client.
 
 use super::{ErrorCode, NextStep, Retry};
 
-/// A code, its name, and what a client can do about it.
+/// One error code, its name, and the next step for the client.
 pub(super) struct Row {
     pub(super) code: ErrorCode,
-    /// The name in `ErrorMapping` without the suffix `Code`; for codes of later releases the name in `Errors`.
+    /// The name in `ErrorMapping` without the suffix `Code`. For a code of a later release: the name in `Errors`.
     pub(super) name: &'static str,
     pub(super) retry: Retry,
     pub(super) next: NextStep,
@@ -13,12 +13,12 @@ pub(super) struct Row {
     pub(super) advice: &'static str,
 }
 
-/// The row of a code after which the same request fails again.
+/// Creates the row of a code after which the same request fails again.
 const fn fatal(code: ErrorCode, name: &'static str, advice: &'static str) -> Row {
     Row { code, name, retry: Retry::No, next: NextStep::GiveUp, advice }
 }
 
-/// The row of a code after which the client retries or goes on.
+/// Creates the row of a code after which the client retries or continues.
 const fn row(code: ErrorCode, name: &'static str, next: NextStep, retry: Retry, advice: &'static str) -> Row {
     Row { code, name, retry, next, advice }
 }
@@ -41,15 +41,15 @@ pub(super) const TABLE: [Row; 37] = [
         ErrorCode::INVALID_MESSAGE,
         "InvalidMessage",
         NextStep::Resend,
-        // The Java producer of 0.8.2 retries this code too: the bytes may have been damaged on their way.
+        // The Java producer of 0.8.2 also retries after this code. The bytes may have been damaged during transmission.
         Retry::Limited,
         "try a few times; if the error stays, the messages were built wrongly or are damaged on the way",
     ),
     row(
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         "UnknownTopicOrPartition",
-        // A broker that hosts the partition no longer sends this code as well. The Java producer of 0.8.2 does not
-        // refresh its metadata on it, and then keeps asking the wrong broker.
+        // A broker also sends this code if it no longer hosts the partition. The Java producer of 0.8.2 does not refresh
+        // its metadata after this code, and therefore continues to send requests to the wrong broker.
         NextStep::RefreshMetadata,
         Retry::Yes,
         "look up the leader, then try again; if the error stays, check the topic's name",
@@ -74,7 +74,7 @@ pub(super) const TABLE: [Row; 37] = [
         "RequestTimedOut",
         NextStep::Resend,
         Retry::Yes,
-        // This is not a reason to look for another leader, because this broker has appended the messages.
+        // A metadata refresh is not needed: this broker has appended the messages, so it is the leader.
         "try again if a duplicate does no harm: the leader has the messages, its replicas may not",
     ),
     fatal(ErrorCode::BROKER_NOT_AVAILABLE, "BrokerNotAvailable", "ask another broker"),
@@ -88,7 +88,7 @@ pub(super) const TABLE: [Row; 37] = [
     fatal(
         ErrorCode::MESSAGE_SIZE_TOO_LARGE,
         "MessageSizeTooLarge",
-        // The limit applies to each entry of a set, and a compressed entry counts as one.
+        // The limit applies to each entry of a set. A compressed entry counts as one entry.
         "send less at once, or raise the broker's message.max.bytes",
     ),
     fatal(ErrorCode::STALE_CONTROLLER_EPOCH, "StaleControllerEpoch", "stop: another controller has taken over"),
@@ -101,7 +101,7 @@ pub(super) const TABLE: [Row; 37] = [
     row(
         ErrorCode::OFFSETS_LOAD_IN_PROGRESS,
         "OffsetsLoadInProgress",
-        // The broker is the right one: looking up the coordinator again would return it again.
+        // This broker is the coordinator. Another ConsumerMetadata request would return the same broker.
         NextStep::Wait,
         Retry::Yes,
         "ask the same broker again after a pause",

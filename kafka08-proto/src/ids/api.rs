@@ -1,10 +1,10 @@
-//! API keys and versions: the kinds of requests.
+//! API keys and API versions. Together they identify the type of a request.
 
 use std::fmt;
 
 /// The number of the API that a request calls.
 ///
-/// Any `i16` is kept as it arrives. The constants are the keys that a 0.8 broker knows (`RequestKeys`, 0.8.2).
+/// The decoder accepts any `i16`. The constants are the keys that a broker of 0.8.2 knows (`RequestKeys`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiKey(pub i16);
 
@@ -13,19 +13,19 @@ impl ApiKey {
     pub const PRODUCE: Self = Self(0);
     /// Reads messages from partitions.
     pub const FETCH: Self = Self(1);
-    /// Looks up log offsets by time. Kafka 0.8 calls this API "Offsets", later releases call it "ListOffsets".
+    /// Looks up log offsets by time. Kafka 0.8 calls this API "Offsets". Later releases call it "ListOffsets".
     pub const LIST_OFFSETS: Self = Self(2);
     /// Lists brokers, topics, partitions and leaders.
     pub const METADATA: Self = Self(3);
-    /// Tells a broker to become the leader or a follower of partitions. Only the controller sends it.
+    /// Makes a broker the leader or a follower of partitions. Only the controller sends this request.
     pub const LEADER_AND_ISR: Self = Self(4);
-    /// Tells a broker to stop serving replicas. Only the controller sends it.
+    /// Makes a broker stop serving replicas. Only the controller sends this request.
     pub const STOP_REPLICA: Self = Self(5);
-    /// Tells a broker the cluster's state. Only the controller sends it.
-    // `ApiKeys` of the Java client of 0.8.1, and clients that copied it, call 6 OffsetCommit and 7 OffsetFetch. A
-    // commit sent as 6 makes the broker read bytes of the group's name as the controller's epoch.
+    /// Sends the cluster's state to a broker. Only the controller sends this request.
+    // `ApiKeys` of the Java client of 0.8.1 wrongly uses 6 for OffsetCommit and 7 for OffsetFetch. Some other clients
+    // copied this. If a commit has key 6, the broker reads bytes of the group's name as the controller's epoch.
     pub const UPDATE_METADATA: Self = Self(6);
-    /// Tells the controller that a broker is about to stop. Only brokers send it.
+    /// Informs the controller that a broker is about to stop. Only brokers send this request.
     pub const CONTROLLED_SHUTDOWN: Self = Self(7);
     /// Stores a group's offsets. Since 0.8.1.
     pub const OFFSET_COMMIT: Self = Self(8);
@@ -38,7 +38,7 @@ impl ApiKey {
     /// Keeps a member of a consumer group alive. 0.8.2 parses this request and always answers it with an error.
     pub const HEARTBEAT: Self = Self(12);
 
-    /// The name of the API if some 0.8 release knows the key, otherwise `None`.
+    /// The name of the API. Returns `None` if no 0.8 release knows the key.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -75,14 +75,14 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The version of a request's layout. A 0.8 broker looks at the version of OffsetCommit and OffsetFetch only.
+/// The version of a request's layout. A 0.8 broker checks the version only in OffsetCommit and OffsetFetch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ApiVersion(pub i16);
 
-/// A request's kind: its key and its version.
+/// The API key and the version of a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Api {
-    /// The API that is called.
+    /// The key of the API.
     pub key: ApiKey,
     /// The version of the layout.
     pub version: ApiVersion,

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Identifies one connection of a process. A correlation id alone does not, because each connection uses the same ids.
+/// Identifies one connection of a process. A correlation id cannot do so, because each connection uses the same ids.
 ///
-/// The caller chooses the id; the core has no counter for it. Give each connection of a process a different id.
+/// The caller chooses the id, because this crate does not count connections. Use a different id for each connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 

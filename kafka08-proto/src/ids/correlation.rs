@@ -1,27 +1,27 @@
-//! Correlation ids. The range of an id names the API of its request.
+//! Correlation ids. The high bits of an id contain the API key of its request.
 
 use std::fmt;
 
 use super::ApiKey;
 
-/// The number of low bits that hold the sequence number. The four bits above them name the API, and the sign bit is 0.
-// Four bits hold the 13 keys of 0.8, each plus one. The sign bit stays 0, so that a negative id is never one of ours.
+/// The number of low bits that hold the sequence number. The next four bits hold the API key plus 1. The sign bit is 0.
+// Four bits are enough for the 13 keys of 0.8. The sign bit is 0, so this crate never assigns a negative id.
 const SEQUENCE_BITS: u32 = 27;
-/// The range of requests whose API key no 0.8 release knows. `Prepared::raw` can send any key.
-// It is the highest number that four bits hold, so one range, 14, is left for another key.
+/// The value of the four bits for an API key that no 0.8 release knows. `Prepared::raw` can send any key.
+// 15 is the highest value of four bits. The value 14 is not used yet.
 const FOREIGN: i32 = 15;
 
-/// The number that a response repeats from its request.
+/// A number in a request that the broker copies into the response.
 ///
 /// A [`ClientConnection`](crate::connection::ClientConnection) assigns the ids `(api_key + 1) << 27 | sequence`, so an
-/// id in a log or a packet capture names the API of its request. It never assigns an id below 2^27. The correlation id
-/// 0 of a failed ConsumerMetadata (0.8.2) therefore matches no request, and neither does a request that a peer echoes.
-/// A server receives the ids of any client, which may be any `i32`.
+/// id in a log or a packet capture shows the API of its request. The connection never assigns an id below 2^27. A failed
+/// ConsumerMetadata of 0.8.2 has correlation id 0 and therefore matches no request. The same is true if a peer sends a
+/// request back as its response. A server must accept any `i32`, because each client chooses its ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CorrelationId(pub i32);
 
 impl CorrelationId {
-    /// The API that the id's range stands for; `None` if the id is outside the ranges of the keys of 0.8.
+    /// The API key that the id contains. Returns `None` if the id does not contain a key of 0.8.
     #[must_use]
     pub fn api_key(self) -> Option<ApiKey> {
         // The shift keeps the sign, so a negative id becomes a negative key, which has no name.
@@ -45,14 +45,14 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
-/// The number of a request among those of its connection. Its low 27 bits are those of the correlation id.
+/// The number of a request on its connection. The low 27 bits of the serial and of the correlation id are equal.
 ///
-/// A serial never wraps, so serials are in the order of sending even when correlation ids repeat.
+/// A serial never wraps, so serials show the order of sending even when correlation ids repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(u64);
 
 impl Serial {
-    /// Whether at least 2^27 requests lie between the two, so that both may have the same correlation id.
+    /// Whether this serial is at least 2^27 above `first`, so that both may have the same correlation id.
     pub(crate) fn is_a_period_behind(self, first: Self) -> bool {
         self.0 - first.0 >= PERIOD
     }
@@ -65,8 +65,8 @@ impl CorrelationId {
     /// The serials from `first` to `last` that this id can belong to, in ascending order.
     pub(crate) fn serials_between(self, first: Serial, last: Serial) -> impl Iterator<Item = Serial> {
         let low_bits = u64::try_from(self.0 & MASK).unwrap_or(0);
-        // The subtraction wraps where `first` is the larger number. The mask then leaves the distance to the next
-        // serial that has these low bits.
+        // The subtraction wraps if `first` is the larger number. The mask then gives the distance from `first` to the
+        // next serial with these low bits.
         let distance = low_bits.wrapping_sub(first.0) & (PERIOD - 1);
         std::iter::successors(first.0.checked_add(distance), |serial| serial.checked_add(PERIOD))
             .take_while(move |&serial| serial <= last.0)
@@ -89,20 +89,20 @@ impl Sequence {
         self.0 = Serial(self.0.0 + ids);
     }
 
-    /// Assigns the next id of `key`'s range for which `taken` returns false, and its serial. `taken` must return true
-    /// for fewer than 2^27 ids, or this never returns.
+    /// Assigns the next id and serial for `key`. Skips ids for which `taken` returns true. If `taken` returns true for
+    /// all 2^27 ids of the key, this method never returns.
     pub(crate) fn next(
         &mut self,
         key: ApiKey,
         taken: impl Fn(CorrelationId, Serial) -> bool,
     ) -> (CorrelationId, Serial) {
         let range = if key.name().is_some() { i32::from(key.0) + 1 } else { FOREIGN } << SEQUENCE_BITS;
-        // Ids repeat after 2^27 requests. A request that has been in flight for that long still owns its id.
+        // Ids repeat after 2^27 requests. A request that is still in flight by then must keep its id.
         loop {
             let serial = self.0;
             let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
             let id = CorrelationId(range | low_bits);
-            // This cannot overflow: 2^64 requests take 500,000 years at a million requests a second.
+            // The addition cannot overflow: 2^64 requests take 500,000 years at a million requests per second.
             self.0 = Serial(serial.0 + 1);
             if !taken(id, serial) {
                 return (id, serial);

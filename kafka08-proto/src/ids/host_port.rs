@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-/// A host and a port, as `host:port`, `1.2.3.4:port` or `[::1]:port`.
+/// A host and a port. The text form is `host:port`, `1.2.3.4:port` or `[::1]:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     host: String,
@@ -14,12 +14,12 @@ pub struct HostPort {
 pub struct BadHostPort(String);
 
 impl HostPort {
-    /// A host and a port. The host is a name or an address; an IPv6 address has no brackets here.
+    /// Creates a value from a host and a port. The host is a name or an IP address. Write an IPv6 address without brackets.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
     }
 
-    /// The host's name or address. An IPv6 address has no brackets.
+    /// The host's name or IP address. An IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -37,17 +37,17 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, BadHostPort> {
         let bad = || BadHostPort(text.to_owned());
-        // The port is behind the last colon, because an IPv6 address contains colons too.
+        // Split at the last colon, because an IPv6 address contains colons too.
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        // A system takes port 0 as "any free port" for listening, so no broker can be reached there.
+        // For a listening socket, port 0 means "any free port". No broker can be reached at port 0.
         let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(bad)?;
-        // `a,b:9092` would pass as a name, and the resolver's error would not say that the mistake is a list.
+        // Without this check, `a,b:9092` is accepted as a name, and the resolver's error does not mention the list.
         if host.contains(',') {
             return Err(bad());
         }
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(bad)?,
-            // An IPv6 address without brackets: its last group may be the port or a part of the address.
+            // An IPv6 address without brackets is ambiguous: the last group may be the port or a part of the address.
             None if host.contains(':') => return Err(bad()),
             None => host,
         };
@@ -63,7 +63,7 @@ impl From<SocketAddr> for HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Metadata responses contain hosts, so a peer can put control characters into one that ends up in a log.
+        // Metadata responses contain hosts, so a peer can send control characters that would be written to a log.
         let host = self.host.escape_debug();
         if self.host.contains(':') { write!(f, "[{host}]:{}", self.port) } else { write!(f, "{host}:{}", self.port) }
     }

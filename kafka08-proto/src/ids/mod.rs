@@ -1,7 +1,7 @@
-//! The plain values of the protocol: names, numbers and identifiers, each with its own type.
+//! The simple values of the protocol: names, numbers and identifiers. Each has its own type.
 //!
-//! This layer does not know the encoding. Each type holds any number that a peer can send; constants and methods say
-//! which numbers have a meaning.
+//! This layer does not know the encoding. Each number type can hold any number that a peer can send. Constants and
+//! methods define the numbers that have a special meaning.
 
 mod api;
 mod connection;

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use super::Text;
 
-// A type has a `Default` only if 0 does no harm. Acks of 0 ask for no response, and a replica id of 0 is the id of a
-// broker.
+// A type implements `Default` only if 0 is a safe value. With acks = 0 the broker sends no response, and replica id 0
+// is the id of a broker.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -41,23 +41,23 @@ number! {
     PartitionId(i32)
 }
 number! {
-    /// A position in a partition's log: the number of a message, or the number that the next message will get.
+    /// A position in a partition's log: the number of a message, or the number of the next message to be appended.
     #[derive(Default)]
     Offset(i64)
 }
 number! {
-    /// A duration in milliseconds, as encoded. A peer can send a negative one.
+    /// A duration in milliseconds, as encoded. A peer can send a negative number.
     Millis(i32)
 }
 number! {
     /// The sender of a fetch. Clients send [`ReplicaId::CONSUMER`].
     ///
-    /// A broker's id makes the leader count the client as that broker's replica. A leader of 0.8.0 may then add the id
-    /// to the in-sync set.
+    /// If a client sends a broker's id, the leader treats the client as the replica of that broker. A leader of 0.8.0
+    /// may then add the id to the in-sync set.
     ReplicaId(i32)
 }
 number! {
-    /// The number of replicas that must have a produced message before the broker answers, or one of the constants.
+    /// The number of replicas that must store a produced message before the broker answers, or one of the constants.
     Acks(i16)
 }
 number! {
@@ -66,11 +66,11 @@ number! {
 }
 
 number! {
-    /// The number of a consumer group's generation, which grows with each rebalance. Brokers of 0.8 ignore it.
+    /// The generation number of a consumer group. Each rebalance increases it. Brokers of 0.8 ignore this number.
     Generation(i32)
 }
 number! {
-    /// The number of an election, of the controller or of a partition's leader. A higher number is a later election.
+    /// The number of an election of the controller or of a partition's leader. A later election has a higher number.
     Epoch(i32)
 }
 number! {
@@ -94,25 +94,25 @@ impl NodeId {
 }
 
 impl Offset {
-    /// No offset, in a response whose layout has a field for one.
+    /// No offset. Responses use this number if a field of the layout has no value.
     pub const NONE: Self = Self(-1);
 
-    /// The offset after this one. The highest offset, `i64::MAX`, stays as it is.
+    /// The next offset. For the highest offset, `i64::MAX`, this is `i64::MAX` itself.
     #[must_use]
     pub fn next(self) -> Self {
-        // A peer can send `i64::MAX`. Wrapping would move a reader to the lowest negative offset.
+        // A peer can send `i64::MAX`. If the addition wrapped, a reader would continue at the lowest negative offset.
         Self(self.0.saturating_add(1))
     }
 }
 
 impl ReplicaId {
-    /// An ordinary consumer. Only the partition's leader answers it, with messages below the high watermark.
+    /// An ordinary consumer. Only the partition's leader answers this fetch, with messages below the high watermark.
     pub const CONSUMER: Self = Self(-1);
-    /// A debugging consumer. Any broker that hosts a replica answers it.
+    /// A debugging consumer. Any broker that hosts a replica answers this fetch.
     pub const DEBUG: Self = Self(-2);
 
-    /// Whether this is one of the two ids of clients. A broker may take any other id as a follower's; 0.8.0 does so
-    /// even for ids below -2.
+    /// Whether this is one of the two ids for clients. A broker may treat the sender of any other id as a follower.
+    /// 0.8.0 does so even for ids below -2.
     #[must_use]
     pub fn is_client(self) -> bool {
         matches!(self, Self::CONSUMER | Self::DEBUG)
@@ -120,7 +120,7 @@ impl ReplicaId {
 }
 
 impl Acks {
-    /// The broker sends no response. If the produce fails, it closes the connection.
+    /// The broker sends no response. If the produce fails, the broker closes the connection.
     pub const NONE: Self = Self(0);
     /// The broker answers when the leader has appended the messages.
     pub const LEADER: Self = Self(1);
@@ -135,7 +135,7 @@ impl OffsetTime {
     pub const EARLIEST: Self = Self(-2);
 }
 
-/// The duration is longer than the 2^31 - 1 ms (24.8 days) that can be encoded. Use a shorter one.
+/// The duration is longer than the maximum of the encoding, 2^31 - 1 ms (24.8 days). Use a shorter duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DurationTooLong(pub Duration);
 
@@ -149,7 +149,7 @@ impl std::error::Error for DurationTooLong {}
 
 impl TryFrom<Duration> for Millis {
     type Error = DurationTooLong;
-    /// Rounds up to whole milliseconds, so that a wait of less than one does not become zero.
+    /// Rounds up to whole milliseconds, so that a wait of less than one millisecond does not become zero.
     fn try_from(span: Duration) -> Result<Self, DurationTooLong> {
         let millis = span.as_nanos().div_ceil(1_000_000);
         i32::try_from(millis).map(Self).map_err(|_| DurationTooLong(span))
@@ -174,7 +174,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    /// A partition, by its topic's name and its number.
+    /// Creates a value from the topic's name and the partition's number.
     pub fn new(topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Self {
         Self { topic: topic.into(), partition: partition.into() }
     }

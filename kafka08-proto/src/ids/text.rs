@@ -1,13 +1,13 @@
-//! Strings that share the memory of the buffer that they were received in.
+//! Strings that share memory with the receive buffer.
 
 use std::{fmt, ops::Deref};
 
 use bytes::Bytes;
 
-/// A UTF-8 string that is cheap to clone: a topic, a host, a client id.
+/// A UTF-8 string that is cheap to clone, such as a topic, a host or a client id.
 ///
-/// A decoded string is a slice of its frame and keeps the frame's memory alive; [`Text::detached`] copies the string
-/// out. `Debug` and `Display` escape control characters, because most strings come from a peer and are written to logs.
+/// A decoded string is a slice of its frame and keeps the frame's memory allocated. [`Text::detached`] copies the
+/// string. `Debug` and `Display` escape control characters, because strings from a peer are often written to logs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(Bytes);
 
@@ -24,7 +24,7 @@ impl fmt::Display for NotUtf8 {
 impl std::error::Error for NotUtf8 {}
 
 impl Text {
-    /// A string that lives as long as the program. Allocates nothing.
+    /// Creates a string from a `'static` string. Allocates nothing.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         Self(Bytes::from_static(text.as_bytes()))
@@ -33,16 +33,16 @@ impl Text {
     /// The string, without escapes.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // The bytes are validated in each call, because only `unsafe` code, which this crate forbids, can skip it.
+        // Each call validates the bytes. Only `unsafe` code could skip the validation, and this crate forbids `unsafe`.
         std::str::from_utf8(&self.0).expect("a Text is made from UTF-8 only")
     }
 
-    /// The UTF-8 bytes, which have the same order as the strings. Unlike [`Text::as_str`] this validates nothing.
+    /// The UTF-8 bytes. They sort in the same order as the strings. This method does not validate the bytes again.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// A copy in its own memory, so that a short name does not keep a large response alive.
+    /// Copies the string to its own memory, so that a short name does not keep a large response in memory.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
@@ -109,7 +109,7 @@ impl TryFrom<Bytes> for Text {
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        // Look-ups by topic compare many names; comparing bytes saves their validation.
+        // Look-ups by topic compare many names. Comparing the bytes avoids the UTF-8 validation.
         *self.0 == *other.as_bytes()
     }
 }
