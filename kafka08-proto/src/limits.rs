@@ -29,8 +29,8 @@ pub const MAX_TEXT: usize = i16::MAX as usize;
 ///
 /// A compressed set inside another one is reported as
 /// [`MessageProblem::Nested`](crate::message::MessageProblem::Nested).
-// Brokers of 0.8 flatten nested sets, so their logs contain no nested set. 0.9.0.1 stores nested sets unchanged. Without
-// a limit, a small set could be nested so deeply that a recursive reader overflows its stack.
+// Brokers of 0.8 flatten nested sets, so their logs contain no nested set. 0.9.0.1 stores nested sets unchanged.
+// Without a limit, a small set could be nested so deeply that a recursive reader overflows its stack.
 pub const MAX_NESTING: usize = 1;
 
 /// The maximum number of bytes that one byte of a snappy block can expand to, rounded up.

@@ -1,26 +1,26 @@
-//! The hashes by which the Java and Scala producers of 0.8 choose the partition of a key.
+//! The hash functions that the Java and Scala producers of 0.8 use to choose the partition of a key.
 //!
-//! The producers use different hashes, and the rule of the Scala producer changed between releases. If producers of one
-//! topic use different rules, messages of one key go to several partitions. Choose the rule of the topic's other
-//! producers.
+//! The two producers use different hash functions, and the rule of the Scala producer changed between releases. If the
+//! producers of one topic use different rules, messages with the same key go to several partitions. Use the same rule
+//! as the other producers of the topic.
 
 use crate::ids::PartitionId;
 
-/// Java's `String.hashCode`, computed over UTF-16 units. The Scala producer's `DefaultPartitioner` uses it for string
-/// keys.
+/// Java's `String.hashCode`, computed over UTF-16 code units. The Scala producer's `DefaultPartitioner` uses this hash
+/// for string keys.
 #[must_use]
 pub fn java_string_hash(key: &str) -> i32 {
-    // A character outside of the basic plane is two units in Java, and `chars` would hash it as one.
+    // In Java, a character outside the Basic Multilingual Plane is two units. `chars` would yield only one value.
     key.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
-/// Java's `Arrays.hashCode` of a byte array. The Scala producer's `ByteArrayPartitioner` uses it.
+/// Java's `Arrays.hashCode` of a byte array. The Scala producer's `ByteArrayPartitioner` uses this hash.
 ///
-/// A Scala producer with byte array keys and the `DefaultPartitioner` cannot be imitated: it hashes the identity of the
-/// array object, which is random.
+/// The partitions of a Scala producer with byte array keys and the `DefaultPartitioner` cannot be reproduced. That
+/// partitioner hashes the identity of the array object, which is random.
 #[must_use]
 pub fn java_bytes_hash(key: &[u8]) -> i32 {
-    // Bytes are signed in Java. Unsigned ones would give other partitions for all keys that are not ASCII.
+    // Bytes are signed in Java. Unsigned bytes would change the hash of all keys that are not ASCII.
     key.iter().fold(1i32, |hash, &byte| hash.wrapping_mul(31).wrapping_add(i32::from(i8::from_be_bytes([byte]))))
 }
 
@@ -30,7 +30,7 @@ pub fn murmur2(key: &[u8]) -> i32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
-    // Java's arrays have at most 2^31 - 1 bytes, so for a longer key there is no hash to reproduce.
+    // Java's arrays have at most 2^31 - 1 bytes, so Java has no hash for a longer key. The high bytes are ignored.
     let [l0, l1, l2, l3, ..] = (key.len() as u64).to_le_bytes();
     let (words, tail) = key.as_chunks::<4>();
     let mut hash = words.iter().fold(SEED ^ u32::from_le_bytes([l0, l1, l2, l3]), |hash, word| {
@@ -47,7 +47,7 @@ pub fn murmur2(key: &[u8]) -> i32 {
     hash.cast_signed()
 }
 
-/// The rule by which a producer of 0.8 chooses the partition of a message that has a key.
+/// The rule that a producer of 0.8 uses to choose the partition of a message with a key.
 ///
 /// ```
 /// use kafka08_proto::{ids::PartitionId, partitioner::{KeyHash, ScalaRule}};
@@ -67,21 +67,22 @@ pub enum KeyHash {
     ScalaBytes(ScalaRule),
 }
 
-/// The way in which the Scala producer makes a hash positive. It changed with 0.8.2 (KAFKA-1469), which moved keys with
-/// a negative hash to other partitions.
+/// The method that the Scala producer uses to make a hash non-negative. 0.8.2 changed the method (KAFKA-1469). The
+/// change moved keys with a negative hash to other partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScalaRule {
     /// 0.8.0 and 0.8.1 clear the sign bit of the hash.
     Masked,
-    /// 0.8.2 takes the absolute value of the hash, and 0 for `i32::MIN`, which has none.
+    /// 0.8.2 takes the absolute value of the hash. For `i32::MIN`, which has none, the result is 0.
     Absolute,
 }
 
 impl KeyHash {
-    /// The partition of a key in a topic that has this many partitions, with and without a leader.
+    /// The partition of a key. `partitions` is the number of all partitions of the topic, with and without a leader.
     ///
-    /// Returns `None` if `partitions` is 0 or above `i32::MAX`, and if keys are strings and the key is not UTF-8.
+    /// Returns `None` if `partitions` is 0 or above `i32::MAX`. Also returns `None` if the rule is for string keys and
+    /// `key` is not UTF-8.
     #[must_use]
     pub fn partition(self, key: &[u8], partitions: usize) -> Option<PartitionId> {
         let (hash, rule) = match self {
@@ -102,7 +103,7 @@ impl KeyHash {
 mod tests {
     use super::*;
 
-    /// `protocol.md` section 6.1.
+    /// The expected values are in `protocol.md`, section 6.1.
     #[test]
     fn the_hashes_are_those_of_java_bit_by_bit() {
         for (key, hash) in [
@@ -115,7 +116,7 @@ mod tests {
         }
         assert_eq!(java_string_hash("user42"), -836_031_607);
         assert_eq!(java_string_hash(""), 0);
-        // One character beyond the basic plane is two units: 0xd83d * 31 + 0xde00.
+        // A character outside the Basic Multilingual Plane is two units: 0xd83d * 31 + 0xde00.
         assert_eq!(java_string_hash("\u{1f600}"), 0xd83d * 31 + 0xde00);
         assert_eq!(java_bytes_hash(&[]), 1);
         // (31 * 1 + -1) * 31 + 127
@@ -129,7 +130,7 @@ mod tests {
         for (key, hash, before, after) in [
             ("user42", -836_031_607, 1, 7),
             ("0", 48, 8, 8),
-            // The number without an absolute value, which without its sign bit is 0 as well.
+            // The absolute value of `i32::MIN` is not an `i32`. Without the sign bit, the number is 0 too.
             ("polygenelubricants", i32::MIN, 0, 0),
         ] {
             assert_eq!(java_string_hash(key), hash, "{key}");

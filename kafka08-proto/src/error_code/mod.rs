@@ -12,8 +12,8 @@ use crate::{fate::Fate, ids::Acks};
 ///
 /// The decoder accepts any code. Codes above 20 come from releases after 0.8. Constants exist only for those that later
 /// releases send in responses to requests of 0.8. Sources: `ErrorMapping` of 0.8.2, `Errors` of 0.9 to 3.9.
-// In the Java client of 0.8.2, code 13 is a network exception that the client creates itself. Brokers send code 13 for a
-// stale leader epoch.
+// In the Java client of 0.8.2, code 13 is a network exception that the client creates itself. Brokers send code 13 for
+// a stale leader epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub i16);
 
@@ -208,7 +208,7 @@ impl ErrorCode {
             Self::UNKNOWN_TOPIC_OR_PARTITION | Self::NOT_LEADER_FOR_PARTITION if acks == Acks::LEADER => {
                 Fate::NotApplied
             }
-            // A broker sends codes 7 and 20 after an append. For the other codes it is not certain that a resend is safe.
+            // A broker sends codes 7 and 20 after an append. For other codes it is not certain that a resend is safe.
             _ => Fate::MaybeApplied,
         })
     }

@@ -48,8 +48,8 @@ pub(super) const TABLE: [Row; 37] = [
     row(
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         "UnknownTopicOrPartition",
-        // A broker also sends this code if it no longer hosts the partition. The Java producer of 0.8.2 does not refresh
-        // its metadata after this code, and therefore continues to send requests to the wrong broker.
+        // A broker also sends this code if it no longer hosts the partition. The Java producer of 0.8.2 does not
+        // refresh its metadata after this code, and therefore continues to send requests to the wrong broker.
         NextStep::RefreshMetadata,
         Retry::Yes,
         "look up the leader, then try again; if the error stays, check the topic's name",

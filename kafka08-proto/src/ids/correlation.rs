@@ -14,9 +14,9 @@ const FOREIGN: i32 = 15;
 /// A number in a request that the broker copies into the response.
 ///
 /// A [`ClientConnection`](crate::connection::ClientConnection) assigns the ids `(api_key + 1) << 27 | sequence`, so an
-/// id in a log or a packet capture shows the API of its request. The connection never assigns an id below 2^27. A failed
-/// ConsumerMetadata of 0.8.2 has correlation id 0 and therefore matches no request. The same is true if a peer sends a
-/// request back as its response. A server must accept any `i32`, because each client chooses its ids.
+/// id in a log or a packet capture shows the API of its request. The connection never assigns an id below 2^27. The
+/// response to a failed ConsumerMetadata (0.8.2) has correlation id 0 and therefore matches no request. A request that
+/// a peer sends back matches no request either. A server must accept any `i32`, because each client chooses its ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CorrelationId(pub i32);
 

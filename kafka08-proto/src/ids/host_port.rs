@@ -14,7 +14,7 @@ pub struct HostPort {
 pub struct BadHostPort(String);
 
 impl HostPort {
-    /// Creates a value from a host and a port. The host is a name or an IP address. Write an IPv6 address without brackets.
+    /// Creates a value from a host name or IP address, and a port. Write an IPv6 address without brackets.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
     }

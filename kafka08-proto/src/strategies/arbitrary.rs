@@ -1,6 +1,6 @@
-//! `Arbitrary` for requests, responses, message sets and cuts of a stream, for fuzz targets that need whole values.
+//! `Arbitrary` for requests, responses, message sets and splits of a stream, for fuzz targets that need typed values.
 //!
-//! Every value fits the wire: names are no longer than it can say, and a list of named topics is not empty.
+//! Every value can be encoded: names do not exceed `MAX_TEXT`, and a list of named topics is not empty.
 
 use ::arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::{
     message::{MessageSet, Origin},
 };
 
-/// Types of which every number is a value.
+/// Implements `Arbitrary` for types in which every number is a value.
 macro_rules! numbers {
     ($($name:ident)*) => {
         $(impl<'a> Arbitrary<'a> for $name {
@@ -27,7 +27,7 @@ macro_rules! numbers {
 
 numbers! { Acks Millis Offset OffsetTime NodeId ReplicaId Epoch Generation Timestamp ErrorCode }
 
-/// Types whose fields are independent of each other.
+/// Implements `Arbitrary` for types whose fields are independent of each other.
 macro_rules! fields {
     ($($name:ident { $($field:ident),* })*) => {
         $(impl<'a> Arbitrary<'a> for $name {
@@ -82,7 +82,7 @@ fields! {
     ControlledShutdownResponse { error, remaining }
 }
 
-/// A choice among the APIs, each with a value of its own.
+/// Implements `Arbitrary` for enums with one variant for each API and version.
 macro_rules! choices {
     ($($name:ident { $($variant:ident),* })*) => {
         $(impl<'a> Arbitrary<'a> for $name {
@@ -106,7 +106,7 @@ choices! {
 }
 
 impl<'a> Arbitrary<'a> for PartitionId {
-    /// Mostly a small number, so that some stand twice.
+    /// Usually a small number, so that duplicates occur.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         if u.ratio(7, 8)? { u.int_in_range(0..=3) } else { u.arbitrary() }.map(Self)
     }
@@ -129,7 +129,7 @@ impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for ByTopic<T> {
 }
 
 impl<'a> Arbitrary<'a> for Topics {
-    /// On the wire an empty list names all topics, so one that names none cannot be said.
+    /// An encoded empty list means all topics, so an empty list of named topics cannot be encoded.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let names: Vec<Text> = u.arbitrary()?;
         Ok(if names.is_empty() { Self::All } else { Self::Named(names) })
@@ -150,7 +150,7 @@ impl<'a> Arbitrary<'a> for FetchedPartition {
 }
 
 impl<'a> Arbitrary<'a> for MessageSet {
-    /// A set as a producer sends it: sound messages, or any bytes.
+    /// A set with the origin of a producer: valid messages or random bytes.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         message_set(u, Origin::Produced)
     }

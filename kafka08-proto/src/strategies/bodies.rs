@@ -1,4 +1,4 @@
-//! Requests and responses of every API.
+//! Strategies for the requests and responses of every API.
 
 use proptest::{collection::vec, prelude::*};
 
@@ -62,7 +62,7 @@ pub fn list_offsets_response() -> impl Strategy<Value = ListOffsetsResponse> {
 
 /// A Metadata request.
 pub fn metadata_request() -> impl Strategy<Value = MetadataRequest> {
-    // An empty list is all topics: there is no way to name none.
+    // An encoded empty list means all topics, so the list of named topics must not be empty.
     let topics = prop_oneof![Just(Topics::All), vec(text(), 1..5).prop_map(Topics::Named)];
     topics.prop_map(|topics| MetadataRequest { topics })
 }
@@ -130,14 +130,14 @@ pub fn stop_replica_response() -> impl Strategy<Value = StopReplicaResponse> {
     (error(), results()).prop_map(|(error, partitions)| StopReplicaResponse { error, partitions })
 }
 
-/// A UpdateMetadata request.
+/// An UpdateMetadata request.
 pub fn update_metadata_request() -> impl Strategy<Value = UpdateMetadataRequest> {
     (node(), epoch(), states(), vec(broker(), 0..3)).prop_map(|(controller, controller_epoch, partitions, brokers)| {
         UpdateMetadataRequest { controller, controller_epoch, partitions, brokers }
     })
 }
 
-/// A UpdateMetadata response.
+/// An UpdateMetadata response.
 pub fn update_metadata_response() -> impl Strategy<Value = UpdateMetadataResponse> {
     error().prop_map(|error| UpdateMetadataResponse { error })
 }
@@ -260,7 +260,7 @@ pub fn any_request() -> impl Strategy<Value = AnyRequest> {
     ]
 }
 
-/// A request of those that concern groups: `prop_oneof` takes ten of a kind.
+/// A request of an API for consumer groups. This is a separate function because `prop_oneof` accepts ten items at most.
 fn any_group_request() -> impl Strategy<Value = AnyRequest> {
     prop_oneof![
         offset_commit_request_v0().prop_map(AnyRequest::OffsetCommitV0),
@@ -288,7 +288,7 @@ pub fn any_response() -> impl Strategy<Value = AnyResponse> {
     ]
 }
 
-/// A response of those that concern groups.
+/// A response of an API for consumer groups.
 fn any_group_response() -> impl Strategy<Value = AnyResponse> {
     prop_oneof![
         offset_commit_response().prop_map(AnyResponse::OffsetCommitV0),

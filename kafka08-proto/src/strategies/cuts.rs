@@ -1,14 +1,14 @@
-//! The ways in which a stream can be cut up.
+//! Splits of a stream into pieces.
 
 #[cfg(feature = "proptest")]
 use proptest::{collection::vec, prelude::*};
 
-/// How a stream arrives: the lengths of its pieces, in bytes. After the last one it begins again with the first.
+/// The lengths, in bytes, of the pieces of a stream. After the last length, the list repeats from the first length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cuts(pub(super) Vec<usize>);
 
 impl Cuts {
-    /// The stream in pieces. None is empty, and together they are the stream.
+    /// Splits the stream into pieces. No piece is empty. The concatenation of all pieces is the stream.
     #[must_use]
     pub fn pieces<'s>(&self, stream: &'s [u8]) -> Vec<&'s [u8]> {
         let mut pieces = Vec::new();
@@ -24,8 +24,8 @@ impl Cuts {
     }
 }
 
-/// A way to cut up a stream of any length: whole, byte by byte, in pieces around the four bytes of a frame's length, or in
-/// pieces of any size up to what a socket's buffer holds.
+/// A split of a stream of any length: one piece, single bytes, pieces of about the size of the four-byte length prefix,
+/// or larger pieces up to the size of a socket buffer.
 #[cfg(feature = "proptest")]
 pub fn cuts() -> impl Strategy<Value = Cuts> {
     let len = prop_oneof![4 => 1..9_usize, 3 => 1..64_usize, 2 => 64..4096_usize, 1 => 4096..200_000_usize];

@@ -1,4 +1,4 @@
-//! Bytes that no honest peer sends, and that are close enough to what one does to get far into a decoder.
+//! Invalid frames that are similar to valid frames, so that the error occurs late in the decoder.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -9,21 +9,21 @@ use crate::{
     wire::Encoder,
 };
 
-/// Lengths and counts that decoders get wrong.
+/// Lengths and counts that often reveal errors in decoders.
 const EXTREMES: [i32; 10] = [-1, -2, 0, 1, i32::MAX, i32::MAX - 1, i32::MIN, i32::MIN + 1, 1 << 24, 0x0101_0101];
 
-/// What happens to the bytes of a sound frame.
+/// A change to the bytes of a valid frame.
 #[derive(Clone, Debug)]
 enum Damage {
-    /// A byte becomes another one.
+    /// Replaces one byte.
     Byte(Index, u8),
-    /// Four bytes become an extreme number: a length or a count, if they were one.
+    /// Replaces four bytes, which may be a length or a count, with an extreme number.
     Number(Index, i32),
-    /// Two bytes do: the length of a string.
+    /// Replaces two bytes, which may be the length of a string, with an extreme number.
     Short(Index, i16),
-    /// Bytes are missing from here on.
+    /// Removes all bytes from this position to the end.
     Cut(Index),
-    /// Bytes stand in between that do not belong there.
+    /// Inserts bytes at this position.
     Insert(Index, Vec<u8>),
 }
 
@@ -61,9 +61,9 @@ impl Damage {
     }
 }
 
-/// The payload of a frame, without its length: that of a request, of a response, or any bytes, and mostly damaged.
+/// The payload of a frame without its length: a request, a response, or random bytes. Most payloads are damaged.
 ///
-/// A decoder must read it or refuse it, and never panic.
+/// A decoder must decode the payload or return an error. It must never panic.
 pub fn hostile_frame() -> impl Strategy<Value = Vec<u8>> {
     let request = (any_request(), any::<i32>()).prop_map(|(request, id)| {
         let mut encoder = Encoder::new();
@@ -79,9 +79,10 @@ pub fn hostile_frame() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![6 => damaged, 1 => vec(any::<u8>(), 0..64)]
 }
 
-/// A stream of frames whose lengths are mostly right, and whose payloads are mostly damaged.
+/// A stream of frames. Most lengths are correct, and most payloads are damaged.
 ///
-/// A connection must take it, in whatever pieces it comes, and end at the latest where it is no stream of frames.
+/// A connection must handle the stream in pieces of any size. The connection must end at the first invalid frame length
+/// or earlier.
 pub fn hostile_stream() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![12 => Just(None), 1 => proptest::sample::select(&EXTREMES[..]).prop_map(Some)];
     vec((hostile_frame(), length), 0..6).prop_map(|frames| {

@@ -1,8 +1,8 @@
-//! Requests, responses, message sets, hostile bytes, and the ways in which a stream can be cut up, made at random: for the
-//! tests of those who build on this crate.
+//! Generators of random requests, responses, message sets, invalid bytes, and splits of a stream into pieces. Crates
+//! that depend on this crate can use the generators in their tests.
 //!
-//! With the feature `proptest` they are strategies. With the feature `arbitrary`, every request and response, [`MessageSet`],
-//! [`ByTopic`] and [`Cuts`] implement `Arbitrary`, for fuzz targets.
+//! With the feature `proptest`, the generators are strategies. With the feature `arbitrary`, every request and
+//! response, [`MessageSet`], [`ByTopic`] and [`Cuts`] implement `Arbitrary` for fuzz targets.
 //!
 //! [`MessageSet`]: crate::message::MessageSet
 //! [`ByTopic`]: crate::api::ByTopic
@@ -15,7 +15,7 @@
 //! proptest! {
 //!     fn what_is_forwarded_is_what_came(request in strategies::any_request(), cuts in strategies::cuts()) {
 //!         let bytes = request.to_bytes()?;
-//!         // What a proxy of your own would make of it, however it arrives.
+//!         // Replace the next line with your proxy. The proxy receives the bytes in these pieces.
 //!         let forwarded: Vec<u8> = cuts.pieces(&bytes).concat();
 //!         prop_assert_eq!(AnyRequest::decode(request.api(), &forwarded.into())?, request);
 //!     }
@@ -23,8 +23,8 @@
 //! # what_is_forwarded_is_what_came();
 //! ```
 //!
-//! A value that a strategy gives fits the wire. Whether a broker would take it is another question:
-//! [`Request::check`](crate::api::Request::check) refuses many of them.
+//! Each generated request and response can be encoded, but a broker may reject it.
+//! [`Request::check`](crate::api::Request::check) returns an error for many generated requests.
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;

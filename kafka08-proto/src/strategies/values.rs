@@ -1,4 +1,4 @@
-//! Names, numbers, messages, and their groups.
+//! Strategies for names, numbers, message sets, and groups of items by topic.
 
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
@@ -10,7 +10,7 @@ use crate::{
     message::{MessageSet, MessageSetBuilder, Origin},
 };
 
-/// A string: empty, of a few letters, or of any characters.
+/// A string that is empty, has a few letters, or has a few characters of any kind.
 pub fn text() -> impl Strategy<Value = Text> {
     prop_oneof![Just(String::new()), "[a-z]{1,8}", "\\PC{0,6}"].prop_map(Text::from)
 }
@@ -20,12 +20,12 @@ pub fn maybe_text() -> impl Strategy<Value = Option<Text>> {
     option::of(text())
 }
 
-/// An error code: mostly one that 0.8 knows.
+/// An error code. At least half of the codes are known to 0.8.
 pub fn error() -> impl Strategy<Value = ErrorCode> {
     prop_oneof![-1i16..=20, any::<i16>()].prop_map(ErrorCode)
 }
 
-/// A partition number: mostly a small one, so that some stand twice.
+/// A partition number. About half of the numbers are small, so that duplicates occur.
 pub fn partition() -> impl Strategy<Value = PartitionId> {
     prop_oneof![0..5i32, any::<i32>()].prop_map(PartitionId)
 }
@@ -55,14 +55,14 @@ pub fn topic_partition() -> impl Strategy<Value = TopicPartition> {
     (text(), partition()).prop_map(|(topic, partition)| TopicPartition { topic, partition })
 }
 
-/// A few items of partitions, grouped by topic: empty groups and topics that stand twice are among them.
+/// A few items of partitions, grouped by topic. Groups can be empty, and a topic can occur more than once.
 pub fn by_topic<T: std::fmt::Debug + Clone>(item: impl Strategy<Value = T>) -> impl Strategy<Value = ByTopic<T>> {
     let group =
         (text(), vec((partition(), item), 0..4)).prop_map(|(topic, partitions)| TopicItems { topic, partitions });
     vec(group, 0..4).prop_map(ByTopic::from)
 }
 
-/// A message set: sound, or any bytes.
+/// A message set with valid messages or random bytes.
 pub fn message_set(origin: Origin) -> impl Strategy<Value = MessageSet> {
     let part = || option::of(vec(any::<u8>(), 0..6));
     let sound = vec((part(), part()), 0..3).prop_map(|parts| {
@@ -72,7 +72,7 @@ pub fn message_set(origin: Origin) -> impl Strategy<Value = MessageSet> {
         }
         builder.build().bytes().clone()
     });
-    // Long enough, now and then, to be spliced and not copied.
+    // Some sets are so long that the encoder splices them instead of copying them.
     let anything = prop_oneof![9 => vec(any::<u8>(), 0..40), 1 => vec(any::<u8>(), 2040..2060)].prop_map(Bytes::from);
     prop_oneof![sound, anything].prop_map(move |bytes| MessageSet::new(bytes, origin))
 }
