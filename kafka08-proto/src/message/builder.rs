@@ -1,4 +1,4 @@
-//! The builder of message sets, which copies each key and value once.
+//! A builder of message sets. It copies each key and value once.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// Builds a set to produce, or a set to answer a fetch with.
+/// Builds a message set to produce, or a message set for a fetch response.
 ///
-/// The offsets of a set to produce are 0, 1, 2 and so on, as the Scala producer of 0.8 writes them. A broker overwrites
-/// them.
+/// In a set to produce, the messages have the offsets 0, 1, 2 and so on, as with the Scala producer of 0.8. The broker
+/// replaces these offsets.
 ///
-/// A builder can be used again: [`MessageSetBuilder::take`] returns the set, and the next set is built in the same
-/// memory if the former one has been dropped.
+/// A builder can be reused: [`MessageSetBuilder::take`] returns the set. The next set reuses the memory of the previous
+/// set if the previous set has been dropped.
 #[derive(Debug)]
 pub struct MessageSetBuilder {
     writer: EntryWriter,
@@ -40,11 +40,11 @@ impl Default for MessageSetBuilder {
     }
 }
 
-/// A set could not be compressed. Build it without compression, or in parts.
+/// The message set could not be compressed. Build the set without compression, or split the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompressError {
-    /// This build lacks the codec.
+    /// The codec is not compiled in.
     Missing(MissingFeature),
     /// The compressed set is larger than 2^31 - 1 bytes.
     Full(SetFull),
@@ -54,7 +54,7 @@ impl fmt::Display for CompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(error) => write!(f, "{error}"),
-            // The advice of `SetFull`, to send the set first, does not help: this is the whole set.
+            // `SetFull` advises to send the set first. That does not help here, because this is the whole set.
             Self::Full(SetFull { entry }) => write!(
                 f,
                 "the compressed set would be an entry of {entry} bytes, more than the 2^31 - 1 bytes of a set: build it in parts"
@@ -66,8 +66,8 @@ impl fmt::Display for CompressError {
 impl std::error::Error for CompressError {}
 
 impl MessageSetBuilder {
-    /// Creates a builder of sets to produce, with room for this many bytes. A message takes 26 bytes besides its key
-    /// and value. Building a set within the capacity allocates once.
+    /// Creates a builder of sets to produce, with a capacity in bytes. A message takes 26 bytes plus its key and value.
+    /// Building a set that fits the capacity allocates memory once.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
@@ -82,21 +82,21 @@ impl MessageSetBuilder {
         }
     }
 
-    /// Creates a builder of sets as a broker sends them, with absolute offsets from `first` on.
+    /// Creates a builder of sets for a fetch response. The offsets are absolute and start at `first`.
     #[must_use]
     pub fn fetched_from(first: Offset) -> Self {
         Self { first, next: first, origin: Origin::Fetched, ..Self::default() }
     }
 
-    /// Appends a message. `None` is null, which differs from an empty key or value.
+    /// Appends a message. `None` is null. A null key or value is not the same as an empty one.
     ///
     /// # Errors
-    /// The set would exceed 2^31 - 1 bytes. The message was not appended.
+    /// Returns an error if the set would exceed 2^31 - 1 bytes. In this case the message is not appended.
     #[inline(always)]
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SetFull> {
         if self.messages == 0 {
-            // Memory is reserved here and not in `take`, because then the caller still holds the set whose memory is to
-            // be used again.
+            // Memory is reserved here and not in `take`, because at the time of `take` the caller still holds the
+            // previous set. The memory of that set could not be reused.
             self.bytes.reserve(self.capacity);
         }
         let entry = self.writer.write(&mut self.bytes, self.next, key, value)?;
@@ -106,38 +106,39 @@ impl MessageSetBuilder {
         Ok(())
     }
 
-    /// The number of messages that were pushed since the last set.
+    /// The number of messages in the current set.
     #[must_use]
     pub fn messages(&self) -> usize {
         self.messages
     }
 
-    /// The size of the set so far, in bytes and without compression.
+    /// The uncompressed size of the current set, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing was pushed since the last set.
+    /// Whether the current set has no messages.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
-    /// Drops the messages that were pushed, and keeps the memory.
+    /// Removes all messages from the current set, and keeps the memory.
     pub fn clear(&mut self) {
         self.capacity = self.capacity.max(self.bytes.len());
         self.bytes.clear();
         self.start_anew();
     }
 
-    /// Returns the set and begins another one, with the same first offset.
+    /// Returns the current set and starts a new set with the same first offset.
     ///
-    /// If this set and everything that shares its memory are dropped before the next [`MessageSetBuilder::push`], a
-    /// next set of at most this size is built without allocation.
+    /// Drop the returned set, and all `Bytes` that share its memory, before the next [`MessageSetBuilder::push`]. Then
+    /// a next set of at most the same size is built without allocation.
     #[must_use]
     pub fn take(&mut self) -> MessageSet {
-        // The next set is likely to be about as large. `reserve` then finds the memory of this one, if it is free.
+        // The next set probably has about the same size. `reserve` then reuses the memory of this set if no one holds
+        // it.
         self.capacity = self.capacity.max(self.bytes.len());
         let set = MessageSet::built(self.bytes.split().freeze(), self.origin, self.mark(None));
         self.start_anew();
@@ -159,36 +160,36 @@ impl MessageSetBuilder {
         MessageSet::built(self.bytes.freeze(), self.origin, mark)
     }
 
-    /// Returns the set as one compressed entry, whose offset is that of its last message. Without messages the set is
-    /// empty.
+    /// Compresses the messages and returns a set with one entry. The entry has the offset of the last message. If there
+    /// are no messages, the returned set is empty.
     ///
     /// For a compacted topic use [`MessageSetBuilder::build`], because log compaction of 0.8 fails on compressed sets.
     ///
     /// # Errors
-    /// The build lacks the codec, or the compressed set is larger than 2^31 - 1 bytes.
+    /// Returns an error if the codec is not compiled in, or if the compressed set is larger than 2^31 - 1 bytes.
     pub fn build_compressed(mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
         self.take_compressed(codec, deflater)
     }
 
-    /// Returns the set as [`MessageSetBuilder::build_compressed`] does, and begins another one.
+    /// Returns the current set as [`MessageSetBuilder::build_compressed`] does, and starts a new set.
     ///
     /// # Errors
-    /// The errors of [`MessageSetBuilder::build_compressed`]. The messages are kept: take the set without compression,
-    /// or with another codec.
+    /// Returns the errors of [`MessageSetBuilder::build_compressed`]. After an error the builder keeps the messages:
+    /// take the set without compression, or with another codec.
     pub fn take_compressed(&mut self, codec: Codec, deflater: &mut Deflater) -> Result<MessageSet, CompressError> {
         if self.messages == 0 {
-            // A wrapper without messages would be answered with success and store nothing.
+            // A broker answers an empty compressed set with success and stores nothing.
             return Ok(self.take());
         }
         let value = deflater.deflate(codec, &self.bytes).map_err(CompressError::Missing)?;
-        // Both official producers give the wrapper the offset of its last message, and brokers do so too.
+        // The wrapper entry has the offset of its last message, as both official producers and the brokers write it.
         let last = Offset(self.next.0 - 1);
-        // The set does not share the builder's memory, because a small compressed set would keep the memory of a large
-        // plain one alive.
+        // The compressed set has its own memory. Otherwise a small compressed set would keep the large uncompressed
+        // buffer alive.
         let mut bytes = BytesMut::with_capacity(value.len().saturating_add(ENTRY_HEADER + SMALLEST_MESSAGE));
         let entry = self.writer.write_any(&mut bytes, last, codec.attributes(), None, Some(&value));
         let mark = Built { largest: small(entry.map_err(CompressError::Full)?), ..self.mark(Some(codec)) };
-        // The builder is cleared last, because the caller keeps the messages after an error.
+        // The builder is cleared last, because it must keep the messages if there is an error above.
         self.clear();
         Ok(MessageSet::built(bytes.freeze(), self.origin, mark))
     }

@@ -1,30 +1,31 @@
-//! The position of a reader in a set, without a borrow of the set.
+//! The position of a reader in a message set. A cursor does not borrow the set.
 
 use std::fmt;
 
 use super::{Entries, MessageSet, Tail, inner::Inside};
 use crate::ids::Offset;
 
-/// The position of a reader in one message set. It does not borrow the set.
+/// The position of a reader in one message set. A cursor does not borrow the set.
 ///
-/// [`MessageSet::visit`] continues at a cursor without reading what lies in front of it again. A cursor belongs to one
-/// set: begin the next set with a new cursor at [`Cursor::position`].
+/// [`MessageSet::visit`] continues at a cursor and does not read earlier entries again. A cursor belongs to one set:
+/// for the next set, create a new cursor at [`Cursor::position`].
 #[derive(Clone)]
 pub struct Cursor {
-    /// The offset that was fetched. Messages of a wrapper in front of it are skipped.
+    /// The offset that was requested in the fetch. Messages of a wrapper with a lower offset are skipped.
     pub(super) asked: Offset,
     /// The offset to fetch next.
     pub(super) position: Offset,
-    /// The lowest offset that the next entry may have. It is ahead of `position` if the visitor broke off at an error:
-    /// the set is read on behind the error, while another fetch would bring the erroneous entry again.
+    /// The lowest offset that the next entry may have. If the visitor stopped at an error, `next` is higher than
+    /// `position`: reading this set continues after the invalid entry, but the next fetch requests the invalid entry
+    /// again.
     pub(super) next: Offset,
-    /// The offset that all entries lie below, if the caller gave one.
+    /// The exclusive upper bound for the offsets of all entries, if the caller set one.
     pub(super) end: Option<Offset>,
     /// The position of the next entry, in bytes from the start of the set.
     pub(super) at: usize,
-    /// The opened wrapper in which the visitor broke off.
+    /// The decompressed wrapper in which the visitor stopped.
     pub(super) inside: Option<Inside>,
-    /// The end of the set, once it was reached.
+    /// How the set ends. `None` until the end is reached.
     pub(super) tail: Option<Tail>,
 }
 
@@ -35,23 +36,23 @@ impl Cursor {
         Self { asked: from, position: from, next: from, end: None, at: 0, inside: None, tail: None }
     }
 
-    /// Sets the offset that all entries of a fetched set lie below: the high watermark of the response. An entry at or
-    /// above it is reported as [`MessageProblem::AboveEnd`](super::MessageProblem::AboveEnd) and does not move the
+    /// Sets the exclusive upper bound for the offsets of a fetched set: the high watermark of the response. An entry at
+    /// or above it is reported as [`MessageProblem::AboveEnd`](super::MessageProblem::AboveEnd) and does not move the
     /// position.
     ///
-    /// Set it for fetched sets. The checksum does not cover the offset, so without an end one flipped bit can move the
-    /// position by millions.
+    /// Set this bound for every fetched set. The checksum does not cover the offset, so without this bound one flipped
+    /// bit can move the position by millions.
     #[must_use]
     pub const fn with_end(mut self, offset: Offset) -> Self {
         self.end = Some(offset);
         self
     }
 
-    /// The offset to fetch next. It lies behind everything that was visited or skipped, including gaps of compaction,
-    /// and is never lower than the offset at which the cursor began.
+    /// The offset to fetch next. This offset is after all messages that were visited or skipped, and after gaps from
+    /// log compaction. It is never lower than the offset that was passed to [`Cursor::new`].
     ///
-    /// If the visitor broke off at a message, the position is behind that message. If it broke off at an error, the
-    /// position is in front of the erroneous entry.
+    /// If the visitor stopped at a message, the position is after that message. If it stopped at an error, the position
+    /// is before the invalid entry.
     #[must_use]
     pub const fn position(&self) -> Offset {
         self.position
@@ -63,7 +64,7 @@ impl Cursor {
         self.at
     }
 
-    /// A reader of `set` that begins at the cursor.
+    /// Creates a reader of `set` that starts at the cursor.
     pub(super) fn entries<'a>(&self, set: &'a MessageSet) -> Entries<'a> {
         let entries = set.entries_at(self.at).with_start(self.next);
         match self.end {
@@ -72,11 +73,12 @@ impl Cursor {
         }
     }
 
-    /// Moves the cursor to a reader of the set. [`Cursor::position`] does not change.
+    /// Moves the cursor to the position of a reader of the set. [`Cursor::position`] does not change.
     pub(super) fn stand(&mut self, entries: &Entries<'_>) {
         self.at = Entries::position(entries);
         self.tail = entries.tail();
-        // The offsets of a produced set are whatever the producer wrote, and say nothing about what to fetch.
+        // In a produced set, the producer chose the offsets. They have no relation to the log, so they do not change
+        // `next`.
         if entries.is_ordered() {
             self.next = entries.next_offset();
         }

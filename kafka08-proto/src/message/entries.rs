@@ -1,6 +1,6 @@
-//! The lazy reader of a message set.
-// This is the hot path of a consumer. `sound` reads the plain, valid messages, which are nearly all, and is inlined
-// into the caller's loop. Everything else goes through `any`, which is kept out of that loop.
+//! A lazy reader of a message set.
+// This is the hot path of a consumer. `sound` reads valid uncompressed messages, the most frequent case, and is inlined
+// into the caller's loop. `any` reads all other entries and is not inlined.
 
 use std::fmt;
 
@@ -12,41 +12,43 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// The number of bytes of a cut message that must be zero for the entry to count as filler.
-// Brokers write filler in pieces of 128 KiB, each with a header of its own. The first bytes suffice to recognize one.
+/// If an incomplete message starts with this many zero bytes, the entry is filler.
+// Brokers write filler in pieces of 128 KiB, each with its own header. The first bytes of a piece are enough to
+// recognize it.
 const FILLER: usize = 64;
 
-/// Iterates over the entries of a set and compares their checksums.
+/// An iterator over the entries of a message set. By default it verifies the checksums.
 ///
-/// `CHECKED` says whether checksums are compared; [`Entries::without_crc`] turns this off.
+/// If `CHECKED` is true, checksums are verified. [`Entries::without_crc`] turns this off.
 ///
-/// An entry that cannot be used is returned as an error, and iteration continues behind it. When the iterator has
-/// ended, [`Entries::tail`] says how the set ends.
+/// An invalid entry is returned as an error, and iteration continues after this entry. After the iterator has ended,
+/// [`Entries::tail`] returns how the set ends.
 ///
-/// The offsets of a fetched set must ascend, from [`Entries::with_start`] on and below [`Entries::with_end`]. The
-/// checksum does not cover them, so without an end one flipped bit can move [`Entries::next_offset`] by millions.
+/// The offsets of a fetched set must ascend. They must be at or above [`Entries::with_start`] and below
+/// [`Entries::with_end`]. The checksum does not cover the offsets, so without an end one flipped bit can move
+/// [`Entries::next_offset`] by millions.
 #[derive(Clone)]
 pub struct Entries<'a, const CHECKED: bool = true> {
-    /// The bytes behind the entries that were read. Empty once the iterator has ended.
+    /// The bytes that were not read yet. Empty after the iterator has ended.
     rest: &'a [u8],
-    /// The length of the set in bytes. The position is this less the length of `rest`.
+    /// The length of the set in bytes. The position is `len` minus the lengths of `rest` and `unread`.
     len: usize,
-    /// The number of bytes in `rest` when the iterator ended, so that the position stays known.
+    /// The length of `rest` at the time the iterator ended. The position is computed from it.
     unread: usize,
     /// The lowest offset that the next entry may have.
     next: i64,
-    /// The offset that every entry must lie below.
+    /// The exclusive upper bound for the offset of every entry.
     end: i64,
     /// Whether the caller has set a start.
     has_start: bool,
     origin: Origin,
-    /// An empty checksum, which is cloned for each message. Making one asks the processor for its features.
+    /// An empty checksum, which is cloned for each message. Creating a new one detects the CPU features, which is slow.
     crc: Hasher,
     tail: Option<Tail>,
 }
 
 impl<'a> Entries<'a> {
-    /// Creates a reader that begins at byte `at` of the set.
+    /// Creates a reader that starts at byte `at` of the set.
     pub(super) fn new(set: &'a MessageSet, at: usize) -> Self {
         let rest = set.bytes().get(at..).unwrap_or_default();
         Self {
@@ -62,7 +64,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Turns off the comparison of checksums. Use it for a set that this process has built or checked.
+    /// Turns off the verification of checksums. Use this for a set that this process has built or verified.
     #[must_use]
     pub fn without_crc(self) -> Entries<'a, false> {
         let Self { rest, len, unread, next, end, has_start, origin, crc, tail } = self;
@@ -71,64 +73,67 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
-    /// Sets the offset that was fetched. In a fetched set, an entry below it is a [`MessageProblem::NotAscending`].
+    /// Sets the offset that was requested in the fetch. In a fetched set, an entry with a lower offset is a
+    /// [`MessageProblem::NotAscending`].
     ///
     /// Default: 0. No message has a lower offset.
     #[must_use]
     pub fn with_start(mut self, offset: Offset) -> Self {
-        // A negative start would let entries of offset -1 pass, which is what filler has.
+        // Filler has the offset -1. A negative start would accept filler as an entry.
         self.next = offset.0.max(0);
         self.has_start = true;
         self
     }
 
-    /// Sets the offset that all entries of a fetched set lie below: the high watermark of the response. An entry at or
-    /// above it is a [`MessageProblem::AboveEnd`].
+    /// Sets the exclusive upper bound for the offsets of a fetched set: the high watermark of the response. An entry at
+    /// or above this bound is a [`MessageProblem::AboveEnd`].
     ///
-    /// Brokers since 0.9 may read the high watermark before the data, so a valid entry can be at or above it. Such an
-    /// entry arrives again with the next fetch.
+    /// Brokers since 0.9 may read the high watermark before the data, so a valid entry can be at or above the high
+    /// watermark. The next fetch returns such an entry again.
     ///
-    /// Default: `i64::MAX`, which is no end.
+    /// Default: `i64::MAX`, which means no upper bound.
     #[must_use]
     pub fn with_end(mut self, offset: Offset) -> Self {
         self.end = offset.0;
         self
     }
 
-    /// Turns off the check of offsets, for a caller that checks them itself.
+    /// Turns off the check of offsets. The caller then checks the offsets.
     pub(super) fn unordered(mut self) -> Self {
         self.origin = Origin::Produced;
         self
     }
 
-    /// Whether offsets are those of a log.
+    /// Whether the entries have offsets of the log, which must ascend.
     pub(super) fn is_ordered(&self) -> bool {
         self.origin == Origin::Fetched
     }
 
-    /// The end of the set; `None` until the iterator has returned `None`.
+    /// How the set ends. `None` until the iterator has returned `None`.
     #[must_use]
     pub fn tail(&self) -> Option<Tail> {
         self.tail
     }
 
-    /// The position of the next entry, in bytes from the start of the set. [`MessageSet::entries_at`] continues there.
+    /// The position of the next entry, in bytes from the start of the set. Pass this position to
+    /// [`MessageSet::entries_at`] to continue later.
     #[must_use]
     pub fn position(&self) -> usize {
         self.len.saturating_sub(self.rest.len() + self.unread)
     }
 
-    /// The offset to fetch next, in a fetched set. It lies behind the last entry that could be used.
+    /// The offset to fetch next, in a fetched set. This is the offset after the last valid entry, with the exceptions
+    /// below.
     ///
-    /// An entry with a wrong checksum, or of a later format, moves it by one, whatever offset the entry claims. An
-    /// entry whose offset does not ascend, or is not below the end, does not move it.
+    /// An entry with a wrong checksum or a later format increases this offset by one, and the entry's own offset is
+    /// ignored. An entry whose offset does not ascend, or is not below the end, does not change this offset.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         Offset(self.next)
     }
 
-    /// Takes the next entry if it is a valid message without compression. Otherwise returns `None` and changes nothing;
-    /// then [`Entries::any`] takes the entry or reports what is wrong with it.
+    /// Reads the next entry if the entry is a valid uncompressed message. Otherwise returns `None` and changes nothing.
+    /// Then call [`Entries::any`], which reads the entry or returns its error.
     #[inline(always)]
     pub(super) fn sound(&mut self) -> Option<Message<'a>> {
         let (_, behind) = self.rest.split_first_chunk::<8>()?;
@@ -136,8 +141,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         let (message, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
         let (_, covered) = message.split_first_chunk::<CRC>()?;
         let computed = if CHECKED { self.checksum(covered) } else { 0 };
-        // The offset is read after the checksum, because a value that is kept across its computation costs a store and
-        // a load.
+        // The offset is read after the checksum, because keeping the value during the checksum computation costs a
+        // store and a load.
         let offset = i64::from_be_bytes(*self.rest.first_chunk::<8>()?);
         let (&[c0, c1, c2, c3, magic, attributes, k0, k1, k2, k3], parts) = message.split_first_chunk::<10>()?;
         if CHECKED && computed != u32::from_be_bytes([c0, c1, c2, c3]) {
@@ -165,7 +170,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         crc.finalize()
     }
 
-    /// Takes the next entry, valid or not.
+    /// Reads the next entry, which can be valid or invalid.
     #[cold]
     #[inline(never)]
     pub(super) fn any(&mut self) -> Option<Result<Entry<'a>, MessageError>> {
@@ -178,8 +183,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
             return None;
         };
         let Some(size_of_message) = usize::try_from(size).ok().filter(|&n| n >= SMALLEST_MESSAGE) else {
-            // The size is the only way to the next entry. A log that was not flushed before a crash can end in zeros,
-            // which are an entry of offset 0 and size 0.
+            // Without a valid size the next entry cannot be found. A log that was not flushed before a crash can end in
+            // zeros. Zeros are read as an entry with offset 0 and size 0.
             self.end(Tail::Corrupt {
                 offset: if self.has_start || self.next > 0 { Offset(self.next) } else { offset },
             });
@@ -189,7 +194,7 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
             let is_filler = offset == Offset::NONE && is_zero(body.get(..FILLER).unwrap_or(body));
             self.end(match self.origin {
                 Origin::Fetched if is_filler => Tail::Filler,
-                // No fetch can ask for more than an int32 holds.
+                // `max_bytes` of a fetch is an int32, so a larger value cannot be requested.
                 _ => Tail::Cut { needed: Some(i32::try_from(ENTRY_HEADER + size_of_message).unwrap_or(i32::MAX)) },
             });
             return None;
@@ -204,28 +209,29 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         self.rest = &[];
     }
 
-    /// The end of a set that has fewer bytes left than the header of an entry.
+    /// Returns how a set ends if fewer bytes are left than an entry header needs.
     fn cut_header(&self) -> Tail {
         match self.rest {
             [] => Tail::Clean,
-            // No message has a negative offset, so the beginning of -1 is filler even without the size behind it.
+            // No message has a negative offset, so the first bytes of the offset -1 are filler, even if the size is
+            // missing.
             rest if self.is_ordered() && rest.iter().take(8).all(|&byte| byte == 0xff) => Tail::Filler,
             _ => Tail::Cut { needed: None },
         }
     }
 
-    /// Reads the message of an entry that is complete.
+    /// Reads the message of a complete entry.
     fn read(&mut self, at: usize, offset: Offset, message: &'a [u8]) -> Result<Entry<'a>, MessageProblem> {
         let (stored, covered) = split_u32(message).ok_or(MessageProblem::Size(0))?;
         // The magic is checked before the checksum, because later formats have other fields in the checksum's place.
-        // Transaction markers, which 1.1 sends unconverted, would otherwise be reported as damage, and stop a consumer
-        // that stops at damage.
+        // For example, 1.1 sends transaction markers unconverted. With the other order these would be reported as
+        // damaged, and a consumer that stops at damaged messages would stop.
         if let Some(&magic @ 2..) = covered.first() {
             self.pass_one();
             return Err(MessageProblem::Magic(i8::from_be_bytes([magic])));
         }
-        // The order is checked before the checksum too, because an entry that is out of order moves nothing, while a
-        // damaged one moves the position by one.
+        // The order of offsets is also checked before the checksum: an entry that is out of order must not move the
+        // position, but a damaged entry moves the position by one.
         if self.origin == Origin::Fetched {
             if offset.0 < self.next {
                 return Err(MessageProblem::NotAscending { after: Offset(self.next - 1) });
@@ -241,8 +247,8 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
                 return Err(MessageProblem::Crc { stored, computed });
             }
         }
-        // The position moves before the rest is parsed. With a right checksum the message is as its producer wrote it,
-        // so an error in it is not damage, and its offset counts.
+        // The next offset is updated before the rest is parsed. If the checksum is correct, the message is as the
+        // producer wrote it. An error in such a message is not damage, so the entry's offset is used.
         self.next = offset.next().0;
         let (key, value, codec) = parse(covered)?;
         match codec {
@@ -254,10 +260,10 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
         }
     }
 
-    /// Moves behind an entry whose own offset is not trusted.
+    /// Increases the next offset by one, for an entry whose own offset cannot be trusted.
     fn pass_one(&mut self) {
-        // The position moves by one, because the entry is at least one message, and a larger step could skip valid
-        // ones. It does not move beyond the end, where a fetch would be out of range.
+        // The step is one, because the entry has at least one message and a larger step could skip valid messages. The
+        // next offset does not exceed the end, because a fetch from there would be out of range.
         self.next = self.next.saturating_add(1).min(self.end.max(self.next));
     }
 }
@@ -284,13 +290,13 @@ impl<const CHECKED: bool> fmt::Debug for Entries<'_, CHECKED> {
     }
 }
 
-/// The bits of a message's attributes that name its codec.
+/// The bits of a message's attributes that identify its codec.
 const CODEC: u8 = 0b111;
 
 /// A message's key, value and codec.
 type Parts<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<Codec>);
 
-/// Parses the bytes that the checksum covers. Bytes behind the value are ignored, as brokers do.
+/// Parses the bytes that the checksum covers. Bytes after the value are ignored, as in the broker.
 fn parse(covered: &[u8]) -> Result<Parts<'_>, MessageProblem> {
     let (&[magic, attributes], rest) = covered.split_first_chunk::<2>().ok_or(MessageProblem::Size(0))?;
     if magic != 0 {
@@ -312,20 +318,21 @@ pub(super) fn split_header(bytes: &[u8]) -> Option<(Offset, i32, &[u8])> {
     Some((Offset(i64::from_be_bytes(*offset)), i32::from_be_bytes(*size), rest))
 }
 
-/// Splits off a length and as many bytes; -1 is null. The error is the length that does not fit.
+/// Reads a length and that number of bytes. The length -1 is null. The error contains the invalid length.
 fn split_nullable(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8]), i32> {
     let (len, rest) = bytes.split_first_chunk::<4>().ok_or(0)?;
     let len = i32::from_be_bytes(*len);
     split_data(len, rest).ok_or(len)
 }
 
-/// Splits off as many bytes as a length says; -1 is null.
+/// Reads `len` bytes. The length -1 is null.
 #[inline(always)]
 fn split_data(len: i32, bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if len == -1 {
         return Some((None, bytes));
     }
-    // Any other negative length becomes at least 2^31, which no set holds: one comparison checks both.
+    // The cast converts any other negative length to at least 2^31, which is longer than any set. So one comparison
+    // rejects negative lengths and too large lengths.
     let (data, rest) = bytes.split_at_checked(usize::try_from(len.cast_unsigned()).ok()?)?;
     Some((Some(data), rest))
 }
