@@ -7,11 +7,11 @@ use crate::ids::Offset;
 
 /// One message, borrowed from its set.
 ///
-/// A null key or value differs from an empty one. A null value marks a deletion in a compacted topic.
+/// A null key or value is not the same as an empty one. A null value marks a deletion in a compacted topic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message<'a> {
-    /// The message's position in the log. In a produced set it is any number that the producer wrote.
+    /// The offset of the message in the log. In a produced set, the producer chose this number, and it has no meaning.
     pub offset: Offset,
     /// The key; `None` is null.
     pub key: Option<&'a [u8]>,
@@ -23,13 +23,13 @@ pub struct Message<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wrapper<'a> {
-    /// The offset of the last message inside, if the set was fetched.
+    /// In a fetched set, the offset of the last message in the compressed set.
     pub offset: Offset,
     /// The codec.
     pub codec: Codec,
     /// The compressed bytes.
     pub value: &'a [u8],
-    /// The position of the entry, in bytes from the start of the set around it.
+    /// The position of the entry, in bytes from the start of the set that contains it.
     pub(super) at: usize,
     pub(super) origin: Origin,
 }
@@ -42,14 +42,15 @@ pub enum Codec {
     Gzip,
     /// snappy, usually in the framing of snappy-java.
     Snappy,
-    /// LZ4 in a frame whose header checksum is Kafka's own. Of the 0.8 releases only 0.8.2 knows it.
+    /// LZ4 frames with a header checksum that is specific to Kafka. Of the 0.8 releases, only 0.8.2 supports this
+    /// codec.
     Lz4,
 }
 
 impl Codec {
-    /// The codec that a message's attributes name; `None` if the message is not compressed.
+    /// Returns the codec from a message's attributes, or `None` if the message is not compressed.
     pub(super) fn from_attributes(attributes: u8) -> Result<Option<Self>, MessageProblem> {
-        // 0.8.2 looks at three bits. Earlier releases look at two, so they take 4 for a message without compression.
+        // 0.8.2 reads three bits. Earlier releases read two bits, so they treat the value 4 as uncompressed.
         match attributes & 0b111 {
             0 => Ok(None),
             1 => Ok(Some(Self::Gzip)),
@@ -59,7 +60,7 @@ impl Codec {
         }
     }
 
-    /// The attributes of a wrapper of this codec.
+    /// Returns the attributes of a wrapper with this codec.
     pub(super) fn attributes(self) -> u8 {
         match self {
             Self::Gzip => 1,
@@ -84,7 +85,7 @@ impl fmt::Display for Codec {
 pub enum Entry<'a> {
     /// A message that is not compressed.
     Plain(Message<'a>),
-    /// A compressed set of messages, which is not opened.
+    /// A compressed message set. It has not been decompressed.
     Compressed(Wrapper<'a>),
 }
 
@@ -99,7 +100,7 @@ impl Entry<'_> {
     }
 }
 
-/// The end of a message set.
+/// How a message set ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
     /// The set ends with its last entry.
@@ -107,27 +108,27 @@ pub enum Tail {
     /// The set ends in the middle of an entry, because a broker cuts a set at `max_bytes`. This is not an error: fetch
     /// from the next offset.
     Cut {
-        /// The size of the entry that is cut, in bytes. If no entry is in front of it, fetch again with a `max_bytes`
-        /// of at least this. A peer may claim anything up to 2 GiB.
+        /// The size of the entry that is cut, in bytes. If this entry is the first of the set, fetch again with a
+        /// `max_bytes` of at least this size. The peer can send any value up to 2 GiB.
         ///
-        /// `None` if the set ends before the entry's size. Then double `max_bytes`.
+        /// `None` if the set ends before the size field of the entry. In this case, double `max_bytes`.
         needed: Option<i32>,
     },
-    /// The set ends with filler, which is an entry of offset -1 that is cut and has zeros for a message.
+    /// The set ends with filler: an incomplete entry with the offset -1, whose message bytes are zeros.
     ///
-    /// Brokers from 0.11 to 3.9 send filler if nothing of what they have read exists in the format of 0.8. Fetch from
-    /// the next offset. A larger `max_bytes` does not help.
+    /// Brokers from 0.11 to 3.9 send filler if they cannot convert any of the data to the format of 0.8. Fetch from the
+    /// next offset. A larger `max_bytes` does not help.
     Filler,
-    /// The set ends at an entry whose size is invalid, because the entries behind it cannot be found. The entry was
-    /// reported as [`MessageProblem::Size`].
+    /// Reading ends at an entry with an invalid size, because later entries cannot be found. The entry was reported as
+    /// [`MessageProblem::Size`].
     Corrupt {
-        /// The offset behind the last entry that was read. If none was read, it is the offset at which the reader was
-        /// told to start, or without one the offset that the invalid entry claims.
+        /// The offset after the last entry that was read. If no entry was read, the start offset of the reader. If the
+        /// reader has no start offset either, the offset in the invalid entry.
         offset: Offset,
     },
 }
 
-// Only lengths are shown, because messages may be secret and are often large.
+// `Debug` prints only lengths, because messages can be secret and are often large.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len =

@@ -5,18 +5,17 @@ use std::fmt;
 use super::{Codec, InflateProblem};
 use crate::ids::Offset;
 
-/// An entry of a message set cannot be used.
+/// An entry of a message set is invalid or cannot be read.
 ///
-/// The entries behind it can still be read, unless the problem is [`MessageProblem::Size`]. A broker does not repair a
-/// stored message, so fetching it again returns the same bytes. A consumer either stops, or continues at the next
-/// offset.
+/// The later entries can still be read, unless the problem is [`MessageProblem::Size`]. A broker does not repair a
+/// stored message, so another fetch returns the same bytes. A consumer either stops, or continues at the next offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError {
-    /// The offset that the entry claims. It has no meaning if the entry consists of zeros.
+    /// The offset in the entry. If the entry consists of zeros, this offset has no meaning.
     pub offset: Offset,
-    /// The position of the entry, in bytes from the start of its set. For a message of a compressed entry, that set is
-    /// the decompressed one.
+    /// The position of the entry, in bytes from the start of its set. For a message in a compressed set, the position
+    /// is in the decompressed set.
     pub at: usize,
     /// The problem with the entry.
     pub problem: MessageProblem,
@@ -33,14 +32,15 @@ pub enum MessageProblem {
         /// The checksum of the message's bytes.
         computed: u32,
     },
-    /// The size is below 14 bytes, the size of the smallest message. The entries behind it cannot be found.
+    /// The size is below 14 bytes, the size of the smallest message. The later entries cannot be found.
     Size(i32),
-    /// The message has the format of a later release. From format 2 on the checksum is elsewhere and is not compared.
+    /// The message has the format of a later release. In format 2 and later, the checksum is at a different position
+    /// and is not verified.
     ///
-    /// This is not damage. Brokers of 0.8.2 store format 1 inside a compressed set as it comes, and some later brokers
-    /// send the end marker of a transaction in format 2 without converting it.
+    /// This is not damage. Brokers of 0.8.2 store messages of format 1 in a compressed set unchanged. Some later
+    /// brokers send the end marker of a transaction in format 2 without conversion.
     Magic(i8),
-    /// The attributes name a codec that Kafka 0.8 does not know.
+    /// The attributes contain a codec that Kafka 0.8 does not support.
     Codec(u8),
     /// The key's length does not fit the message.
     KeyLength(i32),
@@ -53,30 +53,31 @@ pub enum MessageProblem {
         /// The problem with the compressed bytes.
         problem: InflateProblem,
     },
-    /// A compressed set lies inside a compressed set. Brokers of 0.8 flatten such sets; 0.9.0.1 stores them as they
-    /// come.
+    /// A compressed set contains another compressed set. Brokers of 0.8 flatten such sets; 0.9.0.1 stores them
+    /// unchanged.
     Nested,
-    /// The offset in a fetched set is not above that of the entry before, or is below the offset that was fetched. The
-    /// entry does not move the position.
+    /// In a fetched set, the entry's offset is not higher than the offset of the previous entry, or is lower than the
+    /// requested offset. The next offset to fetch does not change.
     NotAscending {
-        /// The offset that this one had to be above.
+        /// The entry's offset must be higher than this offset.
         after: Offset,
     },
-    /// The offset is not below the end that the reader was given, which is the high watermark of the response; inside a
-    /// compressed entry it is above that entry's own offset. The entry does not move the position.
+    /// The entry's offset is not below the end that the caller set, usually the high watermark of the response. For a
+    /// message in a compressed set: its offset is higher than the wrapper's offset. The next offset to fetch does not
+    /// change.
     AboveEnd {
-        /// The offset that all entries lie below.
+        /// The exclusive upper bound for the offsets.
         end: Offset,
     },
     /// A compressed set ends in the middle of a message. The producer compressed an incomplete set, so no broker has
-    /// the rest.
+    /// the missing bytes.
     CutInside,
-    /// The offsets inside a compressed entry are neither absolute nor counted from 0, so the offsets of its messages in
-    /// the log are not known.
+    /// The offsets in a compressed set are neither absolute nor relative from 0, so the log offsets of its messages
+    /// cannot be determined.
     InnerOffsets {
-        /// The number of messages inside.
+        /// The number of messages in the compressed set.
         messages: usize,
-        /// The offset of the last message inside.
+        /// The inner offset of the last message.
         last: Offset,
     },
 }

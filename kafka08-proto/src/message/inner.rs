@@ -1,4 +1,4 @@
-//! The messages of an opened wrapper, and their offsets in the log.
+//! Reads the messages of a decompressed wrapper, and computes their offsets in the log.
 
 use std::ops::ControlFlow;
 
@@ -8,18 +8,17 @@ use super::{
 };
 use crate::ids::Offset;
 
-/// An opened wrapper, and the position of its reader.
+/// A decompressed wrapper and the reading position in it.
 #[derive(Clone)]
 pub(super) struct Inside {
     /// The decompressed set.
     set: MessageSet,
     /// The wrapper's offset.
     wrapper: Offset,
-    /// The position of the wrapper in the set around it, for errors about the inner set as a whole.
+    /// The byte position of the wrapper in the outer set. Used in errors about the whole inner set.
     wrapper_at: usize,
     numbering: Numbering,
-    /// Whether the headers of all entries were read, so that the messages in front of the fetched offset can be
-    /// skipped.
+    /// Whether the headers of all entries were read. Only then messages below the requested offset are skipped.
     is_known: bool,
     /// The position of the next entry, in bytes from the start of the inner set.
     at: usize,
@@ -31,24 +30,24 @@ pub(super) struct Inside {
     is_over: bool,
 }
 
-/// The rule by which inner offsets become offsets in the log.
+/// The rule that converts inner offsets to offsets in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Numbering {
-    /// The inner offsets are those of the log.
+    /// The inner offsets are offsets in the log.
     Absolute,
-    /// The inner offsets count from 0. This number is added to each.
+    /// The inner offsets start at 0. This number is added to each of them.
     Relative(i64),
-    /// The inner offsets have no meaning. The messages are numbered from this offset on.
+    /// The inner offsets have no meaning. The messages are numbered consecutively, starting at this offset.
     Counted(i64),
 }
 
-/// The end of a run of valid messages.
+/// The reason why a run of valid messages ended.
 enum Run {
-    /// The visitor broke off.
+    /// The visitor returned `Break`.
     Stopped,
-    /// A message is out of order. It has this offset, and its entry begins at this byte.
+    /// A message is out of order. The fields are its offset in the log and the byte position of its entry.
     OutOfOrder(Offset, usize),
-    /// The next entry is not a valid message without compression, or there is none.
+    /// The next entry is not a valid uncompressed message, or there is no next entry.
     Other,
 }
 
@@ -68,8 +67,8 @@ struct Headers {
 impl Headers {
     /// Reads the headers of a set.
     fn of(set: &[u8]) -> Self {
-        // Checksums are compared later, when the messages are visited. A damaged message counts, because it has an
-        // offset in the log too.
+        // Checksums are verified later, when the messages are visited. A damaged message is counted, because it also
+        // has an offset in the log.
         let mut found = Self { ascend: true, ..Self::default() };
         let mut rest = set;
         while let Some((offset, size, body)) = split_header(rest) {
@@ -89,10 +88,11 @@ impl Headers {
 }
 
 impl Numbering {
-    /// The offset in the log of the `nth` entry, whose own offset is `inner`.
+    /// Returns the offset in the log of the `nth` entry, whose inner offset is `inner`.
     #[inline(always)]
     fn place(self, inner: Offset, nth: i64) -> Offset {
-        // The sums saturate, because a peer chooses the offsets. An offset above the wrapper's is reported later.
+        // The additions saturate, because the peer can send any offsets. An offset above the wrapper's is reported
+        // later.
         match self {
             Self::Absolute => inner,
             Self::Relative(base) => Offset(inner.0.saturating_add(base)),
@@ -100,18 +100,18 @@ impl Numbering {
         }
     }
 
-    /// Finds the rule for a set. The wrapper's offset is that of the last message.
+    /// Determines the rule for a set. `wrapper` is the wrapper's offset, which is the offset of the last message.
     fn of(headers: &Headers, wrapper: Offset) -> Result<Self, MessageProblem> {
         let Headers { count, last, .. } = *headers;
-        // Brokers of 0.8 write absolute offsets. The last one is the wrapper's, unless compaction has removed that
-        // message, and then the first one shows it: a set that counts from 0 begins at 0. Producers count from 0 or
-        // write only zeros. Later formats store such sets as they come.
+        // Brokers of 0.8 write absolute offsets. The last inner offset is then equal to the wrapper's offset, unless
+        // compaction has removed the last message. In that case the first inner offset decides: relative offsets start
+        // at 0. Producers write relative offsets or only zeros. Later formats store such sets unchanged.
         if count == 0 || headers.ascend && (last == wrapper.0 || headers.first != 0) {
             return Ok(Self::Absolute);
         }
         let base = wrapper.0.saturating_sub(if headers.ascend { last } else { count - 1 });
         match base {
-            // The set would begin below offset 0, so none of the rules can be right.
+            // The first message would have an offset below 0, so no rule fits.
             ..0 => {
                 let messages = usize::try_from(count).unwrap_or(usize::MAX);
                 Err(MessageProblem::InnerOffsets { messages, last: Offset(last) })
@@ -123,8 +123,8 @@ impl Numbering {
 }
 
 impl Inside {
-    /// Creates a reader of an opened wrapper. `next` is the lowest offset that its messages may have, except those to
-    /// skip.
+    /// Creates a reader of a decompressed wrapper. `next` is the lowest offset that its messages may have, except those
+    /// to skip.
     pub(super) fn new(wrapper: &Wrapper<'_>, set: MessageSet, next: Offset) -> Result<Self, MessageError> {
         // Nearly all sets begin at `next` or above, and then each message shows by itself whether it is in order. The
         // headers are read in advance only if messages may have to be skipped or numbered.
@@ -147,19 +147,19 @@ impl Inside {
         })
     }
 
-    /// Calls the visitor with the messages and errors from `asked` on, until it breaks off or the set ends. Moves
-    /// `position` to the offset to fetch next.
+    /// Calls the visitor with the messages and errors from offset `asked` on, until the visitor stops or the set ends.
+    /// Sets `position` to the offset to fetch next.
     pub(super) fn visit<F>(&mut self, asked: Offset, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         if self.is_over {
-            // The visitor broke off at the error that `end` reported. `None` does not report it again.
+            // The visitor stopped at the error that `end` reported. With `None`, `end` does not report the error again.
             return self.end(None, position, visitor);
         }
         let set = self.set.clone();
-        // The reader does not check the order, because it sees inner offsets. `run` checks the order of those in the
-        // log.
+        // The reader does not check the order, because it reads inner offsets. `run` checks the order of the log
+        // offsets.
         let mut entries = set.entries_at(self.at).unordered();
         let flow = loop {
             let run = self.run(&mut entries, visitor);
@@ -172,7 +172,7 @@ impl Inside {
                 Run::Other => {
                     let at = Entries::position(&entries);
                     match entries.any() {
-                        // `run` has visited all valid messages, so this does not happen.
+                        // This does not happen, because `run` has visited all valid messages.
                         Some(Ok(Entry::Plain(_))) => ControlFlow::Continue(()),
                         Some(Ok(Entry::Compressed(Wrapper { offset, .. }))) => {
                             let error = MessageError { offset, at, problem: MessageProblem::Nested };
@@ -192,14 +192,14 @@ impl Inside {
         flow
     }
 
-    /// Visits valid messages in order, up to the first other entry.
+    /// Visits valid messages in order, until the next entry is not a valid uncompressed message.
     #[inline(always)]
     fn run<F>(&mut self, entries: &mut Entries<'_>, visitor: &mut F) -> Run
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let (numbering, is_ordered) = (self.numbering, self.set.origin() == Origin::Fetched);
-        // These are local variables, because fields of `self` would be written back for each message.
+        // Local variables are used because fields of `self` would be written back to memory for each message.
         let (mut read, mut next, last) = (self.read, self.next, self.wrapper);
         let end = loop {
             let at = Entries::position(entries);
@@ -220,8 +220,8 @@ impl Inside {
         end
     }
 
-    /// Skips a message in front of the fetched offset, and reports one that is out of order. Neither moves the
-    /// position.
+    /// Skips a message below the requested offset, or reports a message that is out of order. The position does not
+    /// change in either case.
     #[cold]
     fn out_of_order<F>(&self, offset: Offset, at: usize, asked: Offset, visitor: &mut F) -> ControlFlow<()>
     where
@@ -237,7 +237,8 @@ impl Inside {
         visitor(Err(MessageError { offset, at, problem }))
     }
 
-    /// Reports an entry that cannot be used, and moves behind it if its offset can be trusted.
+    /// Reports an invalid entry. Moves past the entry's offset if this offset can be trusted, and by one if it has no
+    /// valid checksum.
     #[cold]
     fn bad<F>(&mut self, error: MessageError, asked: Offset, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
@@ -247,13 +248,13 @@ impl Inside {
             return visitor(Err(error));
         }
         let offset = self.numbering.place(error.offset, self.read);
-        // The entry counts like a message. Otherwise the messages behind it would be numbered too low.
+        // The entry is counted like a message. Otherwise the later messages would get too low numbers.
         self.read = self.read.wrapping_add(1);
         let error = MessageError { offset, ..error };
         let is_placed = (self.next..=self.wrapper).contains(&offset);
         match error.problem {
-            // No checksum confirms the entry, so it moves the position by one, whatever offset it claims. Format 1 is
-            // treated below, because its checksum was compared.
+            // No checksum confirms the entry, so the position moves by one, and the entry's offset is ignored. Format 1
+            // is handled below, because its checksum was verified.
             MessageProblem::Crc { .. } | MessageProblem::Magic(2..) | MessageProblem::Magic(..0) => {
                 if self.is_known && (Offset(0)..asked).contains(&offset) {
                     return ControlFlow::Continue(());
@@ -263,26 +264,27 @@ impl Inside {
             _ if !is_placed => return self.out_of_order(offset, error.at, asked, visitor),
             _ => self.next = offset.next(),
         }
-        // The position stays in front of an error at which the visitor breaks off. `self.next` is behind it, so that
+        // If the visitor stops at the error, `position` stays before the entry. `self.next` is after the entry, so
         // reading continues there.
         visitor(Err(error))?;
         *position = self.next;
         ControlFlow::Continue(())
     }
 
-    /// Ends the set: reports a message that is cut, and moves the position behind the wrapper.
+    /// Ends the set: reports an incomplete last message, and moves the position past the wrapper.
     fn end<F>(&self, tail: Option<Tail>, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
-        // This is not the cut of a fetch, which cuts the wrapper, so that it cannot be opened. The producer has
-        // compressed an incomplete set.
+        // A fetch cannot cause this: `max_bytes` cuts the wrapper, and a cut wrapper is not decompressed. Here the
+        // producer has compressed an incomplete set.
         if matches!(tail, Some(Tail::Cut { .. })) {
             let (offset, at) = (self.wrapper, self.wrapper_at);
             visitor(Err(MessageError { offset, at, problem: MessageProblem::CutInside }))?;
         }
         if self.set.origin() == Origin::Fetched {
-            // Compaction may have removed the last messages. The wrapper's offset is then above those that are left.
+            // Compaction may have removed the last messages. Then the wrapper's offset is higher than the offset of the
+            // last remaining message.
             *position = (*position).max(self.wrapper.next());
         }
         ControlFlow::Continue(())

@@ -1,4 +1,4 @@
-//! The check of a set before it is produced.
+//! Checks a message set before it is produced.
 
 use std::fmt;
 
@@ -14,17 +14,18 @@ pub struct Inspection {
     pub largest: usize,
     /// The codecs of the compressed entries.
     pub codecs: Codecs,
-    /// Whether the compressed entries were opened.
+    /// Whether the compressed entries were decompressed.
     pub opened: Opened,
 }
 
-/// Whether the compressed entries of a set were opened.
+/// Whether the compressed entries of a set were decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// All compressed entries were opened, or were compressed here, or there are none.
+    /// All compressed entries were decompressed, or the set was compressed by its builder, or there are no compressed
+    /// entries.
     All,
-    /// Some were not opened, because the budget did not suffice, this build lacks the codec, or they are nested more
-    /// than four levels deep. The sets inside may be cut or empty.
+    /// Some entries were not decompressed: the budget was too small, the codec is not compiled in, or the entries are
+    /// nested more than four levels deep. The sets in these entries can be incomplete or empty.
     NotAll,
 }
 
@@ -33,13 +34,13 @@ pub enum Opened {
 pub struct Codecs(u8);
 
 impl Codecs {
-    /// Whether an entry is compressed with this codec.
+    /// Whether at least one entry is compressed with this codec.
     #[must_use]
     pub fn contains(self, codec: Codec) -> bool {
         self.0 & Self::from(codec).0 != 0
     }
 
-    /// Whether nothing is compressed.
+    /// Whether no entry is compressed.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -56,17 +57,17 @@ impl From<Codec> for Codecs {
     }
 }
 
-/// A broker would refuse a set, or would drop a part of it without an error.
+/// The reason why a broker would reject a set, or would drop a part of it without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetProblem {
-    /// The set holds no message. A broker answers with success and offset -1.
+    /// The set has no messages. A broker answers with success and offset -1.
     Empty,
     /// The set ends in the middle of an entry. A broker drops that entry without an error.
     Cut,
-    /// The set holds an entry that is not a valid message.
+    /// The set contains an entry that is not a valid message.
     Corrupt(MessageError),
-    /// A compressed entry holds no message. A broker stores nothing and answers with success.
+    /// A compressed entry contains no messages. A broker stores nothing and answers with success.
     EmptyInside {
         /// The position of the entry, in bytes from the start of the set.
         at: usize,
@@ -110,14 +111,15 @@ impl std::error::Error for SetProblem {
 impl MessageSet {
     /// Checks a set as a broker would check it, before it is produced.
     ///
-    /// A set of a [`MessageSetBuilder`](super::MessageSetBuilder) is valid, so its bytes are not read. In any other
-    /// set, the entries are read without comparing checksums, and compressed entries are opened within the budget,
-    /// comparing the checksums inside. [`Inspection::opened`] says whether all were opened.
+    /// A set of a [`MessageSetBuilder`](super::MessageSetBuilder) is valid, so its bytes are not read. For any other
+    /// set, all entries are read, but their checksums are not verified. Compressed entries are decompressed within the
+    /// budget, and the checksums of their messages are verified. [`Inspection::opened`] shows whether all entries were
+    /// decompressed.
     ///
     /// # Errors
-    /// A broker would refuse the set, or would drop a part of it. Do not send it.
+    /// Returns an error if a broker would reject the set, or would drop a part of it. Do not send such a set.
     pub fn inspect(&self, budget: &mut Budget) -> Result<Inspection, SetProblem> {
-        // This comes before the mark, because a builder can build an empty set.
+        // This check comes before the check for a built set, because a builder can build an empty set.
         if self.is_empty() {
             return Err(SetProblem::Empty);
         }
@@ -127,8 +129,8 @@ impl MessageSet {
         }
         let found = Inspection { largest: 0, codecs: Codecs::default(), opened: Opened::All };
         let mut look = Look { inflater: Inflater::new(), budget, found };
-        // Offsets are not checked, because the broker overwrites them. Checksums are not compared, because the broker
-        // answers a mismatch with an error, so nothing is lost silently.
+        // Offsets are not checked, because the broker replaces them. Checksums are not verified, because the broker
+        // answers a mismatch with an error, so no message is lost without an error.
         let mut entries = self.entries().unordered().without_crc();
         let mut from = 0;
         while let Some(entry) = entries.next() {
@@ -140,14 +142,14 @@ impl MessageSet {
                 look.inside(&wrapper, 1)?;
             }
         }
-        // An entry of an invalid size has been returned as an error above, so any other end is a cut.
+        // An entry with an invalid size has been returned as an error above. So any other tail is an incomplete entry.
         match entries.tail() {
             Some(Tail::Clean) => Ok(look.found),
             _ => Err(SetProblem::Cut),
         }
     }
 
-    /// The codecs of the set's compressed entries, as far as the set can be read. Nothing is decompressed.
+    /// The codecs of the set's compressed entries. Entries that cannot be read are ignored. Nothing is decompressed.
     #[must_use]
     pub fn codecs_used(&self) -> Codecs {
         if let Some(built) = self.mark() {
@@ -162,17 +164,17 @@ impl MessageSet {
         codecs
     }
 
-    /// The number of messages, if the set was built here. `None` for any other set, which would have to be read and
-    /// opened.
+    /// The number of messages, if the set was built by a `MessageSetBuilder`. `None` for any other set, because its
+    /// messages were not counted.
     #[must_use]
     pub fn known_messages(&self) -> Option<usize> {
         self.mark().map(|built| built.messages as usize)
     }
 }
 
-/// The number of levels of nested compressed sets that are opened.
-// Brokers flatten any depth, but no known producer nests at all. The bound keeps a hostile set from overflowing the
-// stack.
+/// The maximum number of levels of nested compressed sets that are decompressed.
+// Brokers flatten any number of levels, but no known producer nests compressed sets. The limit prevents a stack
+// overflow by a hostile set.
 const DEPTH: usize = 4;
 
 /// The state of an inspection.
@@ -183,7 +185,7 @@ struct Look<'b> {
 }
 
 impl Look<'_> {
-    /// Checks the set in a wrapper. `depth` is the number of wrappers around that set, including this one.
+    /// Checks the set in a wrapper. `depth` is the number of wrappers around that set, including `wrapper`.
     fn inside(&mut self, wrapper: &Wrapper<'_>, depth: usize) -> Result<(), SetProblem> {
         self.found.codecs.add(wrapper.codec);
         let at = wrapper.at;
@@ -206,15 +208,15 @@ impl Look<'_> {
             }
             Err(error) => return Err(SetProblem::Corrupt(error)),
         };
-        // Checksums are compared here, because a broker does not compare those inside. It would store a damaged
-        // message, and every consumer would fail at it.
+        // Checksums are verified here, because a broker does not verify the checksums in a compressed set. The broker
+        // would store a damaged message, and every consumer would fail at this message.
         let mut entries = set.entries();
         let mut is_empty = true;
         for entry in entries.by_ref() {
             match entry {
                 Ok(Entry::Plain(_)) => {}
                 Ok(Entry::Compressed(inner)) => self.inside(&inner, depth + 1)?,
-                // Brokers of 0.8 do not look at the format of inner messages and store them as they come.
+                // Brokers of 0.8 do not check the format of inner messages and store them unchanged.
                 Err(MessageError { problem: MessageProblem::Magic(_), .. }) => {}
                 Err(error) => return Err(SetProblem::Corrupt(error)),
             }
