@@ -126,8 +126,8 @@ impl Inside {
     /// Creates a reader of a decompressed wrapper. `next` is the lowest offset that its messages may have, except those
     /// to skip.
     pub(super) fn new(wrapper: &Wrapper<'_>, set: MessageSet, next: Offset) -> Result<Self, MessageError> {
-        // Nearly all sets begin at `next` or above, and then each message shows by itself whether it is in order. The
-        // headers are read in advance only if messages may have to be skipped or numbered.
+        // Nearly all sets start at `next` or above. Then the order is checked message by message. The headers are read
+        // in advance only if messages may have to be skipped or numbered.
         let first = split_header(set.bytes()).map_or(0, |(offset, ..)| offset.0);
         let is_known = set.origin() == Origin::Fetched && (first == 0 || first < next.0);
         let numbering =

@@ -1,8 +1,8 @@
-//! Message sets: a lazy reader that borrows, a builder that copies once, and compression.
+//! Message sets: a lazy reader that borrows the bytes, a builder that copies keys and values once, and compression.
 //!
-//! This layer knows the layout of messages. It does not know the requests that carry them. Source: `Message` and
-//! `ByteBufferMessageSet` of 0.8.2, magic 0.
-// A set is a sequence of entries, without a count. Its last entry may be cut anywhere by the `max_bytes` of a fetch.
+//! This layer defines the layout of messages. It does not depend on the requests that contain message sets. Source:
+//! `Message` and `ByteBufferMessageSet` of 0.8.2, magic 0.
+// A message set is a sequence of entries, without a count. `max_bytes` of a fetch can cut the last entry at any byte.
 //
 //     entry     offset: i64   size: i32   message                                            ENTRY_HEADER = 12
 //     message   crc: u32   magic: i8   attributes: i8   key: bytes   value: bytes            SMALLEST_MESSAGE = 14
@@ -12,8 +12,8 @@
 //     crc         covers the message behind it; offset and size are not covered by anything
 //     attributes  the lower three bits name a codec
 //
-// With a codec, the message is a wrapper: its value is a compressed set. A broker overwrites the offsets that a
-// producer writes, and gives the wrapper the offset of its last inner message:
+// With a codec, the message is a wrapper: its value is a compressed set. A broker replaces the offsets that a producer
+// writes. The wrapper gets the offset of its last inner message:
 //
 //     produced    wrapper 2 [ 0 1 2 ]    or  wrapper 2 [ 0 0 0 ]
 //     fetched     wrapper 42 [ 40 41 42 ]
@@ -41,9 +41,9 @@ pub use set::{MessageSet, Origin};
 pub use visit::Visit;
 pub use writer::{EntryWriter, SetFull};
 
-/// The number of bytes in front of each message: its offset and its size.
+/// The number of bytes before each message: the offset and the size.
 pub(crate) const ENTRY_HEADER: usize = 12;
 /// The size of the smallest message: checksum, magic, attributes, null key, null value.
 pub(crate) const SMALLEST_MESSAGE: usize = 14;
-/// The number of bytes of a message's checksum.
+/// The size of a message's checksum, in bytes.
 pub(crate) const CRC: usize = 4;

@@ -6,24 +6,25 @@ use bytes::Bytes;
 
 use super::{Codec, Entries, MessageSetBuilder};
 
-/// The messages of one partition, as encoded. A set is parsed on demand.
+/// The encoded messages of one partition. A set is parsed on demand.
 ///
-/// A set of a response is a slice of its frame and keeps the frame alive. Cloning is cheap. `Debug` shows the length
-/// only.
+/// A set from a response is a slice of the response frame and keeps the memory of the frame alive. Cloning is cheap.
+/// `Debug` prints the origin and the length, but no messages.
 #[derive(Clone)]
 pub struct MessageSet {
     bytes: Bytes,
     origin: Origin,
-    /// What the builder knows, if the set was built here. Such a set is checked before a produce without reading it
-    /// again.
+    /// Facts from the builder, if a `MessageSetBuilder` built this set. `inspect` uses these facts and does not read
+    /// the set again.
     built: Option<Built>,
 }
 
-/// What a builder knows about a set that it has built. Such a set is complete and valid.
+/// Facts about a set that a `MessageSetBuilder` has built. Such a set is complete and valid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Built {
     /// The number of messages.
-    // `u32` holds both numbers, because a set has at most 2^31 - 1 bytes. Sets are moved often, so they are kept small.
+    // `u32` is large enough, because a set has at most 2^31 - 1 bytes. `MessageSet` is moved often, so it is kept
+    // small.
     pub(super) messages: u32,
     /// The size of the largest entry, in bytes.
     pub(super) largest: u32,
@@ -31,7 +32,7 @@ pub(super) struct Built {
     pub(super) codec: Option<Codec>,
 }
 
-/// Compares bytes and origin. Whether a set was built here makes no difference.
+/// Compares the bytes and the origin. The field `built` is ignored.
 impl PartialEq for MessageSet {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes && self.origin == other.origin
@@ -40,18 +41,18 @@ impl PartialEq for MessageSet {
 
 impl Eq for MessageSet {}
 
-/// The writer of a set's offsets.
+/// Who wrote the offsets of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Origin {
     /// A broker wrote the offsets. They are absolute and ascend.
     #[default]
     Fetched,
-    /// A producer wrote the offsets. They have no meaning, and the broker overwrites them.
+    /// A producer wrote the offsets. They have no meaning, and the broker replaces them.
     Produced,
 }
 
 impl MessageSet {
-    /// Creates a set of these bytes without checking them. Errors are reported by [`MessageSet::entries`].
+    /// Creates a set from encoded bytes. The bytes are not checked here; [`MessageSet::entries`] reports errors.
     #[must_use]
     pub const fn new(bytes: Bytes, origin: Origin) -> Self {
         Self { bytes, origin, built: None }
@@ -71,10 +72,10 @@ impl MessageSet {
         MessageSetBuilder::default()
     }
 
-    /// Creates a set to produce that holds one message, with this value and a null key.
+    /// Creates a set to produce with one message. The message has this value and a null key.
     ///
     /// # Panics
-    /// If the set would exceed 2^31 - 1 bytes. [`MessageSetBuilder::push`] returns an error instead.
+    /// Panics if the set would exceed 2^31 - 1 bytes. [`MessageSetBuilder::push`] returns an error instead.
     #[must_use]
     pub fn of_value(value: &[u8]) -> Self {
         let mut builder = Self::builder();
@@ -82,29 +83,30 @@ impl MessageSet {
         builder.build()
     }
 
-    /// The entries of the set, in order. Iterating allocates nothing.
+    /// Returns an iterator over the entries of the set. Iteration does not allocate memory.
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
         Entries::new(self, 0)
     }
 
-    /// The entries from a byte position on, which must be one that [`Entries::position`] has returned for this set.
-    /// Behind the end of the set there are none.
+    /// Returns an iterator over the entries from a byte position on. Use a position that [`Entries::position`] has
+    /// returned for this set. At a position after the end of the set, there are no entries.
     ///
-    /// A reader that stores the position instead of [`Entries`] does not borrow the set.
+    /// A caller that stores this position instead of [`Entries`] does not have to borrow the set.
     #[must_use]
     pub fn entries_at(&self, position: usize) -> Entries<'_> {
         Entries::new(self, position)
     }
 
-    /// The complete entries of the set, as a set to produce. What is cut, or cannot be read, at the end is left out.
+    /// Returns the complete entries of the set, as a set to produce. An incomplete entry at the end, or bytes at the
+    /// end that cannot be read, are left out.
     ///
-    /// A mirror or a proxy uses it to produce what it has fetched, without decoding or decompressing it. Checksums are
-    /// not compared.
+    /// A mirror or a proxy uses this method to produce fetched messages without decoding or decompressing them.
+    /// Checksums are not verified.
     #[must_use]
     pub fn whole_entries(&self) -> Self {
-        // The copy counts as produced, so that the walk does not check offsets. An entry that is out of order is
-        // complete too.
+        // The copy has the origin `Produced`, so the iteration does not check offsets. Entries that are out of order
+        // are also complete entries.
         let mut entries = Self::new(self.bytes.clone(), Origin::Produced);
         let end = {
             let mut walk = entries.entries().without_crc();
@@ -121,7 +123,7 @@ impl MessageSet {
         &self.bytes
     }
 
-    /// The writer of the offsets.
+    /// Who wrote the offsets of the set.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         self.origin
@@ -139,12 +141,13 @@ impl MessageSet {
         self.bytes.is_empty()
     }
 
-    /// Converts a key or value of this set to `Bytes`. The result shares the memory of the set if `part` lies in it.
-    /// Otherwise, as for a message of a compressed entry, it is a copy.
+    /// Converts a key or value of this set to `Bytes`. If `part` is a slice of this set, the result shares the memory
+    /// of the set. Otherwise the result is a copy, for example for a message of a compressed entry.
     #[must_use]
     pub fn share(&self, part: &[u8]) -> Bytes {
-        // `Bytes::slice_ref` would panic for a part that lies elsewhere, and the peer decides whether an entry is
-        // compressed. For a part in front of the set, the subtraction wraps to a start that is too large.
+        // `Bytes::slice_ref` panics if the part is not in the set. The peer decides whether an entry is compressed, so
+        // the peer could cause this panic. If the part is at a lower address than the set, the subtraction wraps to a
+        // start that is too large.
         let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
         match start.checked_add(part.len()) {
             Some(end) if end <= self.bytes.len() && !part.is_empty() => self.bytes.slice(start..end),

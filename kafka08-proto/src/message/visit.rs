@@ -1,4 +1,4 @@
-//! The visitor of all messages of a set, compressed or not.
+//! Visits all messages of a set, compressed and uncompressed.
 
 use std::ops::ControlFlow;
 
@@ -8,28 +8,28 @@ use super::{
 };
 use crate::{ids::Offset, limits::MAX_NESTING};
 
-// `Cursor` keeps one opened wrapper. More levels would need a stack of them.
+// `Cursor` stores one decompressed wrapper. More levels would need a stack of wrappers.
 const _: () = assert!(MAX_NESTING == 1);
 
 /// The result of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// The offset to fetch next, as [`Cursor::position`].
+    /// The offset to fetch next. The same as [`Cursor::position`].
     pub position: Offset,
-    /// The end of the set. `None` if the visitor broke off, or if the budget did not suffice for the next compressed
-    /// entry.
+    /// How the set ends. `None` if the visitor stopped, or if the budget was too small for the next compressed entry.
     pub tail: Option<Tail>,
 }
 
 impl MessageSet {
-    /// Calls `visitor` with each message of a set that was fetched from `from`, in order, and with each error.
+    /// Calls `visitor` with each message and each error of the set, in order. `from` is the offset that was requested
+    /// in the fetch.
     ///
-    /// Compressed entries are opened ([`MAX_NESTING`] levels). Their messages in front of `from` are skipped. Every
-    /// other entry that cannot be used is reported once. The visitor decides what follows: `Continue` reads on behind
-    /// the message or error, `Break` ends the visit.
+    /// Compressed entries are decompressed ([`MAX_NESTING`] levels). Their messages below `from` are skipped. Every
+    /// other invalid entry is reported once. If the visitor returns `Continue`, the visit continues after the message
+    /// or error. `Break` ends the visit.
     ///
-    /// The visit also ends at the end of the set, and at a compressed entry for which the budget does not suffice. Such
-    /// an entry is reported, and the position stays in front of it.
+    /// The visit also ends at the end of the set, and at a compressed entry for which the budget is too small. Such an
+    /// entry is reported, and the position stays before the entry.
     pub fn for_each_message(
         &self,
         from: Offset,
@@ -40,41 +40,42 @@ impl MessageSet {
         self.visit(&mut Cursor::new(from), inflater, budget, visitor)
     }
 
-    /// Does the same as [`MessageSet::for_each_message`], from a cursor on. The cursor is left where the visit ended,
-    /// and can have an upper bound for the offsets ([`Cursor::with_end`]).
+    /// Does the same as [`MessageSet::for_each_message`], but starts at a cursor and moves the cursor to where the
+    /// visit ends. The cursor can have an upper bound for the offsets ([`Cursor::with_end`]).
     ///
-    /// A visit that broke off can be continued with the same cursor. No entry is read twice, and an error at which the
-    /// visitor broke off is not reported again.
+    /// A visit that the visitor stopped can be continued with the same cursor. No entry is visited twice, and the error
+    /// at which the visitor stopped is not reported again.
     pub fn visit<F>(&self, cursor: &mut Cursor, inflater: &mut Inflater, budget: &mut Budget, mut visitor: F) -> Visit
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let tail = loop {
-            // An opened wrapper comes before everything that is left of the set.
+            // A decompressed wrapper is finished before later entries of the set are read.
             if let Some(inside) = &mut cursor.inside {
                 if inside.visit(cursor.asked, &mut cursor.position, &mut visitor).is_break() {
                     break None;
                 }
                 cursor.inside = None;
             }
-            // This is asked after an error too. Behind an invalid size nothing can be read, even if the visitor wants
-            // to continue.
+            // This check also runs after an error. After an invalid size nothing can be read, even if the visitor
+            // returned `Continue`.
             if cursor.tail.is_some() {
                 cursor.position = cursor.next.max(cursor.position);
                 break cursor.tail;
             }
             let mut entries = cursor.entries(self);
             let flow = plain(&mut entries, &mut visitor);
-            // The cursor moves once for a run of messages and not for each, because this is the hot path. The visitor
-            // has seen all of them, also the one at which it broke off, so the position lies behind them.
+            // The cursor moves once for a run of messages, not once for each message, because this is the hot path. The
+            // visitor has received all these messages, including the message at which the visitor stopped. So the
+            // position is after all of them.
             cursor.stand(&entries);
             cursor.position = cursor.next.max(cursor.position);
             if flow.is_break() {
                 break None;
             }
             let entry = entries.any();
-            // The cursor moves before the visitor is called, so that an error at which it breaks off is not read again.
-            // The position is moved later, by `pass` or by the messages of a wrapper.
+            // The cursor moves before the visitor is called. So if the visitor stops at an error, the entry is not read
+            // again. `position` is updated later, by `pass` or while the messages of a wrapper are visited.
             cursor.stand(&entries);
             let flow = match entry {
                 None => continue,
@@ -90,7 +91,7 @@ impl MessageSet {
     }
 }
 
-/// Visits valid messages without compression, up to the first other entry.
+/// Visits valid uncompressed messages, until the next entry is not such a message.
 #[inline(always)]
 fn plain<F>(entries: &mut Entries<'_>, visitor: &mut F) -> ControlFlow<()>
 where
@@ -103,22 +104,22 @@ where
 }
 
 impl Cursor {
-    /// Passes a message or an error to the visitor, and moves behind the entry unless the visitor breaks off at an
-    /// error.
+    /// Passes a message or an error to the visitor. Then moves `position` past the entry, unless the visitor stops at
+    /// an error.
     fn pass<F>(&mut self, found: Result<Message<'_>, MessageError>, visitor: &mut F) -> ControlFlow<()>
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
         let flow = visitor(found);
-        // A consumer that stops at an error has not used the entry. It fetches the entry again, perhaps from another
-        // leader.
+        // A consumer that stops at an error has not processed the entry. The consumer fetches the entry again, perhaps
+        // from another leader.
         if flow.is_continue() || found.is_ok() {
             self.position = self.position.max(self.next);
         }
         flow
     }
 
-    /// Opens a wrapper. `self.at` is behind it already.
+    /// Decompresses a wrapper. `self.at` is already after the wrapper.
     fn open<F>(
         &mut self,
         wrapper: &Wrapper<'_>,
@@ -136,10 +137,11 @@ impl Cursor {
                 ControlFlow::Continue(())
             }
             Err(error) if is_over_budget(&error) => {
-                // The wrapper is valid, so the next visit opens it again, with another budget.
+                // More budget may be enough, so the next visit decompresses the wrapper again.
                 self.at = wrapper.at;
                 self.next = self.position;
-                // The visitor's answer is ignored, because reading on behind the wrapper would skip its messages.
+                // The return value of the visitor is ignored, because continuing after the wrapper would skip its
+                // messages.
                 let _ = visitor(Err(error));
                 ControlFlow::Break(())
             }

@@ -1,4 +1,4 @@
-//! The writer of entries, which copies each key and value once.
+//! A writer of entries. It copies each key and value once.
 
 use std::fmt;
 
@@ -8,19 +8,20 @@ use crc32fast::Hasher;
 use super::{ENTRY_HEADER, SMALLEST_MESSAGE};
 use crate::ids::Offset;
 
-/// The number of bytes of an entry in front of its key: offset, size, checksum, magic, attributes, length of the key.
+/// The number of bytes of an entry before its key: offset, size, checksum, magic, attributes, length of the key.
 const FRONT: usize = ENTRY_HEADER + 10;
 /// The size of an entry with a null key and an empty value.
 const SMALLEST_ENTRY: usize = ENTRY_HEADER + SMALLEST_MESSAGE;
-/// The most bytes of a set: its length is encoded as an `i32`.
+/// The maximum size of a set, in bytes. The size is encoded as an `i32`.
 const LARGEST_SET: usize = i32::MAX as usize;
-/// The number of bytes that the checksum covers besides the key and the value: magic, attributes and two lengths.
+/// The number of bytes that the checksum covers, without the key and the value: magic, attributes and two lengths.
 const COVERED: usize = 10;
-/// The longest key that is copied so that one update of the checksum covers it and the bytes around it.
+/// The maximum length of a key, in bytes, that is copied to a buffer together with the bytes around it. One checksum
+/// update then covers the buffer.
 const SHORT_KEY: usize = 64;
 
-/// The set would be larger than 2^31 - 1 bytes, the most that can be encoded. The message was not added: send the set
-/// first.
+/// The set would be larger than 2^31 - 1 bytes, the maximum that can be encoded. The message was not added. Send the
+/// set first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetFull {
     /// The size of the message's entry, in bytes.
@@ -35,21 +36,21 @@ impl fmt::Display for SetFull {
 
 impl std::error::Error for SetFull {}
 
-/// Appends entries to buffers of the caller. A [`MessageSetBuilder`](super::MessageSetBuilder) has one writer and one
-/// buffer.
+/// Appends entries to buffers of the caller. A [`MessageSetBuilder`](super::MessageSetBuilder) contains one writer and
+/// one buffer.
 ///
-/// The writer keeps the checksum of the bytes in front of the value for messages with a null key and values of one
-/// length. So one writer for many buffers is faster than one writer for each.
+/// The writer caches the checksum of the bytes before the value. The cache is for messages with a null key and values
+/// of the same length. So one writer for many buffers is faster than one writer for each buffer.
 #[derive(Clone)]
 pub struct EntryWriter {
-    /// An empty checksum, which is cloned for each message. Making one asks the processor for its features.
+    /// An empty checksum, which is cloned for each message. Creating a new one detects the CPU features, which is slow.
     crc: Hasher,
-    /// The bytes in front of a value of length `value`, in a message with a null key and without compression. Its
-    /// offset and its checksum are zero.
+    /// The bytes before a value of length `value`, for an uncompressed message with a null key. The offset and the
+    /// checksum in these bytes are zero.
     front: [u8; FRONT + 4],
-    /// The checksum of the last bytes of `front`, those that it covers.
+    /// The checksum state after the part of `front` that the checksum covers: its last `COVERED` bytes.
     front_crc: Hasher,
-    /// The length that `front` is prepared for, in bytes.
+    /// The value length for which `front` is prepared, in bytes.
     value: usize,
 }
 
@@ -63,11 +64,11 @@ impl EntryWriter {
         writer
     }
 
-    /// Appends a message without compression, and returns the size of its entry in bytes. `None` is null, which differs
-    /// from an empty key or value.
+    /// Appends an uncompressed message, and returns the size of its entry in bytes. `None` is null. A null key or value
+    /// is not the same as an empty one.
     ///
     /// # Errors
-    /// `to` would exceed 2^31 - 1 bytes. Nothing was appended.
+    /// Returns an error if `to` would exceed 2^31 - 1 bytes. In this case nothing is appended.
     #[inline(always)]
     pub fn write(
         &mut self,
@@ -86,14 +87,14 @@ impl EntryWriter {
         if to.len() > LARGEST_SET - entry {
             return Err(SetFull { entry });
         }
-        // The checksum is taken of the source before the copy. Reading back bytes that were just stored stalls the
-        // processor.
+        // The checksum is computed from the source, before the copy. Reading bytes that were just written stalls the
+        // CPU.
         let mut crc = self.front_crc.clone();
         crc.update(value);
         let [o0, o1, o2, o3, o4, o5, o6, o7] = offset.0.to_be_bytes();
         let [c0, c1, c2, c3] = crc.finalize().to_be_bytes();
         let [.., s0, s1, s2, s3, _, _, _, _, m, a, k0, k1, k2, k3, l0, l1, l2, l3] = self.front;
-        // The front is appended in one piece, because each append checks the capacity again.
+        // `front` is appended with one call, because each append checks the capacity again.
         to.extend_from_slice(&[
             o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3, c0, c1, c2, c3, m, a, k0, k1, k2, k3, l0, l1, l2, l3,
         ]);
@@ -101,10 +102,10 @@ impl EntryWriter {
         Ok(entry)
     }
 
-    /// Prepares `front` for values of this length.
+    /// Prepares `front` for values of length `value`.
     #[cold]
     fn turn_to(&mut self, value: usize) -> Result<(), SetFull> {
-        // This comes first, because the writer must stay as it was if the length is too large.
+        // This check comes first, because the writer must not change if the length is too large.
         let (_, size, len) = sizes(0, 0, value)?;
         let mut rest = &mut self.front[..];
         rest.put_i64(0);
@@ -138,7 +139,7 @@ impl EntryWriter {
         let mut crc = self.crc.clone();
         let mut together = [0; SHORT_KEY + COVERED];
         if key.len() <= SHORT_KEY {
-            // One update of the checksum is faster than three short ones.
+            // One checksum update is faster than three short updates.
             let mut rest = &mut together[..];
             rest.put_slice(&front);
             rest.put_slice(key);
@@ -178,7 +179,8 @@ impl fmt::Debug for EntryWriter {
     }
 }
 
-/// The size of an entry, and the encoded lengths of its message and its value, if the set does not become too large.
+/// Returns the size of an entry, and the lengths of its message and its value as `i32`. Returns an error if the set
+/// would become too large.
 #[inline(always)]
 fn sizes(set: usize, key: usize, value: usize) -> Result<(usize, i32, i32), SetFull> {
     let size = SMALLEST_MESSAGE.saturating_add(key).saturating_add(value);

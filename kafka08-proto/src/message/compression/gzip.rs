@@ -1,8 +1,8 @@
-//! gzip (RFC 1952). The header and trailer are read here, the deflate stream by flate2.
+//! The gzip codec (RFC 1952). This module reads the header and the trailer. flate2 reads the deflate stream.
 //!
-//! The format is read as Java's `GZIPInputStream` reads it: several members are one stream, and bytes behind the last
-//! member are ignored.
-// flate2's own gzip reader allocates its state for each stream. The raw one is reset and used again.
+//! The reader behaves like Java's `GZIPInputStream`: several members are one stream, and bytes after the last member
+//! are ignored.
+// flate2's own gzip reader allocates its state for each stream. `Decompress` can be reset and reused.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -12,10 +12,10 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const DEFLATE: u8 = 8;
 /// The header that Java writes: no flags, and zeros for the time, the compression level and the operating system.
 const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 0];
-/// The least room for compressed bytes to reserve at a time, in bytes.
+/// The minimum space that is reserved at a time for compressed bytes, in bytes.
 const STEP: usize = 4096;
-/// The most memory that is allocated in advance for a claimed size, as a multiple of the compressed size.
-// The format allows 1032. The room beyond this grows as bytes come.
+/// The maximum memory that is allocated in advance for a claimed size, as a multiple of the compressed size.
+// The format allows 1032. Above this multiple, the buffer grows as bytes are decompressed.
 const LIKELY: usize = 64;
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Inflate {
             let (trailer, rest) = input.split_first_chunk::<8>().ok_or(InflateProblem::Malformed)?;
             let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
             let length = u32::from_le_bytes([l0, l1, l2, l3]);
-            // The length in the trailer is that of the member, modulo 2^32.
+            // The trailer contains the uncompressed length of the member, modulo 2^32.
             if crc32fast::hash(plain) != u32::from_le_bytes([c0, c1, c2, c3])
                 || plain.len() as u64 & 0xffff_ffff != length.into()
             {
@@ -50,22 +50,22 @@ impl Inflate {
     }
 }
 
-/// The size to expect of the whole stream, in bytes.
+/// Returns the expected uncompressed size of the whole stream, in bytes.
 fn claim(input: &[u8]) -> usize {
-    // This is only a hint. The last four bytes are a length if there is one member and nothing behind it, and a peer
-    // may write any number.
+    // This size is only a hint. The last four bytes are the length only if there is one member and no bytes after it. A
+    // peer can also write any number.
     let claimed = input.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
     usize::try_from(claimed).unwrap_or(usize::MAX).min(input.len().saturating_mul(LIKELY))
 }
 
-/// Inflates one deflate stream. Returns the bytes that follow it.
+/// Decompresses one deflate stream. Returns the bytes after the stream.
 fn member<'a>(raw: &mut Decompress, input: &'a [u8], to: &mut Output) -> Result<&'a [u8], InflateProblem> {
     raw.reset(false);
     let mut rest = input;
     loop {
         let before = (raw.total_in(), raw.total_out());
-        // At the limit there is no room, and the decompressor may need another call to report the end. One byte of room
-        // outside of the output shows whether the stream ends or is too long.
+        // At the limit there is no space left, but the decompressor may need another call to report the end. An extra
+        // buffer of one byte shows whether the stream ends or is too long.
         let mut probe = [0];
         let is_full = to.left() == 0;
         let room = if is_full { &mut probe[..] } else { to.room() };
@@ -79,15 +79,15 @@ fn member<'a>(raw: &mut Decompress, input: &'a [u8], to: &mut Output) -> Result<
         rest = rest.get(since(raw.total_in(), before.0)..).unwrap_or_default();
         match status {
             Status::StreamEnd => return Ok(rest),
-            // There was no progress although there was room, so the input ends early. Without this check the loop would
-            // not end.
+            // There was no progress although there was space, so the input is incomplete. Without this check the loop
+            // would not end.
             _ if before == (raw.total_in(), raw.total_out()) => return Err(InflateProblem::Malformed),
             _ => {}
         }
     }
 }
 
-/// Skips the header of a member, with its optional parts. Returns the bytes that follow it.
+/// Skips the header of a member, including the optional fields. Returns the bytes after the header.
 fn skip_header(input: &[u8]) -> Option<&[u8]> {
     const HEADER_CRC: u8 = 0b0_0010;
     const EXTRA: u8 = 0b0_0100;
@@ -107,7 +107,7 @@ fn skip_header(input: &[u8]) -> Option<&[u8]> {
             rest = rest.get(end + 1..)?;
         }
     }
-    // The checksum of the header is not compared, although Java compares it, because the data has its own.
+    // The header checksum is not verified (Java verifies it), because the data has its own checksum.
     if flags & HEADER_CRC != 0 {
         rest = rest.get(2..)?;
     }
@@ -130,7 +130,7 @@ impl Deflate {
             }
         }
         out.extend_from_slice(&crc32fast::hash(plain).to_le_bytes());
-        // The format has the length modulo 2^32.
+        // The format stores the length modulo 2^32.
         let [l0, l1, l2, l3, ..] = (plain.len() as u64).to_le_bytes();
         out.extend_from_slice(&[l0, l1, l2, l3]);
         Some(out)

@@ -1,9 +1,9 @@
 //! LZ4 frames as `KafkaLZ4BlockOutputStream` of 0.8.2 writes them and `KafkaLZ4BlockInputStream` reads them.
 //!
-//! Kafka's header checksum covers the magic number too, unlike that of the LZ4 specification (KAFKA-3160). 0.8.2 and
-//! 0.9 refuse the checksum of the specification, so Kafka's is written; both are read. Of the options, only those that
-//! 0.8.2 accepts are accepted: independent blocks, no content size, no content checksum, no dictionary, and an end
-//! mark.
+//! Kafka's header checksum also covers the magic number. The header checksum of the LZ4 specification does not
+//! (KAFKA-3160). 0.8.2 and 0.9 reject the checksum of the specification. So the writer uses Kafka's checksum, and the
+//! reader accepts both. The reader accepts only the options of 0.8.2: independent blocks, no content size, no content
+//! checksum, no dictionary, and an end mark.
 
 use lz4_flex::block::{
     CompressTable, DecompressError, compress_into_with_table, decompress_into, get_maximum_output_size,
@@ -16,13 +16,13 @@ use crate::limits::LZ4_RATIO;
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// The flags of version 1 with independent blocks.
 const FLAGS: u8 = 0x60;
-/// The flag of a checksum behind each block.
+/// The flag for a checksum after each block.
 const BLOCK_CHECKSUM: u8 = 0x10;
 /// The descriptor of blocks of at most 64 KiB.
 const BLOCK_DESCRIPTOR: u8 = 0x40;
-/// The most uncompressed bytes in a block, which 0.8.2 writes.
+/// The maximum number of uncompressed bytes in a block. 0.8.2 uses this size.
 const BLOCK: usize = 64 << 10;
-/// The bit in the length of a block that is stored without compression.
+/// This bit in a block's length means that the block is stored uncompressed.
 const STORED: u32 = 1 << 31;
 
 #[derive(Default)]
@@ -50,8 +50,8 @@ impl Inflate {
         loop {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
             let len = u32::from_le_bytes(*len);
-            // This is the end mark. Bytes behind it are ignored. A frame without an end mark is malformed, as it is for
-            // 0.8.2.
+            // Length 0 is the end mark. Bytes after the end mark are ignored. A frame without an end mark is malformed,
+            // as in 0.8.2.
             if len == 0 {
                 return Ok(());
             }
@@ -78,8 +78,8 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
         to.extend(data.len())?.copy_from_slice(data);
         return Ok(());
     }
-    // The format does not say how long the block becomes. Room is made for the most that is possible, and what was not
-    // needed is taken back.
+    // The format does not contain the uncompressed length of a block. Space is reserved for the maximum, and the unused
+    // part is removed afterwards.
     let most = most(data.len(), block_size);
     let room = most.min(to.left());
     match unpack(data, to.extend(room)?) {
@@ -87,27 +87,26 @@ fn block(data: &[u8], stored: bool, block_size: usize, to: &mut Output) -> Resul
             to.take_back(room - len);
             Ok(())
         }
-        // The budget is too small only if it made the room smaller. Otherwise the block is longer than its frame
-        // allows.
+        // The budget is too small only if it reduced the space. Otherwise the block is longer than its frame allows.
         Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(to.over()),
         Err(_) => Err(InflateProblem::Malformed),
     }
 }
 
 /// Decompresses a block.
-// This is a separate function, because the decompressor's loop is compiled to faster code when it is not inlined into
-// `inflate`.
+// This is a separate function, because the compiler generates faster code for the decompressor's loop if the loop is
+// not inlined into `inflate`.
 #[inline(never)]
 fn unpack(data: &[u8], to: &mut [u8]) -> Result<usize, DecompressError> {
     decompress_into(data, to)
 }
 
-/// The most bytes that a compressed block can expand to.
+/// Returns the maximum uncompressed size of a compressed block, in bytes.
 fn most(compressed: usize, block_size: usize) -> usize {
     block_size.min(compressed.saturating_mul(LZ4_RATIO))
 }
 
-/// The most bytes that all blocks together can expand to, up to the first block that is incomplete.
+/// Returns the maximum uncompressed size of all blocks together, in bytes. Stops at the first incomplete block.
 fn most_of_all(mut blocks: &[u8], has_checksums: bool, block_size: usize) -> usize {
     let mut sum = 0usize;
     while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
@@ -121,12 +120,12 @@ fn most_of_all(mut blocks: &[u8], has_checksums: bool, block_size: usize) -> usi
     sum
 }
 
-/// The header checksum of 0.8.2, over all bytes in front of it.
+/// Returns the header checksum of 0.8.2. It covers all bytes before the checksum.
 fn as_kafka(flags: u8, descriptor: u8) -> u8 {
     second_byte(XxHash32::oneshot(0, &[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], flags, descriptor]))
 }
 
-/// The header checksum of the LZ4 specification, which leaves out the magic number.
+/// Returns the header checksum of the LZ4 specification. It does not cover the magic number.
 fn as_specified(flags: u8, descriptor: u8) -> u8 {
     second_byte(XxHash32::oneshot(0, &[flags, descriptor]))
 }
@@ -152,7 +151,7 @@ impl Deflate {
             let room = out.get_mut(data_at..).unwrap_or_default();
             let len = compress_into_with_table(block, room, table)
                 .expect("there is room for the longest that this can become");
-            // A block that does not become smaller is stored, so that a set grows by its headers at most.
+            // A block that does not become smaller is stored uncompressed, so the headers are the only overhead.
             let (len, flag) = if len < block.len() { (len, 0) } else { (block.len(), STORED) };
             out.truncate(data_at + len);
             if flag == STORED {
@@ -173,7 +172,7 @@ impl Deflate {
 mod tests {
     use super::*;
 
-    /// `protocol.md` section 4.4: seen on a live broker.
+    /// See `protocol.md` section 4.4. The values were observed on a live broker.
     #[test]
     fn the_header_checksum_is_the_wrong_one_of_0_8_2() {
         for (flags, descriptor, wrong, right) in [

@@ -1,4 +1,4 @@
-//! The replacement of a codec whose crate feature is off.
+//! The replacement for a codec whose crate feature is not enabled.
 
 use super::{InflateProblem, Output};
 

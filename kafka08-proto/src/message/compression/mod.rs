@@ -1,7 +1,7 @@
-//! Decompressing and compressing sets.
+//! Decompression and compression of message sets.
 //!
-//! A [`Budget`] bounds what is decompressed. The size that compressed bytes claim is checked before memory is
-//! allocated.
+//! A [`Budget`] limits the number of decompressed bytes. The uncompressed size in the compressed data is checked before
+//! memory is allocated.
 
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -27,19 +27,20 @@ use self::output::Output;
 use super::{Codec, MessageError, MessageProblem, MessageSet, Wrapper};
 use crate::limits::Limits;
 
-/// The number of bytes that decompression may still produce, for all wrappers of one response together.
+/// The number of bytes that decompression may still produce. One budget applies to all wrappers of one response
+/// together.
 ///
-/// Make one for each response, from the [`Limits`] of its connection. Opening a wrapper takes from it the bytes that
-/// were produced, also if the wrapper proves to be damaged or too large.
+/// Create one budget for each response, from the [`Limits`] of the connection. Decompressing a wrapper subtracts the
+/// number of produced bytes from the budget, even if the wrapper is damaged or too large.
 #[derive(Clone, Debug)]
 pub struct Budget {
     left: usize,
-    /// The whole budget, for errors and for the sizes of memory.
+    /// The initial budget, in bytes. Used in errors and to choose buffer sizes.
     limit: usize,
 }
 
 impl Budget {
-    /// Creates a budget of this many bytes.
+    /// Creates a budget with this number of bytes.
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         Self { left: bytes, limit: bytes }
@@ -58,25 +59,25 @@ impl From<&Limits> for Budget {
     }
 }
 
-/// The problem with a wrapper that cannot be opened.
+/// The reason why a wrapper cannot be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InflateProblem {
-    /// The compressed bytes do not have the codec's format, or end early.
+    /// The compressed bytes do not have the codec's format, or are incomplete.
     Malformed,
     /// A checksum inside the compressed bytes does not match.
     Checksum,
-    /// The compressed bytes claim to expand to more than their format allows.
+    /// The uncompressed size in the compressed data is larger than the format allows.
     Ratio {
-        /// The size that they claim, in bytes.
+        /// The uncompressed size in the compressed data, in bytes.
         claimed: usize,
     },
-    /// The compressed bytes expand to more than the [`Budget`] has left.
+    /// The decompressed set is larger than what is left of the [`Budget`].
     OverBudget {
-        /// The whole budget, in bytes: `Limits::max_inflated`.
+        /// The initial budget, in bytes: `Limits::max_inflated`.
         limit: usize,
     },
-    /// This build cannot decompress the codec, because it lacks the crate feature of the same name.
+    /// The codec is not compiled in: the crate feature of the same name is not enabled.
     MissingFeature,
 }
 
@@ -96,18 +97,18 @@ impl fmt::Display for InflateProblem {
     }
 }
 
-/// Decompresses sets. Make one inflater and use it for all sets, because it keeps its decompressors and the memory of
-/// the last set.
+/// Decompresses message sets. Create one inflater and use it for all sets, because an inflater reuses its decompressors
+/// and the memory of the last set.
 ///
 /// While a set is decompressed, the memory in use is at most one and a half times the [`Budget`]. A decompressed set
-/// keeps at most eight times its length or 64 KiB of memory, whichever is more. The next set uses this memory again if
-/// the set and everything that shares its memory have been dropped.
+/// uses memory of at most eight times its length, or 64 KiB if that is more. The next set reuses this memory if the set
+/// and all `Bytes` that share its memory have been dropped.
 #[derive(Default)]
 pub struct Inflater {
     gzip: gzip::Inflate,
     snappy: snappy::Inflate,
     lz4: lz4::Inflate,
-    /// The memory of the last set, which may still be held.
+    /// The memory of the last set. A caller may still hold it.
     spare: Bytes,
 }
 
@@ -118,11 +119,11 @@ impl Inflater {
         Self::default()
     }
 
-    /// Decompresses the set of a wrapper. The entries of that set may be wrappers again, which are not opened.
+    /// Decompresses the set of a wrapper. If entries of that set are wrappers, these are not decompressed.
     ///
     /// # Errors
-    /// The problem is always [`MessageProblem::Inflate`]. The entries behind the wrapper can still be read. After
-    /// [`InflateProblem::OverBudget`], the wrapper can be opened with another budget.
+    /// The problem is always [`MessageProblem::Inflate`]. The entries after the wrapper can still be read. After
+    /// [`InflateProblem::OverBudget`], the wrapper can be decompressed with another budget.
     pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
         let mut to = Output::new(std::mem::take(&mut self.spare), budget.left, budget.limit);
         let done = match wrapper.codec {
@@ -130,8 +131,8 @@ impl Inflater {
             Codec::Snappy => self.snappy.inflate(wrapper.value, &mut to),
             Codec::Lz4 => self.lz4.inflate(wrapper.value, &mut to),
         };
-        // The bytes are taken after an error too, because the work was done. Otherwise a response of many wrappers that
-        // are damaged at their ends would cost any amount of work.
+        // The bytes are also subtracted after an error, because the work was done. Otherwise a response with many
+        // wrappers that are damaged at their ends would cause unlimited work.
         budget.left -= to.used();
         let (bytes, spare) = to.finish();
         self.spare = spare;
@@ -146,7 +147,7 @@ impl Inflater {
     }
 }
 
-/// Compresses sets. Make one deflater and use it for all sets, because it keeps its compressors.
+/// Compresses message sets. Create one deflater and use it for all sets, because a deflater reuses its compressors.
 #[derive(Default)]
 pub struct Deflater {
     gzip: gzip::Deflate,
@@ -154,7 +155,7 @@ pub struct Deflater {
     lz4: lz4::Deflate,
 }
 
-/// This build cannot compress with a codec, because it lacks the crate feature of the same name.
+/// Compression with this codec is not compiled in: the crate feature of the same name is not enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingFeature(pub Codec);
 

@@ -1,39 +1,40 @@
-//! The output of a decompressor: memory within a limit, which is kept from one set to the next.
+//! The output buffer of a decompressor. Its size is limited, and its memory is reused for the next set.
 
 use bytes::{Bytes, BytesMut};
 
 use super::InflateProblem;
 
-/// The least memory that is allocated, in bytes, if the limit allows it.
+/// The minimum size of an allocation, in bytes. A smaller budget allows less.
 const LEAST: usize = 4096;
-/// Kept memory that is more than this many times as large as needed is dropped.
-// A small set that a caller keeps would otherwise keep the memory of a large one alive.
+/// Reused memory is dropped if it is more than this many times larger than needed.
+// Otherwise a caller that keeps a small set would keep the memory of a large set alive.
 const TOO_LARGE: usize = 8;
-/// Kept memory of at most this size is not dropped for being too large, in bytes.
+/// Reused memory of at most this size, in bytes, is never dropped as too large.
 const SMALL: usize = 64 << 10;
 
-/// The output of a decompressor.
+/// The output buffer of a decompressor.
 pub(super) struct Output {
-    /// Initialised in full, so that memory that is used again is not zeroed again.
+    /// The buffer. All its bytes are initialised, so reused memory is not zeroed again.
     bytes: BytesMut,
     /// The number of bytes that were written.
     used: usize,
-    /// The most bytes that may be written.
+    /// The maximum number of bytes that may be written.
     limit: usize,
-    /// The whole budget, in bytes.
-    // Each size of memory is the ceiling, or the ceiling halved some times. While memory grows to the ceiling, the old
-    // one is at most half of it, so both together are at most one and a half times the ceiling.
+    /// The initial budget, in bytes.
+    // Each buffer size is `ceiling`, or `ceiling` halved one or more times. While the buffer grows to `ceiling`, the
+    // old buffer has at most half of that size. So both together have at most one and a half times `ceiling`.
     ceiling: usize,
 }
 
 impl Output {
-    /// Creates an output in the memory of `spare`, if nobody else holds it.
+    /// Creates an output. Reuses the memory of `spare` if no other handle holds this memory.
     pub(super) fn new(spare: Bytes, limit: usize, ceiling: usize) -> Self {
         let bytes = spare.try_into_mut().unwrap_or_default();
         Self { bytes, used: 0, limit, ceiling }
     }
 
-    /// Makes room for `expected` bytes, or for as many as the limit allows. The number of bytes that come may differ.
+    /// Reserves space for `expected` bytes, or for as many as the limit allows. The number of bytes that are written
+    /// later may differ.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "snappy", feature = "lz4")),
         expect(dead_code, reason = "without a codec nothing is written")
@@ -42,17 +43,18 @@ impl Output {
         let expected = expected.min(self.limit);
         let len = self.bytes.len();
         let is_too_large = len > SMALL.max(expected.saturating_mul(TOO_LARGE));
-        // This is a size of another budget. Growing from it to the ceiling would hold more than one and a half times
-        // the ceiling.
+        // This buffer size comes from a different budget. Growing from this size to `ceiling` would use more than one
+        // and a half times `ceiling`.
         let is_odd = len < self.ceiling && len > self.ceiling / 2;
-        // The memory is dropped before other memory is allocated. Nothing was written, so nothing has to be copied.
+        // The old memory is dropped before new memory is allocated. No bytes were written yet, so no bytes have to be
+        // copied.
         if is_too_large || is_odd || len < expected {
             self.bytes = BytesMut::new();
         }
         self.make(expected);
     }
 
-    /// Grows to at least `needed` bytes. The limit must allow them.
+    /// Grows the buffer to at least `needed` bytes. `needed` must not exceed the limit.
     fn make(&mut self, needed: usize) {
         if needed <= self.bytes.len() {
             return;
@@ -62,8 +64,8 @@ impl Output {
             size /= 2;
         }
         let mut bytes = BytesMut::zeroed(size);
-        // Splitting makes `bytes` change to its shared form, with a reference count. Freezing it and making it mutable
-        // again then allocates nothing.
+        // The split converts `bytes` to its shared form with a reference count. Later conversions between `BytesMut`
+        // and `Bytes` then do not allocate memory.
         drop(bytes.split_to(0));
         if let (Some(to), Some(from)) = (bytes.get_mut(..self.used), self.bytes.get(..self.used)) {
             to.copy_from_slice(from);
@@ -71,7 +73,7 @@ impl Output {
         self.bytes = bytes;
     }
 
-    /// Returns room for exactly `len` more bytes, which count as written.
+    /// Returns a slice for exactly `len` more bytes. These bytes are counted as written.
     #[cfg_attr(not(any(feature = "snappy", feature = "lz4")), expect(dead_code, reason = "gzip grows as it goes"))]
     pub(super) fn extend(&mut self, len: usize) -> Result<&mut [u8], InflateProblem> {
         if len > self.left() {
@@ -83,13 +85,14 @@ impl Output {
         Ok(self.bytes.get_mut(start..self.used).unwrap_or_default())
     }
 
-    /// Removes the last `len` bytes from those that count as written.
+    /// Removes the last `len` bytes from the written bytes.
     #[cfg_attr(not(feature = "lz4"), expect(dead_code, reason = "the others know what they write"))]
     pub(super) fn take_back(&mut self, len: usize) {
         self.used = self.used.saturating_sub(len);
     }
 
-    /// Returns the room that is left, and grows first if there is none. The room is empty at the limit.
+    /// Returns the free part of the buffer. If there is no free part, the buffer grows first. At the limit, the
+    /// returned slice is empty.
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others know what comes"))]
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.used == self.bytes.len() && self.left() > 0 {
@@ -99,13 +102,13 @@ impl Output {
         self.bytes.get_mut(self.used..end).unwrap_or_default()
     }
 
-    /// Notes that `len` bytes were written to [`Output::room`].
+    /// Counts `len` bytes, which were written to the slice from [`Output::room`], as written.
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others know what comes"))]
     pub(super) fn advance(&mut self, len: usize) {
         self.used += len;
     }
 
-    /// The bytes that were written from `start` on.
+    /// Returns the written bytes from position `start` on.
     #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "the others have their own checksums, or none"))]
     pub(super) fn since(&self, start: usize) -> &[u8] {
         self.bytes.get(start..self.used).unwrap_or_default()
@@ -121,15 +124,15 @@ impl Output {
         self.limit - self.used
     }
 
-    /// The error of a set that does not fit.
+    /// Returns the error for a set that does not fit.
     pub(super) fn over(&self) -> InflateProblem {
-        // The error has the whole budget, because that is the setting that a user can change. What is left of it
-        // depends on other sets.
+        // The error contains the initial budget, because a user can change this setting. The rest of the budget depends
+        // on other sets.
         InflateProblem::OverBudget { limit: self.ceiling }
     }
 
-    /// Returns the bytes that were written, and a handle to their memory. The memory can be used again once the former
-    /// are dropped.
+    /// Returns the written bytes, and a handle to the whole buffer. The buffer can be reused after the written bytes
+    /// have been dropped.
     pub(super) fn finish(self) -> (Bytes, Bytes) {
         let whole = self.bytes.freeze();
         (whole.slice(..self.used), whole)

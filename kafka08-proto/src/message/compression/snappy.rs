@@ -1,5 +1,5 @@
-//! snappy, in the framing of snappy-java ("xerial") or as one block without framing. Brokers read both and write the
-//! framing.
+//! The snappy codec, with the framing of snappy-java ("xerial") or as one block without framing. Brokers read both
+//! forms and write the framing.
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
@@ -7,11 +7,12 @@ use super::{InflateProblem, Output};
 use crate::limits::SNAPPY_RATIO;
 
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
-/// The version of the framing and the lowest version that can read it. Every release writes 1 and 1.
-// They are not compared when read, because the magic alone distinguishes the framing from a block without it.
+/// The version of the framing and the lowest compatible version. Every release writes 1 for both.
+// The reader does not check the versions, because the magic is enough to distinguish the framing from a block without
+// framing.
 const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
-/// The number of uncompressed bytes in a block. The Scala clients and the brokers of 0.8 write this size; any size is
-/// read.
+/// The number of uncompressed bytes in a block. The Scala clients and the brokers of 0.8 write this size. The reader
+/// accepts any size.
 const BLOCK: usize = 32 << 10;
 
 #[derive(Default)]
@@ -24,7 +25,7 @@ impl Inflate {
             return block(&mut self.0, input, to);
         };
         let mut rest = framed.get(VERSIONS.len()..).ok_or(InflateProblem::Malformed)?;
-        // Room for all blocks is made at once, so that the output does not grow and move from block to block.
+        // Space for all blocks is reserved at once, so the output does not grow and copy its bytes for each block.
         to.prepare(claims(rest));
         while !rest.is_empty() {
             let (len, behind) = rest.split_first_chunk::<4>().ok_or(InflateProblem::Malformed)?;
@@ -37,22 +38,22 @@ impl Inflate {
     }
 }
 
-/// The size that a block claims to expand to, in bytes.
+/// Returns the uncompressed size that a block contains, in bytes.
 fn claim(compressed: &[u8]) -> Result<usize, InflateProblem> {
     let claimed = decompress_len(compressed).map_err(|_| InflateProblem::Malformed)?;
-    // A block has at least one byte, its length. For an empty slice the library returns 0 instead of an error.
+    // A valid block has at least one byte, its length. For an empty slice the library returns 0 instead of an error.
     if compressed.is_empty() {
         return Err(InflateProblem::Malformed);
     }
-    // The ratio is checked before memory is allocated for the claim. The 64 bytes are one copy, which matters in a
-    // short block.
+    // The ratio is checked before memory of the claimed size is allocated. The 64 bytes allow one copy element, which
+    // is significant in a short block.
     if claimed > compressed.len().saturating_mul(SNAPPY_RATIO).saturating_add(64) {
         return Err(InflateProblem::Ratio { claimed });
     }
     Ok(claimed)
 }
 
-/// The size that all blocks together claim to expand to, up to the first block that is invalid.
+/// Returns the sum of the uncompressed sizes that the blocks contain, up to the first invalid block.
 fn claims(mut blocks: &[u8]) -> usize {
     let mut sum = 0usize;
     while let Some((len, behind)) = blocks.split_first_chunk::<4>() {
