@@ -42,7 +42,7 @@ pub struct Entries<'a, const CHECKED: bool = true> {
     /// Whether the caller has set a start.
     has_start: bool,
     origin: Origin,
-    /// An empty checksum, which is cloned for each message. Creating a new one detects the CPU features, which is slow.
+    /// An empty checksum, which is cloned for each message. A new one would detect the CPU features again.
     crc: Hasher,
     tail: Option<Tail>,
 }

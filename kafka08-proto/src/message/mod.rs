@@ -8,9 +8,9 @@
 //     message   crc: u32   magic: i8   attributes: i8   key: bytes   value: bytes            SMALLEST_MESSAGE = 14
 //     bytes     length: i32, then as many bytes; -1 is null
 //
-//     size        counts the message
-//     crc         covers the message behind it; offset and size are not covered by anything
-//     attributes  the lower three bits name a codec
+//     size        the length of the message in bytes
+//     crc         covers the message bytes after the crc; no checksum covers offset and size
+//     attributes  the lower three bits are the codec
 //
 // With a codec, the message is a wrapper: its value is a compressed set. A broker replaces the offsets that a producer
 // writes. The wrapper gets the offset of its last inner message:

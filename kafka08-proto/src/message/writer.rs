@@ -43,7 +43,7 @@ impl std::error::Error for SetFull {}
 /// of the same length. So one writer for many buffers is faster than one writer for each buffer.
 #[derive(Clone)]
 pub struct EntryWriter {
-    /// An empty checksum, which is cloned for each message. Creating a new one detects the CPU features, which is slow.
+    /// An empty checksum, which is cloned for each message. A new one would detect the CPU features again.
     crc: Hasher,
     /// The bytes before a value of length `value`, for an uncompressed message with a null key. The offset and the
     /// checksum in these bytes are zero.
