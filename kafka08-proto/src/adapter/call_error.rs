@@ -96,9 +96,7 @@ impl CallError {
             RedeemError::NotMine(_) => Self::NotOutstanding(id),
         }
     }
-}
 
-impl CallError {
     /// Writes the error beside the text of `closed`. If the request has failed with that connection, the text of `closed`
     /// says why, and says it once.
     pub(super) fn fmt_beside(&self, closed: Option<&Closed>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ use super::{
     entry::{Blocked, Entry, State},
 };
 use crate::{
-    connection::{MatchError, Unconfirmed, errors::MAX_SPANS},
+    connection::{MatchError, Unconfirmed},
     error_code::ErrorCode,
     fate::Fate,
     frame::{SendQueue, Taken},
@@ -237,7 +237,7 @@ impl Ledger {
         // Withdrawn requests cut the ranges of unconfirmed ones into pieces: there is a bound on those.
         if let (Part::Unsent, index) = place
             && queue.taken(frame) == Taken::Nothing
-            && self.unconfirmed.spans() < MAX_SPANS
+            && !self.unconfirmed.is_full()
         {
             self.withdraw(index, queue);
             self.tidy_deadlines();
@@ -278,7 +278,7 @@ impl Ledger {
         mut failed: impl FnMut(&Entry, Taken, Fate),
     ) -> Option<Blocked> {
         let mut blocked = None;
-        let can_withdraw = self.unconfirmed.spans() < MAX_SPANS;
+        let can_withdraw = !self.unconfirmed.is_full();
         while let Some(serial) = self.deadlines.pop_due(now) {
             let Some((part, index)) = self.locate(serial) else { continue };
             let Some(entry) = self.get_mut((part, index)).filter(|entry| entry.has_deadline()) else { continue };

@@ -21,5 +21,4 @@ pub use request_error::RequestError;
 pub use respond_error::RespondError;
 pub use send_error::SendError;
 pub use server_close_reason::ServerCloseReason;
-pub(in crate::connection) use unconfirmed::MAX_SPANS;
 pub use unconfirmed::Unconfirmed;

@@ -6,7 +6,7 @@ use crate::{frame::Span, ids::CorrelationId};
 
 /// The most ranges of [`Unconfirmed`]. Withdrawn requests are what splits ranges, so when there are as many as this,
 /// requests are not withdrawn any more: `cancel` gives up their responses, and an unsent one that times out ends the connection.
-pub(in crate::connection) const MAX_SPANS: usize = 1024;
+const MAX_SPANS: usize = 1024;
 
 /// The written requests with acks = 0 of which it is not known whether the broker has applied them.
 ///
@@ -45,9 +45,9 @@ impl Unconfirmed {
         while self.ranges.pop_front_if(|range| range.end <= frame.start).is_some() {}
     }
 
-    /// How much memory they take, in ranges.
-    pub(in crate::connection) fn spans(&self) -> usize {
-        self.ranges.len()
+    /// Whether no request may be withdrawn any more, because there are as many ranges as allowed.
+    pub(in crate::connection) fn is_full(&self) -> bool {
+        self.ranges.len() >= MAX_SPANS
     }
 
     /// The correlation ids of the requests, in the order of sending.
