@@ -1,23 +1,15 @@
 #![doc = include_str!("../README.md")]
 
-mod client;
-mod connect;
-mod driver;
-mod flushes;
-mod id_hasher;
-mod line;
-mod pending;
 mod probe;
-mod shared;
-mod task;
+mod runtime;
+mod stream;
 
-pub use bytes;
-pub use client::Client;
-pub use kafka08_proto as proto;
-pub use kafka08_proto::{
-    HostPort,
-    adapter::{CallError, CloseReport, ConnectError, FlushError},
+pub use kafka08_async::{
+    CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, Undecoded, bytes, proto,
 };
-pub use pending::{Pending, Undecoded};
 pub use probe::probe;
-pub use shared::MAX_UNTOLD;
+pub use runtime::{Sleeping, Tokio};
+pub use stream::Stream;
+
+/// A connection to one broker, for any number of tasks, on tokio. See [`kafka08_async::Client`].
+pub type Client = kafka08_async::Client<Tokio>;

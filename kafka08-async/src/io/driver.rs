@@ -1,6 +1,7 @@
-//! Moves bytes between a tokio stream and a client or server connection. It does not depend on any message type.
+//! Moves bytes between a stream and a client or server connection. It does not depend on any message type.
 
 use std::{
+    future::poll_fn,
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -9,11 +10,8 @@ use std::{
 };
 
 use bytes::Buf as _;
+use futures_io::{AsyncRead, AsyncWrite};
 use kafka08_proto::{Connection, Disconnect, frame::SendQueue};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
 
 /// The maximum number of chunks per `writev`, well below the 1024 that systems accept.
 const SLICES: usize = 64;
@@ -48,19 +46,17 @@ enum Transport {
     },
 }
 
-impl Driver<TcpStream> {
-    /// Creates a driver of a bare socket. Bytes that a write does not report as taken have not been sent.
-    pub(crate) fn of_socket(stream: TcpStream) -> Self {
-        Self { stream, transport: Transport::Socket, error: None, needs_flush: false }
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Creates a driver of any stream, such as a TLS layer. Bytes that were offered may be sent even if the stream does
     /// not report them as taken.
     pub(crate) fn new(stream: S) -> Self {
         let transport = Transport::Any { offered: 0, gathered: Vec::new() };
         Self { stream, transport, error: None, needs_flush: false }
+    }
+
+    /// Creates a driver of a bare socket. Bytes that a write does not report as taken have not been sent.
+    pub(crate) fn of_socket(stream: S) -> Self {
+        Self { stream, transport: Transport::Socket, error: None, needs_flush: false }
     }
 
     pub(crate) fn error(&self) -> Option<&Arc<io::Error>> {
@@ -72,9 +68,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.needs_flush
     }
 
-    /// Returns the stream, so that it can be shut down.
-    pub(crate) fn into_stream(self) -> S {
-        self.stream
+    /// Closes the stream. A TLS stream sends a closing message, and may wait for that of the peer.
+    pub(crate) async fn close(mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await
     }
 
     /// Reads once. Ready with the number of bytes, which is 0 if the read was interrupted or has failed, or if the
@@ -86,23 +82,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         connection: &mut C,
     ) -> Poll<usize> {
         let (space, _) = connection.buffers();
-        // The space is initialised already, so it is not cleared before each read.
-        let mut space = ReadBuf::new(space);
-        let read = match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+        let room = space.len();
+        let read = match Pin::new(&mut self.stream).poll_read(cx, space) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(read) => read,
         };
-        let n = space.filled().len();
         match read {
-            Ok(()) if n == 0 => connection.handle_disconnect(Disconnect::Eof),
-            Ok(()) => connection.handle_read(now, n),
+            Ok(0) => connection.handle_disconnect(Disconnect::Eof),
+            // A faulty stream may claim to have filled more than there was. This must not cause a panic.
+            Ok(n) if n > room => connection.handle_disconnect(Disconnect::Error(ErrorKind::InvalidData)),
+            Ok(n) => {
+                connection.handle_read(now, n);
+                return Poll::Ready(n);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 connection.handle_disconnect(Disconnect::Error(error.kind()));
                 self.error.get_or_insert_with(|| Arc::new(error));
             }
         }
-        Poll::Ready(n)
+        Poll::Ready(0)
     }
 
     /// Writes once. Ready if the stream has taken bytes, was interrupted, or has failed.

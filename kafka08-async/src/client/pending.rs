@@ -15,7 +15,7 @@ use kafka08_proto::{
     ids::{Api, CorrelationId},
 };
 
-use crate::{
+use super::{
     flushes::{self, Flushed},
     line,
     shared::Shared,

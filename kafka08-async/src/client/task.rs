@@ -4,29 +4,26 @@ use std::{
     future::poll_fn,
     io::ErrorKind,
     mem,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use bytes::Buf as _;
+use futures_io::{AsyncRead, AsyncWrite};
 use kafka08_proto::{Connection as _, Disconnect};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    task::coop::has_budget_remaining,
-    time::{Sleep, sleep_until, timeout},
-};
 
-use crate::{
-    driver::Driver,
+use super::{
     line::keep_waker,
-    shared::{Phase, Shared, State, now},
+    shared::{Phase, Shared, State},
+};
+use crate::{
+    Runtime,
+    io::{Alarm, Driver, timeout_at},
 };
 
-/// How long a stream may take to shut down after the connection has ended. A TLS stream sends a closing message, and
-/// may wait for that of the peer.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+/// How long a stream may take to close after the connection has ended.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// The number of staged bytes from which on the task writes at once. With fewer bytes, the task lets other tasks run
 /// once, so that their requests are written together. A larger number would save few writes, and large values would
@@ -43,10 +40,10 @@ const STEPS_PER_TURN: usize = 64;
 /// time is found before its deadline takes effect, and a peer that sends without pause cannot delay deadlines.
 const LAST_TURNS: usize = 32;
 
-pub(crate) struct Task<S> {
+pub(crate) struct Task<Rt: Runtime, S> {
     driver: Driver<S>,
     guard: Guard,
-    timer: Timer,
+    alarm: Alarm<Rt::Timer>,
     /// Whether the task has let other tasks run once since a request was staged.
     has_yielded: bool,
     /// The number of turns in a row in which a deadline had passed and not all available bytes were read.
@@ -75,18 +72,18 @@ enum Next {
     End,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
     pub(crate) fn new(driver: Driver<S>, shared: Arc<Shared>) -> Self {
-        let timer = Timer { sleep: None, until: None };
-        Self { driver, guard: Guard(shared), timer, has_yielded: false, overdue: 0, wakes: Vec::new() }
+        let alarm = Alarm::new();
+        Self { driver, guard: Guard(shared), alarm, has_yielded: false, overdue: 0, wakes: Vec::new() }
     }
 
     pub(crate) async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
-        self.guard.0.has_ended.send_replace(true);
+        self.guard.0.has_ended.notify(usize::MAX);
         let Self { driver, guard: _guard, .. } = self;
-        // A stream that does not shut down in time is dropped.
-        let _ = timeout(SHUTDOWN, driver.into_stream().shutdown()).await;
+        // A stream that does not close in time is dropped.
+        let _ = timeout_at::<Rt, _>(Rt::now().checked_add(CLOSING), driver.close()).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -116,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Reads, handles deadlines and writes once.
     fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> Next {
-        let now = now();
+        let now = Rt::now();
         state.take_events();
         // Reading comes first, so that a response that has arrived in time is found before its deadline takes effect.
         // Also, a late response may keep the connection alive if it is read before the last claim behind it is given
@@ -161,8 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 return true;
             }
             match self.driver.read(cx, now, &mut state.connection) {
-                // If the task's budget is used up, tokio returns `Pending` although the stream may be ready.
-                Poll::Pending => return has_budget_remaining(),
+                Poll::Pending => return Rt::is_pending_true(),
                 Poll::Ready(n) => bytes += n,
             }
             self.note_failure(state);
@@ -263,31 +259,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             state.close_by,
         ];
         // The timer is set to the earliest deadline that can end a wait.
-        self.timer.poll(cx, deadlines.into_iter().flatten().min())
-    }
-}
-
-/// A timer that is reset only for an earlier deadline. For a later deadline, it fires once too early, which costs less
-/// than a reset for each request.
-struct Timer {
-    /// Created in the first turn, because that runs inside a runtime.
-    sleep: Option<Pin<Box<Sleep>>>,
-    until: Option<Instant>,
-}
-
-impl Timer {
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let at = tokio::time::Instant::from_std(deadline);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if self.until.is_none_or(|until| deadline < until) {
-            sleep.as_mut().reset(at);
-            self.until = Some(deadline);
-        }
-        let fired = sleep.as_mut().poll(cx);
-        if fired.is_ready() {
-            self.until = None;
-        }
-        fired
+        self.alarm.poll(cx, deadlines.into_iter().flatten().min())
     }
 }

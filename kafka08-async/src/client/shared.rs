@@ -16,6 +16,7 @@ use std::{
     time::Instant,
 };
 
+use event_listener::Event;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     adapter::CallError,
@@ -23,9 +24,8 @@ use kafka08_proto::{
     connection::{Closed, Prepared, ResponseFrame, SendError, Ticket},
     ids::{ConnectionId, CorrelationId},
 };
-use tokio::sync::watch;
 
-use crate::{
+use super::{
     flushes::Flushes,
     id_hasher::IdHasher,
     line::{Kind, Left, Line, Number, keep_waker},
@@ -42,8 +42,8 @@ pub(crate) type Outcome = Result<ResponseFrame, Box<CallError>>;
 pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     state: Mutex<State>,
-    /// Whether the connection has ended. The value is sent after the lock is released.
-    pub(crate) has_ended: watch::Sender<bool>,
+    /// Tells that the connection has ended, after the lock is released.
+    pub(crate) has_ended: Event,
 }
 
 pub(crate) struct State {
@@ -109,7 +109,7 @@ impl Shared {
             wants_task: false,
             wakes: Vec::new(),
         };
-        Self { config, state: Mutex::new(state), has_ended: watch::Sender::new(false) }
+        Self { config, state: Mutex::new(state), has_ended: Event::new() }
     }
 
     /// Locks the state for a turn of the task.
@@ -143,7 +143,7 @@ impl Shared {
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
         drop(task);
-        self.has_ended.send_replace(true);
+        self.has_ended.notify(usize::MAX);
     }
 }
 
@@ -157,11 +157,16 @@ impl State {
     ///
     /// # Errors
     /// The request can never be sent, so waiting does not help.
-    pub(crate) fn start<R: Request>(&mut self, kind: Kind, request: &R) -> Result<Option<Ticket<R>>, SendError> {
+    pub(crate) fn start<R: Request>(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        request: &R,
+    ) -> Result<Option<Ticket<R>>, SendError> {
         if !self.has_room(kind)? {
             return Ok(None);
         }
-        match self.connection.request(now(), request) {
+        match self.connection.request(now, request) {
             Ok(ticket) => {
                 self.note_staged(kind, ticket.id());
                 Ok(Some(ticket))
@@ -177,13 +182,14 @@ impl State {
     /// The request can never be sent, so waiting does not help.
     pub(crate) fn start_prepared(
         &mut self,
+        now: Instant,
         kind: Kind,
         request: &Prepared,
     ) -> Result<Option<CorrelationId>, SendError> {
         if !self.has_room(kind)? {
             return Ok(None);
         }
-        match self.connection.send(now(), request) {
+        match self.connection.send(now, request) {
             Ok(id) => {
                 self.note_staged(kind, id);
                 Ok(Some(id))
@@ -353,11 +359,6 @@ impl State {
         self.flushes.finish_all(&mut self.wakes);
         true
     }
-}
-
-/// The time of the runtime's clock.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// Returns an id for a connection, which no other connection of this crate has.
