@@ -8,9 +8,10 @@ pub mod smol;
 mod timer;
 
 pub use kafka08_async::{
-    CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, Undecoded, bytes, proto,
+    Call, CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, ServeConfig, ServerStats,
+    Undecoded, bytes, proto,
 };
 #[cfg(feature = "async-std")]
-pub use on_async_std::{AsyncStd, Client, probe};
+pub use on_async_std::{AsyncStd, Client, Server, probe};
 #[cfg(any(feature = "async-std", feature = "smol"))]
 pub use timer::Timer;

@@ -17,6 +17,9 @@ use crate::Timer;
 /// A connection to one broker, for any number of tasks, on async-std. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<AsyncStd>;
 
+/// A server for clients of Kafka 0.8, on async-std. See [`kafka08_async::Server`].
+pub type Server = kafka08_async::Server<AsyncStd>;
+
 /// async-std as a runtime. It is a marker and has no values.
 #[derive(Debug)]
 pub enum AsyncStd {}
@@ -47,7 +50,8 @@ impl Runtime for AsyncStd {
 
     async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        // A socket that its peer has reset already cannot be set. Reading finds out.
+        let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 }

@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr, time::Instant};
 
 pub use kafka08_async::{
-    CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, Undecoded, bytes, proto,
+    Call, CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, ServeConfig, ServerStats,
+    Undecoded, bytes, proto,
 };
 use kafka08_async::{
     Runtime, Wrap,
@@ -16,6 +17,9 @@ use crate::Timer;
 
 /// A connection to one broker, for any number of tasks, on smol. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<Smol>;
+
+/// A server for clients of Kafka 0.8, on smol. See [`kafka08_async::Server`].
+pub type Server = kafka08_async::Server<Smol>;
 
 /// smol as a runtime. It is a marker and has no values.
 ///
@@ -49,7 +53,8 @@ impl Runtime for Smol {
 
     async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        // A socket that its peer has reset already cannot be set. Reading finds out.
+        let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 }

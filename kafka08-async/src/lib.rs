@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod identity;
 mod io;
 mod probe;
 mod runtime;
+mod server;
+mod waker;
 
 pub use bytes;
 pub use client::{Client, MAX_UNTOLD, Pending, Undecoded};
@@ -15,3 +18,4 @@ pub use kafka08_proto::{
 };
 pub use probe::probe;
 pub use runtime::{Runtime, Timer, Wrap};
+pub use server::{Call, ServeConfig, Server, ServerStats};

@@ -48,7 +48,8 @@ impl Runtime for Tokio {
 
     async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        // A socket that its peer has reset already cannot be set. Reading finds out.
+        let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 

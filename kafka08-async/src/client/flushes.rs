@@ -8,7 +8,7 @@ use std::{
 
 use kafka08_proto::{ClientConnection, connection::StagedTo};
 
-use super::line::keep_waker;
+use crate::waker::keep_waker;
 
 /// Identifies a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,10 +8,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     hash::BuildHasherDefault,
     io, mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -22,14 +19,15 @@ use kafka08_proto::{
     adapter::CallError,
     api::Request,
     connection::{Closed, Prepared, ResponseFrame, SendError, Ticket},
-    ids::{ConnectionId, CorrelationId},
+    ids::CorrelationId,
 };
 
 use super::{
     flushes::Flushes,
     id_hasher::IdHasher,
-    line::{Kind, Left, Line, Number, keep_waker},
+    line::{Kind, Left, Line, Number},
 };
+use crate::{identity::next_id, waker::keep_waker};
 
 /// The number of unreported failures from which on requests without a claim are refused as busy. A failure is
 /// unreported if nobody waits for the request and no flush has listed it. Requests that are in flight or wait for room
@@ -359,11 +357,4 @@ impl State {
         self.flushes.finish_all(&mut self.wakes);
         true
     }
-}
-
-/// Returns an id for a connection, which no other connection of this crate has.
-fn next_id() -> ConnectionId {
-    // Correlation ids begin at the same number in each connection, so a claim also holds the id of its connection.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -6,39 +6,24 @@ use std::{
     mem,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Buf as _;
 use futures_io::{AsyncRead, AsyncWrite};
 use kafka08_proto::{Connection as _, Disconnect};
 
-use super::{
-    line::keep_waker,
-    shared::{Phase, Shared, State},
-};
+use super::shared::{Phase, Shared, State};
 use crate::{
     Runtime,
-    io::{Alarm, Driver, timeout_at},
+    io::{Alarm, CLOSING, Driver, Overdue, READ_PER_TURN, STEPS_PER_TURN, timeout_at},
+    waker::keep_waker,
 };
-
-/// How long a stream may take to close after the connection has ended.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// The number of staged bytes from which on the task writes at once. With fewer bytes, the task lets other tasks run
 /// once, so that their requests are written together. A larger number would save few writes, and large values would
 /// leave the processor's cache before they are written.
 const WRITE_FROM: usize = 16 << 10;
-
-/// The maximum number of bytes that one turn reads, and the maximum number of its reads and writes. Both are limited
-/// because the state is locked during a turn, and other tasks wait for it.
-const READ_PER_TURN: usize = 256 << 10;
-const STEPS_PER_TURN: usize = 64;
-
-/// The number of turns in a row that did not read all available bytes, after which a deadline that has passed takes
-/// effect nevertheless. They read more than a socket's buffer holds (`tcp_rmem`: 6 MiB). So a response that arrived in
-/// time is found before its deadline takes effect, and a peer that sends without pause cannot delay deadlines.
-const LAST_TURNS: usize = 32;
 
 pub(crate) struct Task<Rt: Runtime, S> {
     driver: Driver<S>,
@@ -46,8 +31,7 @@ pub(crate) struct Task<Rt: Runtime, S> {
     alarm: Alarm<Rt::Timer>,
     /// Whether the task has let other tasks run once since a request was staged.
     has_yielded: bool,
-    /// The number of turns in a row in which a deadline had passed and not all available bytes were read.
-    overdue: usize,
+    overdue: Overdue,
     /// Memory for the wakers of a turn. Empty between turns.
     wakes: Vec<Waker>,
 }
@@ -75,7 +59,7 @@ enum Next {
 impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
     pub(crate) fn new(driver: Driver<S>, shared: Arc<Shared>) -> Self {
         let alarm = Alarm::new();
-        Self { driver, guard: Guard(shared), alarm, has_yielded: false, overdue: 0, wakes: Vec::new() }
+        Self { driver, guard: Guard(shared), alarm, has_yielded: false, overdue: Overdue::default(), wakes: Vec::new() }
     }
 
     pub(crate) async fn run(mut self) {
@@ -123,14 +107,9 @@ impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
         state.cancel_dropped();
         state.take_events();
         // Deadlines are handled before writing, so that expired requests are not written.
-        if state.connection.poll_timeout().is_none_or(|deadline| deadline > now) {
-            self.overdue = 0;
-        } else if has_read_all || self.overdue >= LAST_TURNS {
-            self.overdue = 0;
+        if self.overdue.takes_effect(state.connection.poll_timeout(), now, has_read_all) {
             state.connection.handle_timeout(now);
             state.take_events();
-        } else {
-            self.overdue += 1;
         }
         self.expire(state, now);
         state.serve(now);

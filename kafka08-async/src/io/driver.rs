@@ -68,6 +68,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.needs_flush
     }
 
+    /// Gives up the bytes that the stream keeps, because the connection is ended without them.
+    pub(crate) fn give_up(&mut self) {
+        self.needs_flush = false;
+    }
+
     /// Closes the stream. A TLS stream sends a closing message, and may wait for that of the peer.
     pub(crate) async fn close(mut self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await

@@ -3,7 +3,9 @@
 mod connect;
 mod driver;
 mod time;
+mod turns;
 
 pub(crate) use connect::{connect, try_each};
 pub(crate) use driver::Driver;
 pub(crate) use time::{Alarm, timeout_at};
+pub(crate) use turns::{CLOSING, Overdue, READ_PER_TURN, STEPS_PER_TURN};
