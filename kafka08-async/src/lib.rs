@@ -6,6 +6,8 @@ mod io;
 mod probe;
 mod runtime;
 mod server;
+#[doc(hidden)]
+pub mod sync;
 mod waker;
 
 pub use bytes;

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use kafka08_async::Undecoded;
 use kafka08_proto::{
     api::Request,
     ids::{Api, ConnectionId, CorrelationId},
@@ -29,11 +30,6 @@ pub struct Pending<R> {
     dropped: Option<Dropped>,
     request: PhantomData<fn() -> R>,
 }
-
-/// Takes the place of the request's type if a request was sent by
-/// [`Client::send_prepared`](crate::Client::send_prepared). The response is not decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undecoded {}
 
 /// The ids of requests whose [`Pending`] was dropped, until their client gives them up.
 ///

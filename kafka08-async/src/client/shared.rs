@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     hash::BuildHasherDefault,
     io, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -27,7 +27,11 @@ use super::{
     id_hasher::IdHasher,
     line::{Kind, Left, Line, Number},
 };
-use crate::{identity::next_id, waker::keep_waker};
+use crate::{
+    identity::next_id,
+    sync::{Mutex, MutexGuard, PoisonError},
+    waker::keep_waker,
+};
 
 /// The number of unreported failures from which on requests without a claim are refused as busy. A failure is
 /// unreported if nobody waits for the request and no flush has listed it. Requests that are in flight or wait for room

@@ -4,10 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Waker},
     time::Instant,
 };
@@ -16,7 +13,13 @@ use event_listener::Event;
 use kafka08_proto::{ServerConnection, ids::ConnectionId};
 
 use super::ServeConfig;
-use crate::waker::keep_waker;
+use crate::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    waker::keep_waker,
+};
 
 /// One connection.
 pub(super) struct Shared(Mutex<State>);

@@ -7,8 +7,10 @@ use std::{
     time::Instant,
 };
 
-use kafka08_blocking::Driver;
-use kafka08_proto::{ClientConnection, ClientEvent, Connection as _, api::ListOffsetsRequest, connection::Ticket};
+use kafka08_blocking::{Driver, SharedClient};
+use kafka08_proto::{
+    ClientConfig, ClientConnection, ClientEvent, Connection as _, api::ListOffsetsRequest, connection::Ticket,
+};
 
 use crate::{
     floor::Floor,
@@ -31,6 +33,8 @@ pub(crate) fn run() -> Result<()> {
         .lane("core + driver", Kind::Broker, 0, core_and_driver)
         .lane("client", Kind::Broker, 0, client)
         .lane("client, one by one", Kind::Broker, 0, client_one_by_one)
+        .lane("shared client", Kind::Broker, 0, shared)
+        .lane("shared client, one by one", Kind::Broker, 0, shared_one_by_one)
         .run(&[
             ratio("core + driver", "floor", Per::CpuSecond, Some(0.85)),
             ratio("core + driver", "floor", Per::WallSecond, Some(0.85)),
@@ -38,6 +42,10 @@ pub(crate) fn run() -> Result<()> {
             ratio("client", "raw echo", Per::WallSecond, Some(0.5)),
             ratio("client, one by one", "raw echo", Per::CpuSecond, None),
             ratio("client, one by one", "raw echo", Per::WallSecond, None),
+            ratio("shared client", "raw echo", Per::CpuSecond, Some(0.5)),
+            ratio("shared client", "raw echo", Per::WallSecond, Some(0.5)),
+            ratio("shared client, one by one", "raw echo", Per::CpuSecond, None),
+            ratio("shared client, one by one", "raw echo", Per::WallSecond, None),
             ratio("floor", "raw echo", Per::CpuSecond, None),
             ratio("floor", "raw echo", Per::WallSecond, None),
         ])
@@ -139,5 +147,44 @@ fn client_one_by_one(address: &str) -> Result<Sample> {
     let requests = BATCHES * IN_FLIGHT;
     let meter = Meter::start();
     ours::pipeline(&mut client, requests, IN_FLIGHT, |client| Ok(client.send(&request)?), requests::check_small)?;
+    Ok(meter.stop(requests))
+}
+
+/// 64 requests are sent, then their answers are taken, and so on. A thread of the client's own moves the bytes.
+fn shared(address: &str) -> Result<Sample> {
+    let client = SharedClient::connect(address, ClientConfig::default())?;
+    let request = requests::small();
+    let mut pending = Vec::new();
+    let meter = Meter::start();
+    for _ in 0..BATCHES {
+        for _ in 0..IN_FLIGHT {
+            pending.push(client.send(&request)?);
+        }
+        for pending in pending.drain(..) {
+            requests::check_small(&pending.wait()?)?;
+        }
+    }
+    Ok(meter.stop(BATCHES * IN_FLIGHT))
+}
+
+/// One request is sent for each answer that is taken.
+fn shared_one_by_one(address: &str) -> Result<Sample> {
+    let client = SharedClient::connect(address, ClientConfig::default())?;
+    let request = requests::small();
+    let requests = BATCHES * IN_FLIGHT;
+    let mut pending = VecDeque::new();
+    let meter = Meter::start();
+    for sent in 0..requests + IN_FLIGHT {
+        if sent < requests {
+            pending.push_back(client.send(&request)?);
+        }
+        if pending.len() == IN_FLIGHT || sent >= requests {
+            let oldest = pending.pop_front().ok_or("nothing is in flight")?;
+            requests::check_small(&oldest.wait()?)?;
+        }
+        if pending.is_empty() {
+            break;
+        }
+    }
     Ok(meter.stop(requests))
 }

@@ -8,7 +8,7 @@ use std::{
 use kafka08_proto::{adapter::CallError, api::Request, connection::ResponseFrame};
 
 use super::{Client, claims::Outcome};
-use crate::pending::{Pending, Undecoded};
+use crate::{Undecoded, pending::Pending};
 
 impl<S: Read + Write + AsFd> Client<S> {
     /// Sends a request and waits for its response.

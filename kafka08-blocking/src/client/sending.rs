@@ -16,7 +16,7 @@ use kafka08_proto::{
 };
 
 use super::Client;
-use crate::pending::{Pending, Undecoded};
+use crate::{Undecoded, pending::Pending};
 
 /// The number of unreported failures from which on sending is refused as busy. A failure is unreported if nobody waits
 /// for the request and no flush has listed it. Requests that are in flight may still add failures. One failure takes a

@@ -1,0 +1,69 @@
+//! Callers that wait for a future: their thread is parked meanwhile.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use kafka08_async::sync::{
+    atomic::{AtomicBool, Ordering},
+    thread::{self, Thread},
+};
+
+/// Waits for a future on this thread, which is parked meanwhile. Other threads make the future ready.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let signal = Signal::of_this_thread();
+    let waker = Waker::from(Arc::clone(&signal));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        // Cleared before the poll, so that a wake-up during it is not lost.
+        signal.is_set.store(false, Ordering::SeqCst);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        // `park` may return without a reason.
+        while !signal.is_set.load(Ordering::SeqCst) {
+            thread::park();
+        }
+    }
+}
+
+/// Wakes a parked thread.
+struct Signal {
+    thread: Thread,
+    is_set: AtomicBool,
+}
+
+impl Signal {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { thread: thread::current(), is_set: AtomicBool::new(false) })
+    }
+
+    /// The signal of this thread. It is kept, so that waiting allocates nothing.
+    #[cfg(not(shuttle))]
+    fn of_this_thread() -> Arc<Self> {
+        thread_local!(static SIGNAL: Arc<Signal> = Signal::new());
+        // While the thread ends, its own signal is gone.
+        SIGNAL.try_with(Arc::clone).unwrap_or_else(|_| Self::new())
+    }
+
+    #[cfg(shuttle)]
+    fn of_this_thread() -> Arc<Self> {
+        Self::new()
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // A thread that was woken and has not run since needs no second system call.
+        if !self.is_set.swap(true, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+    }
+}
