@@ -49,8 +49,12 @@ fn a_call_that_is_not_answered_ends_at_its_deadline() {
 fn a_peer_that_stops_reading_ends_a_large_request_at_its_deadline() {
     within(20 * SECOND, || {
         let (client, _peer) = with_peer(ClientConfig::default().with_request_timeout(2 * SECOND));
-        let large = ProduceRequest::new(Acks::LEADER, Millis(0)).with("t", 0, MessageSet::of_value(&vec![7; 16 << 20]));
+        let part = MessageSet::of_value(&vec![7; 900_000]);
+        let large = (0..16).fold(ProduceRequest::new(Acks::LEADER, Millis(0)), |request, partition| {
+            request.with("t", partition, part.clone())
+        });
         let error = client.call(&large).expect_err("the sockets' buffers are full");
+        assert!(matches!(error, CallError::Failed { .. }), "{error}");
         assert_eq!(error.fate(), Fate::NotApplied, "{error}");
         let refused = client.call(&MetadataRequest::all()).expect_err("the connection has ended");
         assert!(matches!(refused, CallError::NotSent(SendError::Closed(_))), "{refused:?}");
