@@ -15,7 +15,9 @@ const BLOCK: usize = 16 << 10;
 ///
 /// A driver uses the queue as a [`Buf`]: it writes what [`Buf::chunks_vectored`] or [`Buf::chunk`] returns, and then
 /// calls [`Buf::advance`] with the number of bytes that the transport took. A driver that submits buffers and learns
-/// the result later (`io_uring`) must advance when it submits.
+/// the result later (`io_uring`) must advance when it submits. [`Buf::copy_to_bytes`] does so, and returns bytes that the
+/// driver owns. The frames of these bytes are not withdrawn: the driver writes all of them, or reports that writing has
+/// failed.
 ///
 /// A frame can be withdrawn while none of its bytes are taken. A stream that may keep bytes it does not report as
 /// taken, such as a TLS layer, needs [`SendQueue::note_offered`] as well.
@@ -287,6 +289,27 @@ impl Buf for SendQueue {
                 self.chunks.pop_front();
             }
         }
+    }
+
+    /// Takes the next `n` bytes. If they lie in one chunk, they are not copied. So [`Buf::chunk`] tells how many bytes to
+    /// take for a write that owns its memory.
+    ///
+    /// # Panics
+    /// If `n` is more than [`Buf::remaining`].
+    fn copy_to_bytes(&mut self, n: usize) -> Bytes {
+        // The block grows in place. As a chunk it does not change any more, so the caller and the queue can share it.
+        if self.chunks.is_empty() {
+            self.seal();
+        }
+        let shared = self.chunks.front().filter(|chunk| n <= chunk.bytes.len()).map(|chunk| chunk.bytes.slice(..n));
+        if let Some(bytes) = shared {
+            self.advance(n);
+            return bytes;
+        }
+        assert!(n <= self.remaining, "taken past the end of the send queue");
+        let mut copy = BytesMut::with_capacity(n);
+        copy.put(self.take(n));
+        copy.freeze()
     }
 }
 

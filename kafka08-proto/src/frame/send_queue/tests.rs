@@ -123,6 +123,71 @@ fn what_was_offered_counts_as_touched_although_it_was_not_taken() {
 }
 
 #[test]
+fn bytes_of_one_chunk_are_taken_without_copying_them() {
+    let mut queue = SendQueue::default();
+    let value = Bytes::from_static(b"VALUE");
+    let small = push(&mut queue, &[b"abcd"]);
+    let block = queue.chunk().as_ptr();
+    let taken = queue.copy_to_bytes(3);
+    assert_eq!((&taken[..], taken.as_ptr()), (&b"abc"[..], block));
+    assert_eq!(queue.taken(small), Taken::Some);
+    queue.splice(value.clone());
+    let behind = push(&mut queue, &[b"ef"]);
+    assert_eq!(queue.copy_to_bytes(1), "d");
+    assert_eq!(queue.taken(small), Taken::All);
+    let taken = queue.copy_to_bytes(queue.chunk().len());
+    assert_eq!((&taken[..], taken.as_ptr()), (&b"VALUE"[..], value.as_ptr()));
+    assert_eq!(queue.taken(behind), Taken::Nothing);
+    queue.withdraw(behind);
+    assert_eq!(queue.copy_to_bytes(0), "");
+}
+
+#[test]
+fn what_is_staged_while_taken_bytes_are_held_does_not_change_them() {
+    let mut queue = SendQueue::default();
+    push(&mut queue, &[b"abc"]);
+    let held = queue.copy_to_bytes(3);
+    push(&mut queue, &[b"defg"]);
+    let behind = queue.copy_to_bytes(4);
+    assert_eq!((held, behind), (Bytes::from_static(b"abc"), Bytes::from_static(b"defg")));
+    assert_eq!(queue.remaining(), 0);
+}
+
+#[test]
+fn any_number_of_bytes_can_be_taken() {
+    for n in 0..=18 {
+        let mut queue = SendQueue::default();
+        for _ in 0..3 {
+            push(&mut queue, &[b"abc", b"D", b"ef"]);
+        }
+        let taken = queue.copy_to_bytes(n);
+        assert_eq!([taken, queue.copy_to_bytes(18 - n)].concat(), b"abcDefabcDefabcDef", "{n}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "past the end")]
+fn taking_more_than_is_staged_is_a_mistake_of_the_caller() {
+    let mut queue = SendQueue::default();
+    push(&mut queue, &[b"abc", b"D"]);
+    queue.copy_to_bytes(5);
+}
+
+#[test]
+fn the_memory_of_taken_bytes_is_used_again_once_they_are_dropped() {
+    let mut queue = SendQueue::default();
+    push(&mut queue, &[b"abc"]);
+    let block = queue.chunk().as_ptr();
+    for _ in 0..100_000 {
+        drop(queue.copy_to_bytes(queue.remaining()));
+        push(&mut queue, &[b"abc"]);
+        push(&mut queue, &[b"abc"]);
+    }
+    let near = queue.chunk().as_ptr().addr().abs_diff(block.addr());
+    assert!(near <= 2 * BLOCK, "{near}");
+}
+
+#[test]
 fn memory_is_given_back_when_nothing_is_staged() {
     for part in [&b"small"[..], b"LARGE"] {
         let mut queue = SendQueue::default();
