@@ -13,6 +13,8 @@
     reason = "the core leaves clocks and sockets to others"
 )]
 
+#[path = "mio_loop/asker.rs"]
+mod asker;
 #[path = "mio_loop/peers.rs"]
 mod peers;
 
@@ -22,27 +24,15 @@ use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, ToSocketAddrs as _},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Instant,
     vec::IntoIter,
 };
 
+use asker::Asker;
 use bytes::Buf as _;
-use kafka08_proto::{
-    ClientConfig, ClientConnection, ClientEvent, Connection as _, Disconnect, HostPort,
-    adapter::{CallError, ConnectError},
-    api::MetadataRequest,
-    connection::{Prepared, Ticket},
-    ids::{ConnectionId, CorrelationId},
-};
+use kafka08_proto::{Connection as _, Disconnect, HostPort, adapter::ConnectError, ids::ConnectionId};
 use mio::{Events, Interest, Poll, Registry, Token, net::TcpStream};
 use peers::Peers;
-
-/// Requests for each broker, of which three wait for their responses at a time.
-const REQUESTS: usize = 12;
-const IN_FLIGHT: usize = 3;
-/// Limits for connecting and for requests. Programs that are no examples keep the defaults of 10 s and 30 s.
-const TIMEOUT: Duration = Duration::from_secs(1);
-const SHORT_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match run() {
@@ -86,7 +76,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
             let Some(mut link) = links.remove(&n) else { continue };
             deadlines.remove(&(link.deadline, n));
             match link.turn(poll.registry()) {
-                Ok(()) if link.connection.is_over() => answered += usize::from(link.answers == REQUESTS),
+                Ok(()) if link.asker.connection.is_over() => answered += usize::from(link.asker.has_all_answers()),
                 Ok(()) => {
                     deadlines.insert((link.deadline, n));
                     links.insert(n, link);
@@ -99,17 +89,13 @@ fn run() -> Result<bool, Box<dyn Error>> {
     Ok(answered == peers.sound)
 }
 
-/// A socket and the connection over it.
+/// A socket, and the asker whose connection it carries.
 struct Link {
-    target: HostPort,
     token: Token,
     socket: TcpStream,
     /// What is known of connecting, until the socket is connected.
     connecting: Option<Connecting>,
-    connection: ClientConnection,
-    tickets: BTreeMap<CorrelationId, Ticket<MetadataRequest>>,
-    sent: usize,
-    answers: usize,
+    asker: Asker,
     /// When to call [`Link::turn`] at the latest.
     deadline: Instant,
 }
@@ -132,10 +118,9 @@ impl Link {
         let token = Token(n);
         let socket = open(address, token, registry)?;
         let connecting = Some(Connecting { address, others, attempts: Vec::new() });
-        let config = ClientConfig::default().with_peer(target.clone()).with_request_timeout(TIMEOUT);
-        let connection = ClientConnection::new(config, ConnectionId(n as u64));
-        let (tickets, deadline) = (BTreeMap::new(), Instant::now() + TIMEOUT);
-        Ok(Self { target, token, socket, connecting, connection, tickets, sent: 0, answers: 0, deadline })
+        let asker = Asker::new(target, ConnectionId(n as u64));
+        let deadline = Instant::now() + asker.connection.config().connect_timeout();
+        Ok(Self { token, socket, connecting, asker, deadline })
     }
 
     /// Does what can be done without waiting. The steps and their order are those of the crate's documentation.
@@ -146,22 +131,22 @@ impl Link {
         }
         // mio tells of readiness once, so each socket is read and written until it would block.
         while self.read(now) {
-            self.take_events(now)?;
+            self.asker.turn(now)?;
         }
-        self.connection.handle_timeout(now);
-        self.take_events(now)?;
-        self.send(now)?;
+        self.asker.connection.handle_timeout(now);
+        self.asker.turn(now)?;
         self.write();
-        self.take_events(now)?;
+        // A write that fails makes events too.
+        self.asker.turn(now)?;
         // There is always a deadline while a request waits for its response.
-        self.deadline = self.connection.poll_timeout().unwrap_or(now);
+        self.deadline = self.asker.connection.poll_timeout().unwrap_or(now);
         Ok(())
     }
 
     /// Returns whether the socket is connected.
     fn connect(&mut self, now: Instant, registry: &Registry) -> Result<bool, Box<dyn Error>> {
         let Some(mut connecting) = self.connecting.take() else { return Ok(true) };
-        let target = || self.target.clone();
+        let target = || self.asker.target.clone();
         if let Some(error) = self.socket.take_error()? {
             connecting.attempts.push((connecting.address, error));
             let Some(next) = connecting.others.next() else {
@@ -173,85 +158,48 @@ impl Link {
             return Ok(true);
         }
         if self.deadline <= now {
-            let attempts = connecting.attempts;
-            return Err(ConnectError::TimedOut { target: target(), after: TIMEOUT, attempts }.into());
+            let after = self.asker.connection.config().connect_timeout();
+            return Err(ConnectError::TimedOut { target: target(), after, attempts: connecting.attempts }.into());
         }
         self.connecting = Some(connecting);
         Ok(false)
     }
 
-    /// Keeps requests in flight until all are sent.
-    fn send(&mut self, now: Instant) -> Result<(), Box<dyn Error>> {
-        while self.sent < REQUESTS && self.connection.in_flight() < IN_FLIGHT && self.connection.can_send() {
-            let request = Prepared::checked(&MetadataRequest::all(), self.connection.config())?;
-            // One of three has a short timeout, which counts from here on, whatever is in front of the request.
-            let timeout = if self.sent % IN_FLIGHT == 1 { SHORT_TIMEOUT } else { TIMEOUT };
-            let id = self.connection.send(now, &request.with_timeout(timeout))?;
-            self.tickets.extend(self.connection.ticket(id).map(|ticket| (id, ticket)));
-            self.sent += 1;
-        }
-        Ok(())
-    }
-
     /// Reads once. Returns whether to read again.
     fn read(&mut self, now: Instant) -> bool {
-        if !self.connection.wants_read() {
+        if !self.asker.connection.wants_read() {
             return false;
         }
-        let (space, _) = self.connection.buffers();
+        let (space, _) = self.asker.connection.buffers();
         match self.socket.read(space) {
-            Ok(0) => self.connection.handle_disconnect(Disconnect::Eof),
-            Ok(n) => self.connection.handle_read(now, n),
+            Ok(0) => self.asker.connection.handle_disconnect(Disconnect::Eof),
+            Ok(n) => self.asker.connection.handle_read(now, n),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(error) => self.connection.handle_disconnect(Disconnect::Error(error.kind())),
+            Err(error) => self.asker.connection.handle_disconnect(Disconnect::Error(error.kind())),
         }
         true
     }
 
     fn write(&mut self) {
-        while self.connection.wants_write() {
-            let (_, queue) = self.connection.buffers();
+        while self.asker.connection.wants_write() {
+            let (_, queue) = self.asker.connection.buffers();
             match self.socket.write(queue.chunk()) {
-                Ok(0) => self.connection.handle_write_failed(ErrorKind::WriteZero),
+                Ok(0) => self.asker.connection.handle_write_failed(ErrorKind::WriteZero),
                 Ok(n) => queue.advance(n),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => self.connection.handle_write_failed(error.kind()),
+                Err(error) => self.asker.connection.handle_write_failed(error.kind()),
             }
         }
-    }
-
-    fn take_events(&mut self, now: Instant) -> Result<(), Box<dyn Error>> {
-        while let Some(event) = self.connection.poll_event() {
-            match event {
-                ClientEvent::Response(frame) => {
-                    let Some(ticket) = self.tickets.remove(&frame.id) else { continue };
-                    let metadata = ticket.redeem(frame)?;
-                    self.answers += 1;
-                    let brokers = metadata.brokers().len();
-                    println!("{}: response {} of {REQUESTS} names {brokers} brokers", self.target, self.answers);
-                    self.send(now)?;
-                    if self.answers == REQUESTS {
-                        self.connection.close();
-                    }
-                }
-                ClientEvent::Closed(closed) if self.answers < REQUESTS => eprintln!("{closed}"),
-                ClientEvent::Closed(_) | ClientEvent::Written { .. } => {}
-                failed => {
-                    // The text says what happened, whether the broker may have acted on the request, and what to do next.
-                    let peer = self.connection.config().peer().cloned();
-                    CallError::from_event(failed, peer.as_ref(), None).iter().for_each(|error| eprintln!("{error}"));
-                }
-            }
-        }
-        Ok(())
     }
 }
 
 /// Begins to connect. The result is known when mio says that the socket is writable.
 fn open(address: SocketAddr, token: Token, registry: &Registry) -> io::Result<TcpStream> {
     let mut socket = TcpStream::connect(address)?;
+    // The connection gathers small requests. The system would only delay the last of them.
+    socket.set_nodelay(true)?;
     registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
     Ok(socket)
 }
