@@ -1,8 +1,12 @@
-//! A proxy as a state machine, for the examples and the property tests of this crate.
+//! What several programs of this crate share.
 //!
-//! It is a library and not an example, because two programs use it: `examples/logging_proxy.rs` with sockets, and
-//! `tests/proxy.rs` in memory, with streams that are split in every way.
+//! - [`Proxy`], a proxy as a state machine: for `examples/logging_proxy.rs` with sockets, and for `tests/proxy.rs` in memory,
+//!   with streams that are split in every way.
+//! - `tls`, with the feature `tls`: connections through TLS, for `examples/tls_blocking.rs`, `examples/tls_tokio.rs` and the
+//!   tests of both.
 
 mod proxy;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use proxy::Proxy;

@@ -2,7 +2,8 @@
 
 use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
 
-use interop::tls::{NativeTlsStream, RustlsStream};
+use interop::tls::NativeTlsStream;
+use kafka08_examples::tls::RustlsStream;
 use kafka08_proto::ClientConfig;
 use native_tls::{Certificate, TlsConnector};
 use rustls::{RootCertStore, pki_types::ServerName};
