@@ -8,6 +8,8 @@ mod runtime;
 mod server;
 #[doc(hidden)]
 pub mod sync;
+#[doc(hidden)]
+pub mod trace;
 mod waker;
 
 pub use bytes;

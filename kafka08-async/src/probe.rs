@@ -47,7 +47,7 @@ where
         match probe.poll_step(Rt::now()) {
             ProbeStep::Connect => {
                 let (stream, reached) = match address {
-                    Some(address) => io::try_each::<Rt>(&target, &[address], Rt::now(), limit).await?,
+                    Some(address) => io::try_each::<Rt>(&target, &[address], limit).await?,
                     None => io::connect::<Rt>(&target, limit).await?,
                 };
                 address = Some(reached);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kafka08_async::trace;
 use kafka08_proto::{HostPort, adapter::ConnectError};
 
 /// Looks up the addresses of a host. The system decides how long this takes.
@@ -21,6 +22,18 @@ pub(crate) fn connect(
     timeout: Duration,
 ) -> Result<TcpStream, ConnectError> {
     let started = Instant::now();
+    let connected = attempt_each(target, addresses, timeout, started);
+    let address = connected.as_ref().map(|(_, address)| *address);
+    trace::connect_ended(target, started, Instant::now(), address);
+    connected.map(|(stream, _)| stream)
+}
+
+fn attempt_each(
+    target: &HostPort,
+    addresses: &[SocketAddr],
+    timeout: Duration,
+    started: Instant,
+) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let mut attempts = Vec::new();
     for (address, behind) in addresses.iter().zip((0..addresses.len()).rev()) {
         let left = timeout.saturating_sub(started.elapsed());
@@ -33,7 +46,7 @@ pub(crate) fn connect(
         match TcpStream::connect_timeout(address, attempt.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(ConnectError::Setup)?;
-                return Ok(stream);
+                return Ok((stream, *address));
             }
             Err(error) => attempts.push((*address, error)),
         }

@@ -52,7 +52,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Client<Rt> {
         addresses: &[SocketAddr],
         config: ClientConfig,
     ) -> Result<Self, ConnectError> {
-        let (stream, _) = io::try_each::<Rt>(&target, addresses, Rt::now(), config.connect_timeout()).await?;
+        let (stream, _) = io::try_each::<Rt>(&target, addresses, config.connect_timeout()).await?;
         Ok(Self::of_socket(stream, config.with_peer(target)))
     }
 

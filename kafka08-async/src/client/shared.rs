@@ -13,6 +13,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Buf as _;
 use event_listener::Event;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     identity::next_id,
     sync::{Mutex, MutexGuard, PoisonError},
+    trace::{Teller, Trace},
     waker::keep_waker,
 };
 
@@ -44,6 +46,8 @@ pub(crate) type Outcome = Result<ResponseFrame, Box<CallError>>;
 pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     state: Mutex<State>,
+    /// Tells `tracing` what the state has noted, after the lock is released.
+    pub(crate) teller: Teller,
     /// Tells that the connection has ended, after the lock is released.
     pub(crate) has_ended: Event,
 }
@@ -71,6 +75,7 @@ pub(crate) struct State {
     pub(crate) task: Option<Waker>,
     /// Whether the task has something to do.
     wants_task: bool,
+    pub(crate) trace: Trace,
     /// Wakers to wake after the lock is released.
     pub(crate) wakes: Vec<Waker>,
 }
@@ -95,8 +100,10 @@ pub(crate) enum Phase {
 
 impl Shared {
     pub(crate) fn new(config: ClientConfig) -> Self {
+        let id = next_id();
+        let (teller, trace) = Teller::new(&config, id);
         let state = State {
-            connection: ClientConnection::new(config.clone(), next_id()),
+            connection: ClientConnection::new(config.clone(), id),
             phase: Phase::Open,
             claims: HashMap::default(),
             dropped: Vec::new(),
@@ -109,9 +116,10 @@ impl Shared {
             has_fresh: false,
             task: None,
             wants_task: false,
+            trace,
             wakes: Vec::new(),
         };
-        Self { config, state: Mutex::new(state), has_ended: Event::new() }
+        Self { config, state: Mutex::new(state), teller, has_ended: Event::new() }
     }
 
     /// Locks the state for a turn of the task.
@@ -127,7 +135,9 @@ impl Shared {
         let result = command(&mut state);
         // The waker is taken, so that several commands in a row wake the task once.
         let task = if mem::take(&mut state.wants_task) { state.task.take() } else { None };
+        let notes = state.trace.take();
         drop(state);
+        self.teller.tell(notes);
         if let Some(task) = task {
             task.wake();
         }
@@ -141,8 +151,9 @@ impl Shared {
         state.connection.abandon();
         state.take_events();
         state.finish();
-        let (wakes, task) = (mem::take(&mut state.wakes), state.task.take());
+        let (wakes, task, notes) = (mem::take(&mut state.wakes), state.task.take(), state.trace.take());
         drop(state);
+        self.teller.tell(notes);
         wakes.into_iter().for_each(Waker::wake);
         drop(task);
         self.has_ended.notify(usize::MAX);
@@ -168,9 +179,12 @@ impl State {
         if !self.has_room(kind)? {
             return Ok(None);
         }
+        let before = self.staged();
         match self.connection.request(now, request) {
             Ok(ticket) => {
                 self.note_staged(kind, ticket.id());
+                let bytes = self.staged() - before;
+                self.trace.note_staged(now, ticket.id(), R::API, bytes);
                 Ok(Some(ticket))
             }
             Err(SendError::Busy) => Ok(None),
@@ -191,9 +205,12 @@ impl State {
         if !self.has_room(kind)? {
             return Ok(None);
         }
+        let before = self.staged();
         match self.connection.send(now, request) {
             Ok(id) => {
                 self.note_staged(kind, id);
+                let bytes = self.staged() - before;
+                self.trace.note_staged(now, id, request.api(), bytes);
                 Ok(Some(id))
             }
             Err(SendError::Busy) => Ok(None),
@@ -219,6 +236,11 @@ impl State {
         self.claims.len() < self.connection.config().max_in_flight()
     }
 
+    /// The number of staged bytes.
+    fn staged(&mut self) -> usize {
+        self.connection.buffers().1.remaining()
+    }
+
     fn note_staged(&mut self, kind: Kind, id: CorrelationId) {
         if kind == Kind::Claimed {
             self.claims.insert(id, Claim::Waiting(None));
@@ -239,10 +261,15 @@ impl State {
         while self.phase != Phase::Closing
             && let Some((kind, number, request)) = self.line.first(self.may_claim())
         {
+            let before = self.connection.buffers().1.remaining();
             let sent = match self.connection.send(now, request) {
                 Err(SendError::Busy) => break,
                 sent => sent,
             };
+            if let Ok(id) = &sent {
+                let after = self.connection.buffers().1.remaining();
+                self.trace.note_staged(now, *id, request.api(), after - before);
+            }
             // The claim is inserted before the future is woken, because the response may arrive first.
             if let (Ok(id), Kind::Claimed) = (&sent, kind) {
                 self.claims.insert(*id, Claim::Waiting(None));
@@ -313,6 +340,7 @@ impl State {
         for id in mem::take(&mut self.dropped) {
             self.claims.remove(&id);
             self.connection.cancel(id);
+            self.trace.note_given_up(id);
         }
     }
 
@@ -321,14 +349,17 @@ impl State {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
-                ClientEvent::Written { .. } => {}
+                ClientEvent::Written { id, .. } => self.trace.note_written(id),
                 ClientEvent::Failed { id, .. } => {
                     let peer = self.connection.config().peer();
                     if let Some(error) = CallError::from_event(event, peer, self.error.as_ref()) {
                         self.end(id, Err(Box::new(error)));
                     }
                 }
-                ClientEvent::Closed(closed) => self.closed = Some(closed),
+                ClientEvent::Closed(closed) => {
+                    self.trace.note_closed(&closed);
+                    self.closed = Some(closed);
+                }
             }
         }
     }
@@ -336,6 +367,7 @@ impl State {
     /// Gives the outcome of a request to its claim. Without a claim, a failure is kept for the next flush, and a
     /// response is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
+        self.trace.note_ended(id, outcome.as_ref().map_err(|error| &**error));
         match self.claims.get_mut(&id) {
             Some(claim @ Claim::Waiting(_)) => {
                 if let Claim::Waiting(waker) = mem::replace(claim, Claim::Ended(outcome)) {

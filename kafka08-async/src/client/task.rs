@@ -79,9 +79,11 @@ impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
         }
         let replaced = if next == Next::Sleep { keep_waker(&mut state.task, cx) } else { None };
         mem::swap(&mut self.wakes, &mut state.wakes);
+        let notes = state.trace.take();
         // Wakers run code of other executors, which may call this client, so the lock is released first.
         drop(state);
         drop(replaced);
+        shared.teller.tell(notes);
         self.wakes.drain(..).for_each(Waker::wake);
         match next {
             Next::End => Poll::Ready(()),
@@ -98,6 +100,7 @@ impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
     /// Reads, handles deadlines and writes once.
     fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> Next {
         let now = Rt::now();
+        state.trace.note_time(now);
         state.take_events();
         // Reading comes first, so that a response that has arrived in time is found before its deadline takes effect.
         // Also, a late response may keep the connection alive if it is read before the last claim behind it is given

@@ -9,7 +9,7 @@ use std::{
 use kafka08_proto::{HostPort, adapter::ConnectError};
 
 use super::timeout_at;
-use crate::Runtime;
+use crate::{Runtime, trace};
 
 /// Connects to the first address of `target` that answers. `limit` is for the lookup and all attempts together.
 pub(crate) async fn connect<Rt: Runtime>(
@@ -17,19 +17,41 @@ pub(crate) async fn connect<Rt: Runtime>(
     limit: Duration,
 ) -> Result<(Rt::TcpStream, SocketAddr), ConnectError> {
     let started = Rt::now();
+    let connected = look_up_and_try::<Rt>(target, started, limit).await;
+    trace::connect_ended(target, started, Rt::now(), connected.as_ref().map(|(_, address)| *address));
+    connected
+}
+
+async fn look_up_and_try<Rt: Runtime>(
+    target: &HostPort,
+    started: Instant,
+    limit: Duration,
+) -> Result<(Rt::TcpStream, SocketAddr), ConnectError> {
     let addresses = match timeout_at::<Rt, _>(started.checked_add(limit), Rt::look_up(target)).await {
         None => return Err(ConnectError::TimedOut { target: target.clone(), after: limit, attempts: Vec::new() }),
         Some(Err(error)) => return Err(ConnectError::Resolve { target: target.clone(), error }),
         Some(Ok(addresses)) => addresses,
     };
-    try_each::<Rt>(target, &addresses, started, limit).await
+    attempt_each::<Rt>(target, &addresses, started, limit).await
 }
 
-/// Connects to the first of these addresses that answers, within `limit` of `started`, and returns the address.
+/// Connects to the first of these addresses that answers, within `limit`, and returns the address.
+pub(crate) async fn try_each<Rt: Runtime>(
+    target: &HostPort,
+    addresses: &[SocketAddr],
+    limit: Duration,
+) -> Result<(Rt::TcpStream, SocketAddr), ConnectError> {
+    let started = Rt::now();
+    let connected = attempt_each::<Rt>(target, addresses, started, limit).await;
+    trace::connect_ended(target, started, Rt::now(), connected.as_ref().map(|(_, address)| *address));
+    connected
+}
+
+/// Connects to the first of these addresses that answers, within `limit` of `started`.
 ///
 /// Each attempt gets an even share of the time that is left, so that an address that drops packets does not take the
 /// time of the addresses behind it.
-pub(crate) async fn try_each<Rt: Runtime>(
+async fn attempt_each<Rt: Runtime>(
     target: &HostPort,
     addresses: &[SocketAddr],
     started: Instant,

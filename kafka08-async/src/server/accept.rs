@@ -51,7 +51,7 @@ where
             None => return,
             Some(Ok(stream)) => admit::<Rt, _, _, _>(Driver::of_socket(Rt::wrap(stream)), &registry, &handler),
             Some(Err(error)) => {
-                registry.note_accept_error();
+                registry.note_accept_error(&error);
                 if !concerns_one_connection(&error) {
                     let stops = registry.stops.listen();
                     timeout_at::<Rt, _>(Rt::now().checked_add(PAUSE), stops).await;

@@ -11,6 +11,7 @@ use kafka08_proto::{
 };
 
 use super::shared::Shared;
+use crate::trace::{self, Served};
 
 /// A request of a client, which the handler answers.
 ///
@@ -29,6 +30,9 @@ pub struct Call {
 
 impl Call {
     pub(super) fn new(request: RequestFrame, shared: Arc<Shared>) -> Self {
+        let id = request.header.correlation_id;
+        let what = Served::Request { id, api: request.header.api, bytes: request.body.len() };
+        trace::served(request.call.connection, what);
         Self { request, shared, is_ended: false }
     }
 
@@ -102,6 +106,10 @@ impl Call {
             // Nothing else can be answered behind it, because responses are in the order of the requests.
             Err(RespondError::Encode(_)) => self.refuse(),
             _ => self.note_ended(),
+        }
+        if responded.is_ok() {
+            let id = self.request.header.correlation_id;
+            trace::served(self.connection(), Served::Response { id, api: self.api() });
         }
         responded
     }

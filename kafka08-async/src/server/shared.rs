@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::Arc,
     task::{Context, Waker},
     time::Instant,
@@ -18,6 +19,7 @@ use crate::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    trace::{self, Served},
     waker::keep_waker,
 };
 
@@ -127,7 +129,9 @@ impl Registry {
     pub(super) fn admit(&self, id: ConnectionId) -> Option<Arc<Shared>> {
         let mut list = self.list();
         if list.stop_by.is_some() || list.open.len() >= self.config.max_connections {
+            drop(list);
             self.counters.refused.fetch_add(1, Relaxed);
+            trace::served(id, Served::Refused);
             return None;
         }
         let shared = Arc::new(Shared::new(ServerConnection::new(self.config.connection.clone(), id)));
@@ -146,7 +150,8 @@ impl Registry {
         self.tell_if_ended();
     }
 
-    pub(super) fn note_accept_error(&self) {
+    pub(super) fn note_accept_error(&self, error: &io::Error) {
+        trace::accept_failed(error);
         self.counters.accept_errors.fetch_add(1, Relaxed);
     }
 

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Runtime,
     io::{Alarm, CLOSING, Driver, Overdue, READ_PER_TURN, STEPS_PER_TURN, timeout_at},
+    trace::{self, Served},
     waker::keep_waker,
 };
 
@@ -96,8 +97,11 @@ where
     pub(super) async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
         let Self { driver, guard, mut alarm, mut running, closed, .. } = self;
-        if let (Some(hook), Some(reason)) = (&guard.registry.config.on_end, &closed) {
-            hook(guard.id, reason);
+        if let Some(reason) = &closed {
+            trace::served(guard.id, Served::Ended(reason));
+            if let Some(hook) = &guard.registry.config.on_end {
+                hook(guard.id, reason);
+            }
         }
         // A stream that does not close in time is dropped.
         let _ = timeout_at::<Rt, _>(Rt::now().checked_add(CLOSING), driver.close()).await;

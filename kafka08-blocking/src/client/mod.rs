@@ -15,6 +15,7 @@ use std::{
 };
 
 use claims::Claims;
+use kafka08_async::trace::{Teller, Trace};
 use kafka08_proto::{
     ClientConfig, ClientConnection, Connection as _, HostPort,
     adapter::{CallError, ConnectError},
@@ -107,6 +108,9 @@ pub struct Client<S: Read + Write + AsFd = TcpStream> {
     /// The failures of requests that nobody waits for, in the order of failing. The next flush lists them.
     untold: Vec<CallError>,
     closed: Option<Closed>,
+    /// What `tracing` is told, with the feature of that name.
+    trace: Trace,
+    teller: Teller,
 }
 
 /// Returns an id for a connection, which no other connection of this crate has.
@@ -223,14 +227,18 @@ impl<S: Read + Write + AsFd> Client<S> {
     }
 
     fn over(driver: Driver<S>, config: ClientConfig) -> Self {
+        let id = next_id();
+        let (teller, trace) = Teller::new(&config, id);
         Self {
             driver,
-            connection: ClientConnection::new(config, next_id()),
+            connection: ClientConnection::new(config, id),
             claims: Claims::default(),
             dropped: Dropped::default(),
             orphans: BTreeSet::new(),
             untold: Vec::new(),
             closed: None,
+            trace,
+            teller,
         }
     }
 

@@ -50,8 +50,12 @@ impl<S: Read + Write + AsFd> Client<S> {
         // Reading comes before sending, so that the request is refused, and not lost, if the stream has ended already.
         let was_idle = self.look_if_idle(called);
         self.find_place()?;
+        let before = self.connection.buffers().1.remaining();
         let staged = match self.connection.request(called, request) {
-            Ok(ticket) => Staged { id: ticket.id(), was_idle },
+            Ok(ticket) => {
+                self.tell_staged(called, ticket.id(), R::API, before);
+                Staged { id: ticket.id(), was_idle }
+            }
             Err(SendError::Busy) => {
                 // The request is encoded once for all attempts. Usually there is room, and the request is encoded into
                 // the connection above.
@@ -203,9 +207,14 @@ impl<S: Read + Write + AsFd> Client<S> {
             let now = Instant::now();
             // This is read in each round, because requests in flight may end while room is made.
             let was_idle = self.connection.in_flight() == 0;
+            let before = self.connection.buffers().1.remaining();
             match self.connection.send(now, &prepared) {
                 Err(SendError::Busy) => {}
-                other => return Ok(Staged { id: other?, was_idle }),
+                other => {
+                    let id = other?;
+                    self.tell_staged(called, id, prepared.api(), before);
+                    return Ok(Staged { id, was_idle });
+                }
             }
             if until.is_some_and(|until| until <= now) {
                 let after = now.saturating_duration_since(called);
@@ -213,6 +222,13 @@ impl<S: Read + Write + AsFd> Client<S> {
             }
             self.turn_until(until);
         }
+    }
+
+    /// Tells `tracing` of a request that was staged behind so many bytes.
+    fn tell_staged(&mut self, now: Instant, id: CorrelationId, api: Api, before: usize) {
+        let bytes = self.connection.buffers().1.remaining() - before;
+        self.trace.note_staged(now, id, api, bytes);
+        self.teller.tell(self.trace.take());
     }
 
     /// Makes the claim to the response of a staged request, and writes if enough is staged or nothing was in flight.

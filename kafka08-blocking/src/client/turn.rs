@@ -128,6 +128,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             return false;
         }
         let now = Instant::now();
+        self.trace.note_time(now);
         let has_read = self.read(now);
         self.adopt_dropped();
         let was_due = self.is_due(now);
@@ -172,21 +173,26 @@ impl<S: Read + Write + AsFd> Client<S> {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 ClientEvent::Response(frame) => self.end(frame.id, Ok(frame)),
-                ClientEvent::Written { .. } => {}
+                ClientEvent::Written { id, .. } => self.trace.note_written(id),
                 ClientEvent::Failed { id, .. } => {
                     let peer = self.connection.config().peer();
                     if let Some(error) = CallError::from_event(event, peer, self.driver.error()) {
                         self.end(id, Err(Box::new(error)));
                     }
                 }
-                ClientEvent::Closed(closed) => self.closed = Some(closed),
+                ClientEvent::Closed(closed) => {
+                    self.trace.note_closed(&closed);
+                    self.closed = Some(closed);
+                }
             }
         }
+        self.teller.tell(self.trace.take());
     }
 
     /// Stores the outcome of a request for the caller who holds the claim. Without a claim, a failure is kept for the
     /// next flush, and a response is dropped.
     fn end(&mut self, id: CorrelationId, outcome: Outcome) {
+        self.trace.note_ended(id, outcome.as_ref().map_err(|error| &**error));
         if let Some(outcome) = self.claims.end(id, outcome) {
             // The request has ended, so it needs no `forget`.
             self.orphans.remove(&id);
@@ -214,6 +220,7 @@ impl<S: Read + Write + AsFd> Client<S> {
         if !self.orphans.is_empty() && !self.connection.wants_write() {
             for id in mem::take(&mut self.orphans) {
                 self.connection.forget(id);
+                self.trace.note_given_up(id);
             }
             self.take_events();
         }

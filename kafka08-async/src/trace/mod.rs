@@ -1,0 +1,33 @@
+//! What `tracing` is told, with the feature of that name. Without it, all of this does nothing.
+//!
+//! Subscribers are code of others, and may use the client. So what happens while the state is locked is noted, and told
+//! after the lock is released. Payloads are never told: only ids, names of APIs, sizes and durations.
+
+#[cfg(feature = "tracing")]
+mod on;
+#[cfg(feature = "tracing")]
+pub use on::{Notes, Teller, Trace, connect_ended};
+#[cfg(feature = "tracing")]
+pub(crate) use on::{accept_failed, served};
+
+#[cfg(not(feature = "tracing"))]
+mod off;
+#[cfg(not(feature = "tracing"))]
+pub use off::{Notes, Teller, Trace, connect_ended};
+#[cfg(not(feature = "tracing"))]
+pub(crate) use off::{accept_failed, served};
+
+use kafka08_proto::{
+    connection::ServerCloseReason,
+    ids::{Api, CorrelationId},
+};
+
+/// What happened on the connection of a client of a server.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nothing is told"))]
+pub(crate) enum Served<'a> {
+    Request { id: CorrelationId, api: Api, bytes: usize },
+    Response { id: CorrelationId, api: Api },
+    Refused,
+    Ended(&'a ServerCloseReason),
+}
