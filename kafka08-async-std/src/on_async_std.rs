@@ -30,6 +30,7 @@ impl Runtime for AsyncStd {
     type TcpListener = TcpListener;
 
     fn now() -> Instant {
+        // async-std has no clock of its own that could be paused.
         Instant::now()
     }
 

@@ -42,6 +42,7 @@ impl Runtime for Smol {
     }
 
     async fn look_up(target: &HostPort) -> io::Result<Vec<SocketAddr>> {
+        // On smol's pool of threads, because the system's call blocks.
         resolve((target.host(), target.port())).await
     }
 

@@ -9,7 +9,8 @@ use std::{
 use kafka08_async::futures_io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream with tokio's traits.
+/// A stream with tokio's traits, as one with those of `futures-io`. [`Client::new`](crate::Client::new) puts it around the
+/// stream that it is given.
 #[derive(Debug)]
 pub struct Stream<S>(pub(crate) S);
 
@@ -39,6 +40,7 @@ impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Stream<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The same under another name.
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

@@ -160,6 +160,7 @@ impl<Rt: Runtime> Client<Rt> {
 
     /// Stages a request. If there is no room, waits for it.
     async fn stage(&self, kind: Kind, request: &Prepared) -> Result<CorrelationId, CallError> {
+        // The request is cloned only if it has to wait, because a clone of a large one holds its memory longer.
         match self.shared().command(|state| state.start_prepared(Rt::now(), kind, request))? {
             Some(id) => Ok(id),
             None => self.queue(kind, request.clone()).await,

@@ -32,6 +32,7 @@ impl<T: Timer> Alarm<T> {
         }
         let fired = timer.poll_fired(cx);
         if fired.is_ready() {
+            // The next deadline sets the timer again, even if it is later.
             self.until = None;
         }
         fired

@@ -76,6 +76,7 @@ impl Call {
     /// closed.
     pub fn respond<E: Encode>(mut self, response: &E) -> Result<(), RespondError> {
         let call = self.request.call;
+        // Encoded under the lock, into the connection. Only this connection waits for it.
         let responded = self.shared.command(|state| state.connection.respond(call, response));
         self.settle(responded)
     }
@@ -126,6 +127,7 @@ impl Call {
     }
 
     fn note_ended(&mut self) {
+        // A server that stops waits until this count is zero, so each call is counted once.
         if !self.is_ended {
             self.is_ended = true;
             self.shared.command(|state| state.open -= 1);
@@ -138,6 +140,7 @@ impl Drop for Call {
         if self.is_ended {
             return;
         }
+        // The traits are read from the body only here, because most calls are answered.
         if self.expects_response() {
             self.refuse();
         } else {

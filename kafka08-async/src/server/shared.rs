@@ -51,6 +51,7 @@ impl Shared {
         let mut state = self.lock();
         let result = command(&mut state);
         let task = state.task.take();
+        // A waker may run code of another executor, so the lock is released first.
         drop(state);
         if let Some(task) = task {
             task.wake();
@@ -128,6 +129,7 @@ impl Registry {
     /// Adds a connection. Returns `None` if as many are open as may be, or if the server stops.
     pub(super) fn admit(&self, id: ConnectionId) -> Option<Arc<Shared>> {
         let mut list = self.list();
+        // Whether the server stops is read under the same lock, so that no connection comes behind a stop.
         if list.stop_by.is_some() || list.open.len() >= self.config.max_connections {
             drop(list);
             self.counters.refused.fetch_add(1, Relaxed);
@@ -175,6 +177,7 @@ impl Registry {
         let mut list = self.list();
         // The first call sets the deadline. A second call must not delay it.
         let by = *list.stop_by.get_or_insert(by);
+        // A command wakes a task, which may end at once and lock the list.
         let open: Vec<_> = list.open.values().cloned().collect();
         drop(list);
         self.stops.notify(usize::MAX);

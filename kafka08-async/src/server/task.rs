@@ -58,6 +58,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // After that, answering a call that is kept elsewhere is an error, and not a response that nobody writes.
         self.shared.command(|state| {
             state.connection.close();
             state.connection.handle_disconnect(Disconnect::Eof);
@@ -127,6 +128,7 @@ where
         if state.connection.is_over() && !self.driver.needs_flush() {
             return Poll::Ready(());
         }
+        // Read before the handlers run. What they change wakes the task, and the next turn reads it again.
         let deadline = self.deadline(&state);
         // Handlers answer their calls in the polls below, and must wake the task.
         let replaced = keep_waker(&mut state.task, cx);
@@ -147,6 +149,7 @@ where
     /// Reads, handles deadlines and writes once. Returns whether more can be done without waiting.
     fn turn(&mut self, cx: &mut Context<'_>, state: &mut State, calls: &mut Vec<RequestFrame>) -> bool {
         let now = Rt::now();
+        // The time in which the handler worked must not count as rest.
         if self.was_working {
             self.moved_at = now;
         }
@@ -156,6 +159,7 @@ where
         if self.overdue.takes_effect(state.connection.poll_timeout(), now, has_read_all) {
             state.connection.handle_timeout(now);
         }
+        // Before writing, so that the last responses of a connection that is closed now are written in this turn.
         self.end_if_due(state, now);
         self.take_events(state, calls);
         let has_written_all = self.write(cx, state, now, calls);
@@ -192,6 +196,7 @@ where
             if !is_staged && !self.driver.needs_flush() {
                 return true;
             }
+            // Staged bytes come first: one flush is enough for all of them.
             let step = if is_staged {
                 self.driver.write(cx, &mut state.connection)
             } else {

@@ -83,6 +83,7 @@ impl Trace {
         if !self.is_on {
             return;
         }
+        // A request whose claim was dropped may still be answered, and was removed then.
         let staged = self.staged.remove(&id);
         let elapsed = staged.map(|(at, _)| self.since(at)).unwrap_or_default();
         self.notes.push(match outcome {
@@ -94,6 +95,7 @@ impl Trace {
     /// Notes that the connection has ended.
     pub fn note_closed(&mut self, closed: &Closed) {
         if self.is_on {
+            // Each request in flight was noted as failed, except those that were given up.
             self.staged.clear();
             self.notes.push(Note::Closed { reason: closed.to_string() });
         }

@@ -86,6 +86,7 @@ impl SharedPending<Undecoded> {
 }
 
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    // Nobody waits, so nobody needs to be woken.
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,

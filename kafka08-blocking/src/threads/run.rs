@@ -73,6 +73,7 @@ pub(crate) fn run<F: Future>(future: F) -> io::Result<F::Output> {
     let _outer = Outer(turn::replace(Turn::default()));
     let mut future = pin!(future);
     loop {
+        // What was registered holds its descriptors open, so it is forgotten before the future may drop them.
         turn::clear();
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Ok(output);

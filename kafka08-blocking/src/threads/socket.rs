@@ -31,6 +31,7 @@ impl Socket {
     }
 
     pub(super) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        // `std` connects only sockets that block.
         let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         let is_connected = match socket.connect(&SockAddr::from(address)) {
