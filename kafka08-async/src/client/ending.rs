@@ -21,6 +21,8 @@ impl<Rt: Runtime> Client<Rt> {
     ///
     /// # Cancel safety
     /// Dropping this future changes nothing. The next flush lists the failures.
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub async fn flush(&self) -> Result<(), FlushError> {
         let shared = &**self.shared();
         let number = shared.command(|state| {
@@ -46,6 +48,8 @@ impl<Rt: Runtime> Client<Rt> {
     ///
     /// # Cancel safety
     /// The connection closes even if this future is dropped after it was polled. The next call returns the failures.
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub async fn close(&self) -> CloseReport {
         self.shared().command(|state| {
             state.phase = Phase::Closing;

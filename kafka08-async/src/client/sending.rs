@@ -28,6 +28,8 @@ impl<Rt: Runtime> Client<Rt> {
     ///
     /// # Cancel safety
     /// Dropping this future before it is ready withdraws the request.
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub async fn send<R: Request>(&self, request: &R) -> Result<Pending<R>, CallError> {
         if !request.expects_response() {
             return Err(CallError::NoResponseExpected);
@@ -48,6 +50,8 @@ impl<Rt: Runtime> Client<Rt> {
     ///
     /// # Cancel safety
     /// As [`Client::send`].
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub async fn send_with_timeout<R: Request>(&self, request: &R, timeout: Duration) -> Result<Pending<R>, CallError> {
         if !request.expects_response() {
             return Err(CallError::NoResponseExpected);
@@ -118,6 +122,8 @@ impl<Rt: Runtime> Client<Rt> {
     ///
     /// # Cancel safety
     /// Dropping this future before it is ready withdraws the request, unless a part of it was written.
+    ///
+    /// [`ClientConfig::with_request_timeout`]: kafka08_proto::ClientConfig::with_request_timeout
     pub async fn send_and_forget<R: Request>(&self, request: &R) -> Result<CorrelationId, CallError> {
         if let Some(ticket) = self.shared().command(|state| state.start(Rt::now(), Kind::Forgotten, request))? {
             return Ok(ticket.id());
