@@ -2,14 +2,16 @@
 //!
 //! `Arc` is that of `std` in both cases, because wakers need it.
 
+pub use std::sync::PoisonError;
+
 #[cfg(not(shuttle))]
 pub use std::{
-    sync::{Mutex, MutexGuard, PoisonError, atomic},
+    sync::{Mutex, MutexGuard, atomic},
     thread,
 };
 
 #[cfg(shuttle)]
 pub use shuttle::{
-    sync::{Mutex, MutexGuard, PoisonError, atomic},
+    sync::{Mutex, MutexGuard, atomic},
     thread,
 };

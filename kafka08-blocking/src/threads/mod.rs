@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `park` | callers that wait for a future |
 //! | `work` | work that blocks, such as looking up a name |
+//! | `bell` | wakes a thread that may sleep |
 //! | `source`, `turn` | descriptors, and what a thread's task waits for |
 //! | `run` | the loop of a task's thread |
 //! | `stream` | streams that register what they wait for |
 //! | `socket` | connecting and accepting |
 
+mod bell;
 mod park;
 mod run;
 mod socket;
@@ -28,6 +30,8 @@ use std::{
 
 use kafka08_async::{HostPort, Runtime, Timer};
 
+#[doc(hidden)]
+pub use bell::{Bell, Ring};
 #[doc(hidden)]
 pub use park::block_on;
 pub(crate) use run::run;

@@ -1,53 +1,16 @@
 //! The loop of a thread that runs a task.
 
 use std::{
-    io::{self, PipeReader, PipeWriter, Read as _, Write as _},
+    io::{self, PipeReader, Read as _},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
-use super::turn::{self, Turn};
-
-/// The thread runs its task, and looks at this state before it sleeps.
-const AWAKE: u8 = 0;
-/// The thread sleeps in `poll(2)`, or is about to.
-const ASLEEP: u8 = 1;
-/// The task has to be polled again.
-const WOKEN: u8 = 2;
-
-/// Wakes a thread out of `poll(2)`. A thread that is awake is woken without a system call.
-struct Bell {
-    state: AtomicU8,
-    pipe: PipeWriter,
-}
-
-impl Bell {
-    /// Returns false if the task was woken since it was polled.
-    fn may_sleep(&self) -> bool {
-        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-
-    fn note_awake(&self) {
-        self.state.store(AWAKE, Ordering::SeqCst);
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.swap(WOKEN, Ordering::SeqCst) == ASLEEP {
-            // At most one byte for each sleep, so the pipe is never full. If the thread has ended, nobody reads.
-            let _ = (&self.pipe).write(&[0]);
-        }
-    }
-}
+use super::{
+    bell::Bell,
+    turn::{self, Turn},
+};
 
 /// Puts back what an outer task of this thread has registered.
 struct Outer(Turn);
@@ -66,7 +29,7 @@ impl Drop for Outer {
 /// The system has no descriptors left for the pipe that wakes the thread.
 pub(crate) fn run<F: Future>(future: F) -> io::Result<F::Output> {
     let (reader, pipe) = io::pipe()?;
-    let bell = Arc::new(Bell { state: AtomicU8::new(AWAKE), pipe });
+    let bell = Arc::new(Bell::new(pipe));
     let waker = Waker::from(Arc::clone(&bell));
     let mut cx = Context::from_waker(&waker);
     // A handler of a server, which runs in the task of a connection, may connect to another server.
