@@ -28,7 +28,12 @@ mod peers;
 mod pipe;
 #[path = "../support/runtimes.rs"]
 mod runtimes;
+#[path = "../support/sockets.rs"]
+mod sockets;
 
 mod abandoned;
 mod cancel;
+mod ends_of_sockets;
 mod giving_up;
+mod load;
+mod silent_peers;
