@@ -253,7 +253,11 @@ impl State {
     pub(crate) fn queue(&mut self, kind: Kind, request: Prepared, called_at: Instant) -> Number {
         let timeout = request.timeout().unwrap_or_else(|| self.connection.config().request_timeout());
         self.call_task();
-        self.line.push(kind, request, called_at, called_at.checked_add(timeout))
+        let number = self.line.push(kind, request, called_at, called_at.checked_add(timeout));
+        // The connection, and its task with it, may have ended since the caller looked for room. Then nothing else would
+        // end the wait, not even its deadline.
+        self.finish();
+        number
     }
 
     /// Stages waiting requests, as far as there is room.

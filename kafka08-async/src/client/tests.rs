@@ -9,9 +9,12 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use kafka08_proto::api::MetadataRequest;
+use kafka08_proto::{
+    api::MetadataRequest,
+    connection::{Prepared, SendError},
+};
 
-use super::*;
+use super::{line::Kind, *};
 use crate::{Runtime, Timer, Wrap};
 
 /// A runtime that runs nothing, and whose streams are never ready.
@@ -113,4 +116,21 @@ fn a_request_that_waits_for_room_leaves_nothing_behind_when_it_is_dropped() {
         assert!(!is_empty());
     }
     assert!(is_empty());
+}
+
+#[test]
+fn a_request_that_looked_for_room_before_the_connection_ended_and_waits_after_that_is_refused() {
+    let (client, task) = Client::<Still>::with_task(Never, ClientConfig::default());
+    let prepared = Prepared::new(&MetadataRequest::all()).expect("it is short");
+    client.shared().command(|state| state.phase = Phase::Closing);
+    let room = client.shared().command(|state| state.start_prepared(Instant::now(), Kind::Claimed, &prepared));
+    assert_eq!(room, Ok(None));
+    // Another thread runs the task to its end between the two commands of `send`.
+    drop(task);
+    let cx = Context::from_waker(Waker::noop());
+    let (outcome, _) = client.shared().command(|state| {
+        let number = state.queue(Kind::Claimed, prepared.clone(), Instant::now());
+        state.line.poll(number, &cx)
+    });
+    assert!(matches!(outcome, Poll::Ready(Err(SendError::Closed(_)))), "{outcome:?}");
 }
