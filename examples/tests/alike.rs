@@ -91,6 +91,27 @@ fn quick_starts_differ_in_imports_and_in_how_they_wait_only() {
 }
 
 #[test]
+fn the_ten_lines_of_the_readme_differ_in_imports_and_in_how_they_wait_only() {
+    let readme = source("README.md");
+    let (_, section) = readme.split_once("\n## The same ten lines everywhere\n").expect("it has the section");
+    let mut blocks = section.split("```rust\n").skip(1).filter_map(|from_block| Some(from_block.split_once("```")?.0));
+    let one_thread = blocks.next().expect("it has the ten lines");
+    assert_eq!(one_thread.lines().filter(|line| !line.is_empty()).count(), 10);
+    let one_thread = replaced("the first block", one_thread, &[("let mut client", "let client")]);
+    let claims = [("in second?", "in client.wait(second)?"), ("first?.leader", "client.wait(first)?.leader")];
+    for (import, claims) in [
+        ("kafka08_blocking::{SharedClient as Client,", &[][..]),
+        ("kafka08_tokio::{Client,", &claims),
+        ("kafka08_async_std::{Client,", &claims),
+        ("kafka08_async_std::smol::{Client,", &claims),
+    ] {
+        let block = blocks.next().expect("each has its ten lines").replace(".await", "");
+        let block = replaced(import, &block, &[(import, "kafka08_blocking::{Client,")]);
+        assert_eq!(replaced(import, &block, claims), one_thread, "{import}");
+    }
+}
+
+#[test]
 fn the_adapters_have_the_same_names() {
     let mut same: Option<BTreeSet<String>> = None;
     for (path, own) in [
