@@ -35,3 +35,59 @@ async fn the_example_of_the_tokio_client_runs() -> Result<(), Box<dyn Error>> {
     let broker = &server.host_port();
     include!(concat!(env!("OUT_DIR"), "/tokio.rs"))
 }
+
+#[test]
+fn the_example_of_the_async_std_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    async_std::task::block_on(async { include!(concat!(env!("OUT_DIR"), "/async_std.rs")) })
+}
+
+#[test]
+fn the_ten_lines_run_on_one_thread() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/ten_lines_one_thread.rs"))
+}
+
+#[test]
+fn the_ten_lines_run_on_many_threads() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/ten_lines_many_threads.rs"))
+}
+
+#[tokio::test]
+async fn the_ten_lines_run_on_tokio() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/ten_lines_tokio.rs"))
+}
+
+#[test]
+fn the_ten_lines_run_on_async_std() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    async_std::task::block_on(async { include!(concat!(env!("OUT_DIR"), "/ten_lines_async_std.rs")) })
+}
+
+#[test]
+fn the_ten_lines_run_on_smol() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    smol::block_on(async { include!(concat!(env!("OUT_DIR"), "/ten_lines_smol.rs")) })
+}
+
+#[test]
+fn the_ten_lines_run_in_a_loop_of_ones_own() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/own_loop.rs"))
+}
+
+#[test]
+fn the_proxy_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/server.rs"))
+}

@@ -1,15 +1,27 @@
-//! Both quick starts, as a user runs them, against a real broker.
+//! The quick starts, as a user runs them, against a real broker.
 
 use std::process::Command;
 
 use interop::{Cluster, Release};
 
+/// Each example, and the features that it needs besides those that are on by default.
+const EXAMPLES: [(&str, &[&str]); 5] = [
+    ("quickstart", &[]),
+    ("quickstart_shared", &[]),
+    ("quickstart_tokio", &[]),
+    ("quickstart_async_std", &[]),
+    ("quickstart_smol", &["--features", "kafka08-async-std/smol"]),
+];
+
 #[test]
-fn both_quick_starts_do_their_work_on_a_real_broker() {
+fn all_quick_starts_do_their_work_on_a_real_broker() {
     let cluster = Cluster::start(Release::V0_8_2_2).unwrap_or_else(|error| panic!("{error}"));
-    for (example, offset) in [("quickstart", 0), ("quickstart_tokio", 2)] {
+    // Each one sends two messages to the topics that the first one has created.
+    for ((example, features), offset) in EXAMPLES.into_iter().zip((0..).step_by(2)) {
         let output = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--example", example, "--", "--broker", &cluster.broker()])
+            .args(["run", "--quiet", "--example", example])
+            .args(features)
+            .args(["--", "--broker", &cluster.broker()])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .output()
             .expect("cargo runs");

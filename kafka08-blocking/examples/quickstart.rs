@@ -4,16 +4,18 @@
 
 use std::{env, error::Error, process::ExitCode, thread, time::Duration};
 
-use kafka08_blocking::{Client, Pending};
-use kafka08_broker::{BrokerConfig, Server};
-use kafka08_proto::{
-    ClientConfig,
-    api::{
-        FetchRequest, FetchResponse, ListOffsetsRequest, MetadataRequest, MetadataResponse, ProduceRequest, Request,
+use kafka08_blocking::{
+    Client, Pending,
+    proto::{
+        ClientConfig,
+        api::{
+            FetchRequest, FetchResponse, ListOffsetsRequest, MetadataRequest, MetadataResponse, ProduceRequest, Request,
+        },
+        ids::{Acks, Millis, Offset, OffsetTime},
+        message::{Entry, MessageSet},
     },
-    ids::{Acks, Millis, Offset, OffsetTime},
-    message::{Entry, MessageSet},
 };
+use kafka08_broker::{BrokerConfig, Server};
 
 const TOPICS: [&str; 2] = ["page-views", "sign-ups"];
 const PARTITIONS: [i32; 2] = [0, 1];

@@ -22,8 +22,3 @@ pub use pending::Pending;
 pub use probe::probe;
 pub use server::Server;
 pub use shared_client::{SharedClient, SharedPending};
-
-/// Compiles the example of the workspace's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}

@@ -88,6 +88,17 @@ impl<Rt: Runtime> SharedClient<Rt> {
         pending.try_wait()
     }
 
+    /// [`SharedClient::try_wait`] for a request that was sent by [`SharedClient::send_prepared`]. The response is not decoded.
+    ///
+    /// # Errors
+    /// As [`SharedClient::try_wait`].
+    pub fn try_wait_undecoded(
+        &self,
+        pending: SharedPending<Undecoded>,
+    ) -> Result<Result<ResponseFrame, CallError>, SharedPending<Undecoded>> {
+        pending.try_wait_undecoded()
+    }
+
     /// Sends a request whose response nobody takes, such as a produce with acks = 0.
     ///
     /// *Time*: returns at once if there is room, and otherwise within the timeout of the request.

@@ -94,6 +94,15 @@ fn a_prepared_request_is_answered_undecoded_or_typed() {
         let prepared = Prepared::checked(&MetadataRequest::of(["topic"]), client.config()).expect("a sound request");
         let pending: SharedPending<Undecoded> = client.send_prepared(&prepared).expect("there is room");
         assert!(!pending.wait_undecoded().expect("it is answered").body.is_empty());
+        let mut pending = client.send_prepared(&prepared).expect("there is room");
+        let frame = loop {
+            match client.try_wait_undecoded(pending) {
+                Ok(outcome) => break outcome.expect("it is answered"),
+                Err(still_pending) => pending = still_pending,
+            }
+            thread::yield_now();
+        };
+        assert!(!frame.body.is_empty());
         let pending = client.send_prepared(&prepared).expect("there is room");
         let pending = pending.typed::<ProduceRequest>().expect_err("it is no produce");
         let pending = pending.typed::<MetadataRequest>().expect("it is metadata");
