@@ -5,7 +5,11 @@ use kafka08_proto::{
     connection::Closed,
 };
 
-use super::{Client, pending::Flush, shared::Phase};
+use super::{
+    Client,
+    pending::{End, Flush},
+    shared::Phase,
+};
 use crate::Runtime;
 
 impl<Rt: Runtime> Client<Rt> {
@@ -67,13 +71,7 @@ impl<Rt: Runtime> Client<Rt> {
     /// # Cancel safety
     /// Dropping this future changes nothing.
     pub async fn wait_closed(&self) -> Closed {
-        loop {
-            // Listening comes first. Otherwise an end in between would be missed.
-            let has_ended = self.shared().has_ended.listen();
-            if let Some(closed) = self.closed() {
-                return closed;
-            }
-            has_ended.await;
-        }
+        let number = self.shared().command(|state| state.watchers.push());
+        End { shared: self.shared(), number }.await
     }
 }

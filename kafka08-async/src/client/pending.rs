@@ -11,7 +11,7 @@ use std::{
 use kafka08_proto::{
     adapter::{CallError, FlushError},
     api::Request,
-    connection::{ResponseFrame, SendError},
+    connection::{Closed, ResponseFrame, SendError},
     ids::{Api, CorrelationId},
 };
 
@@ -199,5 +199,29 @@ impl Drop for Flush<'_> {
         if let Some(number) = self.number {
             drop(self.shared.command(|state| state.flushes.abandon(number)));
         }
+    }
+}
+
+/// A wait for the end of the connection.
+pub(crate) struct End<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) number: u64,
+}
+
+impl Future for End<'_> {
+    type Output = Closed;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (closed, _replaced) = self.shared.command(|state| match &state.closed {
+            Some(closed) => (Poll::Ready(closed.clone()), None),
+            None => (Poll::Pending, state.watchers.wait(self.number, cx)),
+        });
+        closed
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.command(|state| state.watchers.remove(self.number)));
     }
 }

@@ -14,7 +14,6 @@ use std::{
 };
 
 use bytes::Buf as _;
-use event_listener::Event;
 use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     adapter::CallError,
@@ -27,6 +26,7 @@ use super::{
     flushes::Flushes,
     id_hasher::IdHasher,
     line::{Kind, Left, Line, Number},
+    watchers::Watchers,
 };
 use crate::{
     identity::next_id,
@@ -48,8 +48,6 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Tells `tracing` what the state has noted, after the lock is released.
     pub(crate) teller: Teller,
-    /// Tells that the connection has ended, after the lock is released.
-    pub(crate) has_ended: Event,
 }
 
 pub(crate) struct State {
@@ -62,6 +60,7 @@ pub(crate) struct State {
     pub(crate) dropped: Vec<CorrelationId>,
     pub(crate) line: Line,
     pub(crate) flushes: Flushes,
+    pub(crate) watchers: Watchers,
     /// The failures of requests that nobody waits for. The next flush or close lists them.
     failures: Vec<CallError>,
     pub(crate) closed: Option<Closed>,
@@ -109,6 +108,7 @@ impl Shared {
             dropped: Vec::new(),
             line: Line::default(),
             flushes: Flushes::default(),
+            watchers: Watchers::default(),
             failures: Vec::new(),
             closed: None,
             error: None,
@@ -119,7 +119,7 @@ impl Shared {
             trace,
             wakes: Vec::new(),
         };
-        Self { config, state: Mutex::new(state), teller, has_ended: Event::new() }
+        Self { config, state: Mutex::new(state), teller }
     }
 
     /// Locks the state for a turn of the task.
@@ -156,7 +156,6 @@ impl Shared {
         self.teller.tell(notes);
         wakes.into_iter().for_each(Waker::wake);
         drop(task);
-        self.has_ended.notify(usize::MAX);
     }
 }
 
@@ -395,6 +394,7 @@ impl State {
         // Requests that wait for room have sent nothing, so they are refused, and do not count as failed.
         self.line.refuse(closed, &mut self.wakes);
         self.flushes.finish_all(&mut self.wakes);
+        self.watchers.finish_all(&mut self.wakes);
         true
     }
 }

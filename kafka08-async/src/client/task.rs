@@ -64,7 +64,6 @@ impl<Rt: Runtime, S: AsyncRead + AsyncWrite + Unpin> Task<Rt, S> {
 
     pub(crate) async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
-        self.guard.0.has_ended.notify(usize::MAX);
         let Self { driver, guard: _guard, .. } = self;
         // A stream that does not close in time is dropped.
         let _ = timeout_at::<Rt, _>(Rt::now().checked_add(CLOSING), driver.close()).await;
