@@ -58,6 +58,7 @@ impl<R: Ring> Wake for Bell<R> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // One step: with a load and a store, a thread that falls asleep in between would not be rung.
         if self.state.swap(WOKEN, Ordering::SeqCst) == ASLEEP {
             self.ring.ring();
         }
