@@ -1,6 +1,7 @@
 //! The client for many threads, and the server of this crate.
 
 mod clients;
+mod cuts;
 mod ends;
 mod servers;
 
