@@ -9,10 +9,11 @@ use std::{
 use super::{connecting::Connecting, functions::Function, serving::Serving};
 
 /// What is not in a matrix, and where it is tested instead.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 4] = [
     ("client::with_task", "`ends`: its future is the connection's task"),
     ("client::Place<'_>", "inside `send` and the other functions that wait for room"),
     ("client::Flush<'_>", "inside `flush`"),
+    ("client::End<'_>", "inside `wait_closed` and `close`"),
 ];
 
 fn sources(dir: &Path) -> Vec<PathBuf> {

@@ -11,7 +11,8 @@ use crate::connection::Disconnect;
 pub enum RequestError {
     /// The deadline of the request has passed. The connection can be used again once the late response has arrived.
     TimedOut {
-        /// The time from the call that sent the request to the deadline. The time that the broker may wait is included.
+        /// The time from the call that sent the request until the deadline was handled. The time that the broker may wait is
+        /// included.
         after: Duration,
     },
     /// The connection has ended.
