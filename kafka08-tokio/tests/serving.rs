@@ -3,10 +3,13 @@
 mod common;
 
 use std::{
+    io,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,7 +23,7 @@ use kafka08_tokio::{
     },
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, duplex},
     net::TcpListener,
     sync::Notify,
     time::{Instant, sleep},
@@ -280,6 +283,50 @@ async fn a_request_is_served_even_if_its_client_has_left() {
     client.close().await;
     server.wait_ended().await;
     assert_eq!(served.load(Relaxed), 1);
+}
+
+/// A stream that gives these bytes, and then fails.
+struct Resetting(Vec<u8>);
+
+impl AsyncRead for Resetting {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        space.put_slice(&std::mem::take(&mut self.0));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Resetting {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_arrives_together_with_a_reset_is_served() {
+    for calls in [1, 2] {
+        let served = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&served);
+        // Metadata for all topics: length, key, version, correlation id, no client id, no topics.
+        let request = [&[0, 0, 0, 14, 0, 3, 0, 0, 0, 0, 0, 1, 255, 255][..], &[0; 4]].concat();
+        let server = Server::serve_stream(Resetting(request), open_calls(calls), move |call| {
+            count.fetch_add(1, Relaxed);
+            call.finish();
+            std::future::ready(())
+        });
+        server.wait_ended().await;
+        assert_eq!(served.load(Relaxed), 1, "{calls} open calls");
+    }
 }
 
 #[tokio::test(start_paused = true)]

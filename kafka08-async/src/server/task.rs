@@ -125,9 +125,7 @@ where
         let mut calls = Vec::new();
         let mut state = shared.lock();
         let moves_on = self.turn(cx, &mut state, &mut calls);
-        if state.connection.is_over() && !self.driver.needs_flush() {
-            return Poll::Ready(());
-        }
+        let is_over = state.connection.is_over() && !self.driver.needs_flush();
         // Read before the handlers run. What they change wakes the task, and the next turn reads it again.
         let deadline = self.deadline(&state);
         // Handlers answer their calls in the polls below, and must wake the task.
@@ -135,8 +133,12 @@ where
         // Handlers are code of others, and lock the state to answer.
         drop(state);
         drop(replaced);
+        // Also if the connection is over: the last requests of a client may have come with its end.
         for request in calls {
             self.running.push((self.handler)(Call::new(request, Arc::clone(&shared))));
+        }
+        if is_over {
+            return Poll::Ready(());
         }
         while let Poll::Ready(Some(())) = Pin::new(&mut self.running).poll_next(cx) {}
         if moves_on || self.alarm.poll(cx, deadline).is_ready() {
