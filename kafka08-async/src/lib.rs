@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
-mod identity;
+#[doc(hidden)]
+pub mod id_hasher;
+#[doc(hidden)]
+pub mod identity;
 mod io;
 mod probe;
 mod runtime;

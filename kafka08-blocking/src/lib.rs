@@ -10,9 +10,9 @@ mod shared_client;
 pub mod threads;
 
 pub use bytes;
-pub use client::{Client, MAX_UNTOLD};
+pub use client::Client;
 pub use driver::Driver;
-pub use kafka08_async::{Call, ServeConfig, ServerStats, Undecoded};
+pub use kafka08_async::{Call, MAX_UNTOLD, ServeConfig, ServerStats, Undecoded};
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{
     HostPort,

@@ -11,7 +11,6 @@
 mod creating;
 mod ending;
 mod flushes;
-mod id_hasher;
 mod line;
 mod pending;
 mod sending;

@@ -24,11 +24,11 @@ use kafka08_proto::{
 
 use super::{
     flushes::Flushes,
-    id_hasher::IdHasher,
     line::{Kind, Left, Line, Number},
     watchers::Watchers,
 };
 use crate::{
+    id_hasher::IdHasher,
     identity::next_id,
     sync::{Mutex, MutexGuard, PoisonError},
     trace::{Teller, Trace},

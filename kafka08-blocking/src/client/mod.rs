@@ -10,20 +10,20 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::{AsFd, BorrowedFd},
-    sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
 use claims::Claims;
-use kafka08_async::trace::{Teller, Trace};
+use kafka08_async::{
+    identity::next_id,
+    trace::{Teller, Trace},
+};
 use kafka08_proto::{
     ClientConfig, ClientConnection, Connection as _, HostPort,
     adapter::{CallError, ConnectError},
     connection::{ClientStats, Closed},
-    ids::{ConnectionId, CorrelationId},
+    ids::CorrelationId,
 };
-
-pub use sending::MAX_UNTOLD;
 
 use crate::{connect, driver::Driver, pending::Dropped};
 
@@ -111,13 +111,6 @@ pub struct Client<S: Read + Write + AsFd = TcpStream> {
     /// What `tracing` is told, with the feature of that name.
     trace: Trace,
     teller: Teller,
-}
-
-/// Returns an id for a connection, which no other connection of this crate has.
-fn next_id() -> ConnectionId {
-    // Correlation ids begin at the same number in each connection, so a claim also holds the id of its connection.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Client<TcpStream> {
@@ -227,6 +220,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     }
 
     fn over(driver: Driver<S>, config: ClientConfig) -> Self {
+        // Counted together with the shared clients, so that no two connections of the process have the same id.
         let id = next_id();
         let (teller, trace) = Teller::new(&config, id);
         Self {

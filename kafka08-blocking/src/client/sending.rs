@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Buf as _;
+use kafka08_async::MAX_UNTOLD;
 use kafka08_proto::{
     Connection as _,
     adapter::CallError,
@@ -17,11 +18,6 @@ use kafka08_proto::{
 
 use super::Client;
 use crate::{Undecoded, pending::Pending};
-
-/// The number of unreported failures from which on sending is refused as busy. A failure is unreported if nobody waits
-/// for the request and no flush has listed it. Requests that are in flight may still add failures. One failure takes a
-/// few hundred bytes, and no caller looks at so many one by one.
-pub const MAX_UNTOLD: usize = 4096;
 
 /// The number of staged bytes from which on a request is written at once. They are some hundred small requests or one
 /// large request, so that a `write` costs little compared with copying the bytes.
