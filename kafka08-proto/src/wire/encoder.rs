@@ -35,6 +35,14 @@ pub struct EncodeError {
     pub max: usize,
 }
 
+impl EncodeError {
+    /// Creates the error for a value of `field` with the length `len`, of which at most `max` can be encoded.
+    #[must_use]
+    pub const fn new(field: &'static str, len: usize, max: usize) -> Self {
+        Self { field, len, max }
+    }
+}
+
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} has a length of {}, but at most {} can be encoded", self.field, self.len, self.max)

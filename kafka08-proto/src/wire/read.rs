@@ -105,7 +105,7 @@ pub(crate) fn flag<'a>(name: &'static str, i: &'a [u8]) -> Parsed<'a, bool> {
 }
 
 /// The rules for lengths, counts and strings. Responses are read by strict rules, requests as a broker reads them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
     /// -1 is null where null is allowed. Any other negative number is an error, and so is a string that is not UTF-8.
     Strict,

@@ -38,13 +38,29 @@ pub struct Reader<'b> {
     /// The position up to which fields may be read. Inside an array, it lies before the bytes that the later elements
     /// need.
     end: usize,
+    /// The rules for strings and counts.
+    rules: read::Rules,
 }
 
 impl<'b> Reader<'b> {
     /// Creates a reader at the start of `body`. Errors call the body `name`.
     #[must_use]
     pub fn new(name: &'static str, body: &'b Bytes) -> Self {
-        Self { name, body, at: 0, last: 0, end: body.len() }
+        Self { name, body, at: 0, last: 0, end: body.len(), rules: read::Rules::Strict }
+    }
+
+    /// Creates a reader that follows the rules of a broker's Scala reader: any negative length of a nullable string is
+    /// null, and of another string empty; bytes that are not UTF-8 are replaced by U+FFFD; a negative count is an empty
+    /// array. Lengths of bytes are read as by [`Reader::new`].
+    #[must_use]
+    pub fn of_broker(name: &'static str, body: &'b Bytes) -> Self {
+        Self { rules: read::Rules::Broker, ..Self::new(name, body) }
+    }
+
+    /// The whole body.
+    #[must_use]
+    pub fn body(&self) -> &'b Bytes {
+        self.body
     }
 
     /// The number of bytes that were read. [`Body::read`](crate::api::Body::read) returns it with the value.
@@ -104,8 +120,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// The body ends before the field does, the length is negative, or the bytes are not UTF-8.
     pub fn text(&mut self, field: &'static str) -> Result<Text, DecodeError> {
-        let body = self.body;
-        self.take(|i| read::text(field, read::Rules::Strict, body, i))
+        let (body, rules) = (self.body, self.rules);
+        self.take(|i| read::text(field, rules, body, i))
     }
 
     /// Reads a length of two bytes, then a string of that length. A length of -1 is null.
@@ -113,8 +129,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// The body ends before the field does, the length is below -1, or the bytes are not UTF-8.
     pub fn nullable_text(&mut self, field: &'static str) -> Result<Option<Text>, DecodeError> {
-        let body = self.body;
-        self.take(|i| read::nullable_text(field, read::Rules::Strict, body, i))
+        let (body, rules) = (self.body, self.rules);
+        self.take(|i| read::nullable_text(field, rules, body, i))
     }
 
     /// Reads a length of four bytes, then as many bytes.
@@ -148,7 +164,11 @@ impl<'b> Reader<'b> {
         let start = self.at;
         let count = self.int32(field)?;
         let fault = |problem| DecodeError::new(self.name, field, start, problem);
-        let count = usize::try_from(count).map_err(|_| fault(DecodeProblem::Negative(count)))?;
+        let count = match usize::try_from(count) {
+            Ok(count) => count,
+            Err(_) if self.rules == read::Rules::Broker => 0,
+            Err(_) => return Err(fault(DecodeProblem::Negative(count))),
+        };
         // A caller's layout may allow empty elements. Without a least size a count would be bounded by nothing.
         let smallest = smallest.max(1);
         let fit = (self.end - self.at) / smallest;
@@ -244,6 +264,16 @@ mod tests {
             reader(&below).nullable_array("list", 1, bytes).expect_err("-2").problem,
             DecodeProblem::Negative(-2)
         );
+    }
+
+    #[test]
+    fn a_broker_reads_any_negative_length_as_null_and_any_negative_count_as_empty() {
+        let body = Bytes::from_static(&[0xff, 0xfe, 0, 1, 0xe9, 0xff, 0xff, 0xff, 0xf0, 0xff, 0xff]);
+        let mut reader = Reader::of_broker("test", &body);
+        assert_eq!(reader.nullable_text("a"), Ok(None));
+        assert_eq!(reader.text("b").as_deref(), Ok("\u{fffd}"));
+        assert_eq!(reader.array("c", 1, |reader| reader.int8("byte")), Ok(Vec::new()));
+        assert_eq!(reader.text("d").as_deref(), Ok(""));
     }
 
     #[test]

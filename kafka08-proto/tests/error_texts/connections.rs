@@ -298,6 +298,12 @@ fn of_answers() -> Vec<Row> {
             "the call is not open: it was ended before, or its connection is closed; drop the answer",
         ),
         row(
+            RespondError::NotFirst,
+            "a call in front of it",
+            Says("end that call first"),
+            "a call in front of it is not ended, and responses are written in order: end that call first",
+        ),
+        row(
             RespondError::Encode(too_long()),
             "topic",
             Says("give it a smaller answer"),

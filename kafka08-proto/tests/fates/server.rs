@@ -59,6 +59,23 @@ fn a_call_is_ended_once() {
 }
 
 #[test]
+fn raw_bytes_leave_as_they_are_in_the_place_of_the_first_open_call() {
+    let mut pair = pair();
+    let (first, second) = (pair.sent(&metadata()), pair.sent(&metadata()));
+    let calls = pair.calls();
+    assert_eq!(pair.server.write_raw(calls[1].call, &[1]), Err(RespondError::NotFirst));
+    // Size 4, and the first correlation id: a frame with an empty body, in two pieces.
+    pair.server.write_raw(calls[0].call, &[0, 0, 0, 4]).expect("it is the first");
+    pair.server.write_raw(calls[0].call, &first.0.to_be_bytes()).expect("it is still open");
+    pair.server.finish(calls[0].call);
+    assert_eq!(pair.server.write_raw(calls[0].call, &[1]), Err(RespondError::NotOpen));
+    pair.server.respond_raw(calls[1].call, answer()).expect("the call is open");
+    pair.to_client(usize::MAX);
+    assert!(matches!(pair.ends()[..], [End::Answered(a), End::Answered(b)] if (a, b) == (first, second)));
+    assert_eq!(pair.server.responses(), 1, "raw bytes are not counted as a response");
+}
+
+#[test]
 fn when_a_server_closes_answers_already_given_still_leave() {
     let mut pair = pair();
     let first = pair.sent(&metadata());

@@ -10,6 +10,8 @@ use crate::wire::EncodeError;
 pub enum RespondError {
     /// The call was ended before, is not of this connection, or the connection has ended. Drop the response.
     NotOpen,
+    /// A call in front of it is not ended, so its bytes cannot be written yet. End that call first.
+    NotFirst,
     /// The response is longer than the wire can hold. The call is still open: give it a smaller response, or close the
     /// connection.
     Encode(EncodeError),
@@ -21,6 +23,9 @@ impl fmt::Display for RespondError {
             Self::NotOpen => {
                 f.write_str("the call is not open: it was ended before, or its connection is closed; drop the answer")
             }
+            Self::NotFirst => f.write_str(
+                "a call in front of it is not ended, and responses are written in order: end that call first",
+            ),
             Self::Encode(error) => {
                 write!(f, "{error}: the call is still open, give it a smaller answer or close the connection")
             }

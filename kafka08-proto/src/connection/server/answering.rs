@@ -35,6 +35,28 @@ impl ServerConnection {
         self.end_call(call, Answer::Ready(Frame::new(id, body.into()).map_err(RespondError::Encode)?))
     }
 
+    /// Writes bytes as they are, in the place of the response to a call, which stays open: end it with
+    /// [`ServerConnection::finish`]. Nothing is added to the bytes, not even a length.
+    ///
+    /// A proxy passes the frame of a response on with this method, also in pieces. A test of a client sends a response that
+    /// is broken.
+    ///
+    /// # Errors
+    /// The call is not open, or a call in front of it is not ended.
+    pub fn write_raw(&mut self, call: CallId, bytes: &[u8]) -> Result<(), RespondError> {
+        self.open_call(call)?;
+        if self.index(call) != Some(0) {
+            return Err(RespondError::NotFirst);
+        }
+        self.rest.note_moved();
+        if !matches!(self.life, Life::Failed(_)) {
+            let start = self.queue.end();
+            self.queue.put(bytes);
+            self.unwritten.push_back(Span { start, end: self.queue.end() });
+        }
+        Ok(())
+    }
+
     /// Ends a call that expects no response, such as a produce with acks = 0: see [`RequestFrame::traits`]. Responses of later
     /// calls are held back until it is ended. Does nothing if the call is not open.
     ///
