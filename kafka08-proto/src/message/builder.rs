@@ -187,7 +187,7 @@ impl MessageSetBuilder {
         // The compressed set has its own memory. Otherwise a small compressed set would keep the large uncompressed
         // buffer alive.
         let mut bytes = BytesMut::with_capacity(value.len().saturating_add(ENTRY_HEADER + SMALLEST_MESSAGE));
-        let entry = self.writer.write_any(&mut bytes, last, codec.attributes(), None, Some(&value));
+        let entry = self.writer.write_wrapper(&mut bytes, last, codec, &value);
         let mark = Built { largest: small(entry.map_err(CompressError::Full)?), ..self.mark(Some(codec)) };
         // The builder is cleared last, because it must keep the messages if there is an error above.
         self.clear();

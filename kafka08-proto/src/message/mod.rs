@@ -31,7 +31,7 @@ mod visit;
 mod writer;
 
 pub use builder::{CompressError, MessageSetBuilder};
-pub use compression::{Budget, Deflater, InflateProblem, Inflater, MissingFeature};
+pub use compression::{Budget, Deflater, InflateProblem, Inflater, Lz4Header, MissingFeature};
 pub use cursor::Cursor;
 pub use entries::Entries;
 pub use entry::{Codec, Entry, Message, Tail, Wrapper};

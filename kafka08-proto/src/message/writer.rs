@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{BufMut as _, BytesMut};
 use crc32fast::Hasher;
 
-use super::{ENTRY_HEADER, SMALLEST_MESSAGE};
+use super::{Codec, ENTRY_HEADER, SMALLEST_MESSAGE};
 use crate::ids::Offset;
 
 /// The number of bytes of an entry before its key: offset, size, checksum, magic, attributes, length of the key.
@@ -117,6 +117,21 @@ impl EntryWriter {
         self.front_crc.update(self.front.last_chunk::<COVERED>().map_or(&[][..], |covered| covered));
         self.value = value;
         Ok(())
+    }
+
+    /// Appends a wrapper with a null key, and returns the size of its entry in bytes. `compressed` comes from
+    /// [`Deflater::deflate`](super::Deflater::deflate) with the same codec.
+    ///
+    /// # Errors
+    /// Returns an error if `to` would exceed 2^31 - 1 bytes. In this case nothing is appended.
+    pub fn write_wrapper(
+        &mut self,
+        to: &mut BytesMut,
+        offset: Offset,
+        codec: Codec,
+        compressed: &[u8],
+    ) -> Result<usize, SetFull> {
+        self.write_any(to, offset, codec.attributes(), None, Some(compressed))
     }
 
     /// Appends a message with any attributes, key and value.

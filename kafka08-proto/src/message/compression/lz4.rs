@@ -130,6 +130,14 @@ fn as_specified(flags: u8, descriptor: u8) -> u8 {
     second_byte(XxHash32::oneshot(0, &[flags, descriptor]))
 }
 
+/// Whether the header has the checksum of the LZ4 specification and not the one of 0.8.2. Returns `false` for bytes that
+/// are no header, which [`Inflate::inflate`] rejects.
+pub(super) fn has_specified_header(input: &[u8]) -> bool {
+    input.first_chunk::<7>().is_some_and(|&[.., flags, descriptor, checksum]| {
+        checksum == as_specified(flags, descriptor) && checksum != as_kafka(flags, descriptor)
+    })
+}
+
 fn second_byte(hash: u32) -> u8 {
     let [_, byte, ..] = hash.to_le_bytes();
     byte

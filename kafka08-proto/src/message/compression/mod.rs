@@ -108,8 +108,21 @@ pub struct Inflater {
     gzip: gzip::Inflate,
     snappy: snappy::Inflate,
     lz4: lz4::Inflate,
+    lz4_header: Lz4Header,
     /// The memory of the last set. A caller may still hold it.
     spare: Bytes,
+}
+
+/// The header checksums of lz4 frames that an [`Inflater`] accepts. See the source of 0.8.2, `KafkaLZ4BlockInputStream`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Lz4Header {
+    /// The checksum of 0.8.2 and the checksum of the LZ4 specification. For consumers, because later brokers send the
+    /// second one.
+    #[default]
+    Any,
+    /// Only the checksum of 0.8.2, as a broker of 0.8.2 does. A producer that writes the checksum of the specification
+    /// then gets the same error as from that broker.
+    Kafka,
 }
 
 impl Inflater {
@@ -119,30 +132,48 @@ impl Inflater {
         Self::default()
     }
 
-    /// Decompresses the set of a wrapper. If entries of that set are wrappers, these are not decompressed.
+    /// Sets the header checksums of lz4 frames that are accepted. Default: [`Lz4Header::Any`].
+    #[must_use]
+    pub fn with_lz4_header(mut self, accepted: Lz4Header) -> Self {
+        self.lz4_header = accepted;
+        self
+    }
+
+    /// Decompresses bytes, which need not be a message set. Use this method if you parse the entries yourself.
+    /// [`Inflater::open`] does the same for a wrapper.
     ///
     /// # Errors
-    /// The problem is always [`MessageProblem::Inflate`]. The entries after the wrapper can still be read. After
-    /// [`InflateProblem::OverBudget`], the wrapper can be decompressed with another budget.
-    pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
+    /// Returns the reason why the bytes cannot be decompressed. The produced bytes are subtracted from the budget in any
+    /// case. After [`InflateProblem::OverBudget`], the same bytes can be decompressed with another budget.
+    pub fn inflate(&mut self, codec: Codec, compressed: &[u8], budget: &mut Budget) -> Result<Bytes, InflateProblem> {
         let mut to = Output::new(std::mem::take(&mut self.spare), budget.left, budget.limit);
-        let done = match wrapper.codec {
-            Codec::Gzip => self.gzip.inflate(wrapper.value, &mut to),
-            Codec::Snappy => self.snappy.inflate(wrapper.value, &mut to),
-            Codec::Lz4 => self.lz4.inflate(wrapper.value, &mut to),
+        let done = match codec {
+            Codec::Gzip => self.gzip.inflate(compressed, &mut to),
+            Codec::Snappy => self.snappy.inflate(compressed, &mut to),
+            #[cfg(feature = "lz4")]
+            Codec::Lz4 if self.lz4_header == Lz4Header::Kafka && lz4::has_specified_header(compressed) => {
+                Err(InflateProblem::Checksum)
+            }
+            Codec::Lz4 => self.lz4.inflate(compressed, &mut to),
         };
         // The bytes are also subtracted after an error, because the work was done. Otherwise a response with many
         // wrappers that are damaged at their ends would cause unlimited work.
         budget.left -= to.used();
         let (bytes, spare) = to.finish();
         self.spare = spare;
-        match done {
-            Ok(()) => Ok(MessageSet::new(bytes, wrapper.origin)),
-            Err(problem) => Err(MessageError {
-                offset: wrapper.offset,
-                at: wrapper.at,
-                problem: MessageProblem::Inflate { codec: wrapper.codec, problem },
-            }),
+        done.map(|()| bytes)
+    }
+
+    /// Decompresses the set of a wrapper. If entries of that set are wrappers, these are not decompressed.
+    ///
+    /// # Errors
+    /// The problem is always [`MessageProblem::Inflate`]. The entries after the wrapper can still be read. After
+    /// [`InflateProblem::OverBudget`], the wrapper can be decompressed with another budget.
+    pub fn open(&mut self, wrapper: &Wrapper<'_>, budget: &mut Budget) -> Result<MessageSet, MessageError> {
+        let Wrapper { offset, codec, value, at, origin } = *wrapper;
+        match self.inflate(codec, value, budget) {
+            Ok(bytes) => Ok(MessageSet::new(bytes, origin)),
+            Err(problem) => Err(MessageError { offset, at, problem: MessageProblem::Inflate { codec, problem } }),
         }
     }
 }
@@ -174,8 +205,15 @@ impl Deflater {
         Self::default()
     }
 
-    /// Compresses a set, in the framing that Kafka 0.8 expects for the codec.
-    pub(super) fn deflate(&mut self, codec: Codec, plain: &[u8]) -> Result<Vec<u8>, MissingFeature> {
+    /// Compresses bytes, in the framing that Kafka 0.8 expects for the codec. The result is the value of a wrapper; see
+    /// [`EntryWriter::write_wrapper`](super::EntryWriter::write_wrapper).
+    ///
+    /// [`MessageSetBuilder::build_compressed`](super::MessageSetBuilder::build_compressed) compresses the messages of a
+    /// builder.
+    ///
+    /// # Errors
+    /// Returns an error if the codec is not compiled in.
+    pub fn deflate(&mut self, codec: Codec, plain: &[u8]) -> Result<Vec<u8>, MissingFeature> {
         match codec {
             Codec::Gzip => self.gzip.deflate(plain),
             Codec::Snappy => self.snappy.deflate(plain),
