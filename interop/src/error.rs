@@ -9,7 +9,7 @@ pub enum Error {
     /// A program is not installed.
     MissingProgram {
         /// The program's name, as it is called.
-        program: &'static str,
+        program: String,
         /// What to install.
         package: &'static str,
     },
@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// A tool failed or did not end in time.
     Tool {
-        /// Its main class.
+        /// Its main class, or the name of a program.
         class: String,
         /// What happened.
         why: String,

@@ -18,29 +18,38 @@ pub(crate) fn target() -> PathBuf {
 /// The folder that holds every jar of a release, which `pom` names; fetched on first use.
 pub(crate) fn fetch(version: &str, pom: &str) -> Result<PathBuf, Error> {
     let root = env::var_os("KAFKA08_JARS").map_or_else(|| target().join("kafka-jars"), PathBuf::from);
-    let jars = root.join(version);
-    if jars.is_dir() {
-        return Ok(jars);
+    filled_once(&root, version, |staging| maven(pom, staging))
+}
+
+/// The folder `name` in `root`, which `fill` has filled, now or in an earlier run. It fills another folder first: only one
+/// that is complete ever has the name.
+pub(crate) fn filled_once(
+    root: &Path,
+    name: &str,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let complete = root.join(name);
+    if complete.is_dir() {
+        return Ok(complete);
     }
-    fs::create_dir_all(&root).map_err(Error::io(format!("creating {}", root.display())))?;
-    // Tests of several processes may come here at once: one fetches, the others wait and find the folder.
-    let lock = root.join(format!("{version}.lock"));
+    fs::create_dir_all(root).map_err(Error::io(format!("creating {}", root.display())))?;
+    // Tests of several processes may come here at once: one fills, the others wait and find the folder.
+    let lock = root.join(format!("{name}.lock"));
     let lock = File::create(&lock).map_err(Error::io(format!("creating {}", lock.display())))?;
-    lock.lock().map_err(Error::io("locking the folder of jars"))?;
-    if jars.is_dir() {
-        return Ok(jars);
+    lock.lock().map_err(Error::io(format!("locking {}", root.display())))?;
+    if complete.is_dir() {
+        return Ok(complete);
     }
-    let staging = root.join(format!("{version}.part"));
+    let staging = root.join(format!("{name}.part"));
     match fs::remove_dir_all(&staging) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Error::io(format!("clearing {}", staging.display()))(error));
         }
         _ => fs::create_dir_all(&staging).map_err(Error::io(format!("creating {}", staging.display())))?,
     }
-    maven(pom, &staging)?;
-    // Only a whole set of jars ever has the folder's name.
-    fs::rename(&staging, &jars).map_err(Error::io(format!("renaming {}", staging.display())))?;
-    Ok(jars)
+    fill(&staging)?;
+    fs::rename(&staging, &complete).map_err(Error::io(format!("renaming {}", staging.display())))?;
+    Ok(complete)
 }
 
 fn maven(pom: &str, into: &Path) -> Result<(), Error> {
@@ -52,7 +61,7 @@ fn maven(pom: &str, into: &Path) -> Result<(), Error> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::MissingProgram { program: "mvn", package: "maven" },
+            std::io::ErrorKind::NotFound => Error::MissingProgram { program: "mvn".to_owned(), package: "maven" },
             _ => Error::io("starting mvn")(error),
         })?;
     if output.status.success() {

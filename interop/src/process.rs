@@ -24,25 +24,37 @@ pub(crate) struct Process {
     log: PathBuf,
 }
 
-/// A `java` command with every jar of `jars`, that dies with this process where the system can arrange it.
-pub(crate) fn java(jars: &Path, heap: &str) -> Command {
-    // setpriv is part of util-linux; without it a test that is killed hard leaves its brokers behind.
-    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+/// A command that dies with this process where the system can arrange it.
+pub(crate) fn dies_with_this_process(program: &str) -> Command {
+    // setpriv is part of util-linux; without it a test that is killed hard leaves its children behind.
+    if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
-        command.args(["--pdeathsig", "KILL", "java"]);
+        command.args(["--pdeathsig", "KILL", program]);
         command
     } else {
-        Command::new("java")
-    };
-    command.args([heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*"));
+        Command::new(program)
+    }
+}
+
+/// Flags for a short life on few cores.
+pub(crate) fn java_flags(heap: &str) -> [&str; 3] {
+    [heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+}
+
+/// A `java` command with every jar of `jars`.
+pub(crate) fn java(jars: &Path, heap: &str) -> Command {
+    let mut command = dies_with_this_process("java");
+    command.args(java_flags(heap)).arg("-cp").arg(jars.join("*"));
     command.stdin(Stdio::null());
     command
 }
 
 /// What an error from starting `java` means.
-pub(crate) fn start_error(error: io::Error) -> Error {
+fn start_error(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound => Error::MissingProgram { program: "java", package: "default-jre-headless" },
+        io::ErrorKind::NotFound => {
+            Error::MissingProgram { program: "java".to_owned(), package: "default-jre-headless" }
+        }
         _ => Error::io("starting java")(error),
     }
 }

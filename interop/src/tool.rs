@@ -1,41 +1,58 @@
-//! Java tools of the same jars: other people's implementation of the protocol, to judge ours.
+//! Java programs against the jars of a release: other people's implementation of the protocol, to judge ours.
 
 use std::{
-    io::{Read, Write as _},
-    path::{Path, PathBuf},
-    process::Stdio,
-    thread,
-    time::{Duration, Instant},
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
 };
 
-use crate::{
-    Error,
-    process::{java, start_error},
-};
+use crate::{Error, Program, ProgramOutput, Release, jars, process::java_flags};
 
 /// A Java main class with its arguments. It is killed when it takes too long.
 #[derive(Clone, Debug)]
 pub struct Tool {
-    jars: PathBuf,
+    class_path: String,
     class: String,
     args: Vec<String>,
     input: String,
-    limit: Duration,
-}
-
-/// What a tool printed.
-#[derive(Clone, Debug)]
-pub struct ToolOutput {
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
+    variables: Vec<(String, String)>,
 }
 
 impl Tool {
     pub(crate) fn new(jars: &Path, class: &str) -> Self {
-        let limit = Duration::from_secs(30);
-        Self { jars: jars.to_owned(), class: class.to_owned(), args: Vec::new(), input: String::new(), limit }
+        let class_path = jars.join("*").display().to_string();
+        Self { class_path, class: class.to_owned(), args: Vec::new(), input: String::new(), variables: Vec::new() }
+    }
+
+    /// A tool of a release, by its main class or by the path of a source file, for which `java` must be that of a JDK. It
+    /// needs no broker of that release. The jars are fetched on first use.
+    ///
+    /// # Errors
+    /// Maven is missing, or the jars cannot be had.
+    pub fn of(release: Release, class: &str) -> Result<Self, Error> {
+        Ok(Self::new(&jars::fetch(release.version(), release.pom())?, class))
+    }
+
+    /// The main class of a source file, which `javac` compiles against the jars of a release. Unlike a source file that
+    /// `java` runs, the program can name its own classes in settings of Kafka's classes.
+    ///
+    /// # Errors
+    /// A JDK or Maven is missing, the jars cannot be had, or the file does not compile.
+    pub fn compiled(release: Release, source: &Path) -> Result<Self, Error> {
+        let class = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut tool = Self::of(release, &class)?;
+        let text = fs::read(source).map_err(Error::io(format!("reading {}", source.display())))?;
+        // By its text: another version of the file is another folder.
+        let mut hash = DefaultHasher::new();
+        (release.version(), text).hash(&mut hash);
+        let name = format!("{class}-{:016x}", hash.finish());
+        let classes = jars::filled_once(&jars::target().join("interop/classes"), &name, |staging| {
+            let (into, file) = (staging.display().to_string(), source.display().to_string());
+            let args = ["-nowarn", "-d", &into, "-cp", &tool.class_path, &file];
+            Program::new("javac", "default-jdk-headless").args(args).run().map(drop)
+        })?;
+        tool.class_path = format!("{}:{}", tool.class_path, classes.display());
+        Ok(tool)
     }
 
     /// With these arguments behind those that are there.
@@ -52,49 +69,21 @@ impl Tool {
         self
     }
 
+    /// With this variable in its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
     /// It fails, or does not end within 30 s.
-    pub fn run(&self) -> Result<ToolOutput, Error> {
-        let mut command = java(&self.jars, "-Xmx128m");
-        command.arg(&self.class).args(&self.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(start_error)?;
-        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        if let Some(mut stdin) = child.stdin.take() {
-            // A tool that does not read its input has ended, and its status says why.
-            let _ = stdin.write_all(self.input.as_bytes());
-        }
-        let started = Instant::now();
-        let status = loop {
-            match child.try_wait().map_err(Error::io("waiting for a tool"))? {
-                Some(status) => break Some(status),
-                None if started.elapsed() > self.limit => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    break None;
-                }
-                None => thread::sleep(Duration::from_millis(10)),
-            }
-        };
-        let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
-        let output = ToolOutput { stdout: text(stdout), stderr: text(stderr) };
-        let why = match status {
-            Some(status) if status.success() => return Ok(output),
-            Some(status) => format!("failed ({status})"),
-            None => format!("did not end within {:?}", self.limit),
-        };
-        Err(Error::Tool { class: self.class.clone(), why, output: format!("{}{}", output.stdout, output.stderr) })
+    pub fn run(&self) -> Result<ProgramOutput, Error> {
+        let java = Program::new("java", "default-jre-headless").label(&self.class);
+        let java = java.args(java_flags("-Xmx128m")).args(["-cp", &self.class_path, &self.class]);
+        let java = self.variables.iter().fold(java, |java, (name, value)| java.variable(name, value));
+        java.args(self.args.iter().map(String::as_str)).input(self.input.as_bytes()).run()
     }
-}
-
-fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            // What came before an error is all there is to show.
-            let _ = stream.read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }
