@@ -10,7 +10,7 @@ use kafka08_broker::{BrokerConfig, Server};
 
 #[test]
 fn what_another_client_sends_it_reads_back() {
-    let server = Server::start(BrokerConfig::default().with_leaderless_answers(0)).expect("a free port");
+    let server = Server::start(BrokerConfig::default().with_topic("events", 2)).expect("a free port");
     let hosts = vec![server.host_port()];
     let mut producer = Producer::from_hosts(hosts.clone())
         .with_ack_timeout(Duration::from_secs(1))

@@ -2,17 +2,11 @@
 
 use std::error::Error;
 
-use kafka08_blocking::{
-    Client,
-    proto::{ClientConfig, api::MetadataRequest},
-};
 use kafka08_broker::{BrokerConfig, Server};
 
 /// Starts a broker that has the topic of the examples.
 fn start() -> Result<Server, Box<dyn Error>> {
-    let server = Server::start(BrokerConfig::default().with_leaderless_answers(0))?;
-    Client::connect(&server.host_port(), ClientConfig::default())?.call(&MetadataRequest::of(["access-log"]))?;
-    Ok(server)
+    Ok(Server::start(BrokerConfig::default().with_topic("access-log", 2))?)
 }
 
 #[test]

@@ -1,72 +1,120 @@
-//! A thin TCP server: one thread that owns the broker and every socket, and waits for them with `poll`.
+//! A cluster on TCP: one thread that owns the sockets and waits for them with an event queue.
 //!
-//! With one thread, nothing is shared: the state machine needs no lock, and the requests and responses of a connection
-//! stay in order.
+//! With one thread, requests and answers of a connection stay in order, and only what is ready is touched.
+//!
+//! The modules are layered: `ports` binds, `serving` has the turns of a driver, `sockets` moves bytes, and `polling` waits.
+//! Only `polling` knows the event queue. `tokio_server` puts tokio in its place and uses the rest. None of them knows a
+//! request.
 
-mod serve;
+mod control;
+pub(crate) mod net;
+mod polling;
+mod ports;
+pub(crate) mod serving;
+mod shared;
+mod sockets;
+pub(crate) mod stored;
 
 use std::{
     fmt, io,
-    io::Write as _,
-    net::{SocketAddr, TcpListener},
-    os::unix::net::UnixStream,
+    net::SocketAddr,
+    ops::Deref,
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
-use kafka08_proto::HostPort;
-use serve::Serving;
+pub use control::Control;
+pub(crate) use control::check_topics;
+use kafka08_proto::ids::NodeId;
+pub(crate) use ports::{Addresses, Bound};
+use serving::Serving;
+pub use shared::NotInTime;
+pub(crate) use shared::{Shared, now};
+use stored::Stored;
 
-use crate::{Broker, BrokerConfig};
+use crate::{BrokerConfig, Cluster};
 
-/// A broker that listens on TCP, on a thread of its own. Dropping the server stops the broker.
+/// A broker, or several that form a cluster, that listens on TCP on a thread of its own. Dropping the server stops it.
+///
+/// The methods of [`Control`] command it: see there.
 pub struct Server {
-    address: SocketAddr,
-    /// Closing this stream wakes the thread and stops it.
-    stop: Option<UnixStream>,
+    addresses: Addresses,
+    control: Control,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts a broker. When this returns, the broker accepts connections.
+    /// Starts the brokers. When this returns, they accept connections, and the topics of the configuration have leaders.
     ///
     /// # Errors
-    /// The server cannot listen at the address, for example because its port is taken. Or the system has no thread or
-    /// socket left.
+    /// A broker cannot listen at its address, for example because its port is taken; a topic of the configuration has a name
+    /// that is not allowed; or the system has no thread or socket left.
     pub fn start(config: BrokerConfig) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = UnixStream::pair()?;
-        stopped.set_nonblocking(true)?;
-        let broker = Broker::new(config.clone(), HostPort::from(address));
-        let mut serving = Serving::new(broker, config, listener, stopped);
-        let thread = thread::Builder::new().name("kafka08-broker".to_owned()).spawn(move || serving.run())?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        check_topics(&config)?;
+        let Bound { listeners, addresses, advertised } = Bound::of(&config)?;
+        let (poll, net, waker) = polling::queue(config.nodes().collect())?;
+        let wake = Box::new(move || {
+            // Waking fails only if the queue is full of wake-ups, and then one is pending.
+            let _ = waker.wake();
+        });
+        // Ports are bound before the directory is opened: the cluster needs the addresses for its Metadata answers.
+        let data_dir = config.data_dir.clone();
+        let mut cluster = Cluster::new(config, &advertised, now());
+        let stored = data_dir.map(|path| Stored::open(&path, &mut cluster)).transpose()?;
+        let shared = Arc::new(Shared::new(cluster, wake));
+        // The listeners are registered here and not on the thread, so that their errors reach the caller.
+        let serving = Serving::new(net, listeners, stored)?;
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("kafka08-broker".to_owned());
+        let thread = thread.spawn(move || polling::run(&of_thread, poll, serving))?;
+        Ok(Self { addresses, control: Control::new(shared), thread: Some(thread) })
     }
 
-    /// The address at which the broker listens.
+    /// The address at which the first broker listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.first()
     }
 
-    /// The address at which the broker listens, as `host:port`.
+    /// The address at which a broker listens, or listened before it was stopped. `None` if there is no such broker.
+    #[must_use]
+    pub fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
+        self.addresses.of(node)
+    }
+
+    /// The address at which the first broker listens, as `host:port`.
     #[must_use]
     pub fn host_port(&self) -> String {
-        self.address.to_string()
+        self.address().to_string()
     }
 
-    /// Stops the broker, as dropping the server does. When this returns, its port is free and its connections are
-    /// closed.
+    /// The addresses of all brokers, as `host:port,host:port`, which is what Kafka's own clients take.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        self.addresses.bootstrap()
+    }
+
+    /// The handle that commands the brokers. It can be cloned, and used on any thread.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Stops the brokers, as dropping the server does. When this returns, their ports are free and their connections are closed.
     pub fn stop(self) {}
+}
+
+impl Deref for Server {
+    type Target = Control;
+
+    fn deref(&self) -> &Control {
+        &self.control
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut stop) = self.stop.take() {
-            // The thread wakes up because of the byte or the end of the stream.
-            let _ = stop.write_all(&[0]);
-        }
+        self.control.shared().stop();
         if let Some(thread) = self.thread.take() {
             // A panic of the thread is a bug, and its message was printed already. `drop` must not panic as well.
             let _ = thread.join();
@@ -76,6 +124,6 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,7 @@
 //! Writes answers. Names may be null, and message sets are lists of slices of a log.
+//!
+//! The types have the fields of the wire in their order, and nothing decides here: an answer may be wrong if a rule made it
+//! so. Large message sets are shared with the log instead of copied into the frame.
 
 use bytes::Bytes;
 use kafka08_proto::{
@@ -162,6 +165,7 @@ fn write_fetched(to: &mut Encoder, item: &Fetched) -> Result<(), EncodeError> {
     to.int16(item.error.0);
     to.int64(item.high_watermark.0);
     let len: usize = item.set.iter().map(Bytes::len).sum();
+    // The size of the set counts bytes, not messages, and is known before its pieces are written.
     let size = i32::try_from(len).map_err(|_| EncodeError::new("message_set", len, 0x7fff_ffff))?;
     to.int32(size);
     item.set.iter().for_each(|piece| to.blob(piece));

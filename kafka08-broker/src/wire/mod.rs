@@ -10,7 +10,7 @@ pub(crate) use answer::{
     Answer, BrokerView, CommittedOffset, CoordinatorAnswer, Fetched, Group, Groups, Listed, MetadataAnswer,
     PartitionView, Produced, TopicView,
 };
-pub(crate) use request::{Commit, FetchPart, Places, Refusal, Request, Store, TimeQuery};
+pub(crate) use request::{Commit, FetchPart, Places, Request, Store, TimeQuery};
 
 use kafka08_proto::ids::{PartitionId, Text};
 

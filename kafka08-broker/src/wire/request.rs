@@ -1,4 +1,8 @@
 //! Reads requests as brokers of each release do (`RequestKeys` and the request readers).
+//!
+//! Reading is lenient where brokers are: a negative count is an empty list, a name may be null, and bytes behind the body are
+//! ignored. It is bounded where brokers are not: a count reserves no memory, and the partitions that a request may name are
+//! limited.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +16,10 @@ use kafka08_proto::{
 
 use super::{Name, Place};
 
+/// How often a request may name each of the partitions that it may name. A client names each once. Reading a name takes some
+/// tens of nanoseconds, so without a limit a request of 8 MiB would keep all other clients waiting for a second.
+const MENTIONS: usize = 16;
+
 /// Values by partition. A partition that a request lists twice has its last value, as in a broker's maps.
 pub(crate) type Places<T> = BTreeMap<Place, T>;
 
@@ -19,13 +27,16 @@ pub(crate) type Places<T> = BTreeMap<Place, T>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FetchPart {
     pub(crate) offset: Offset,
+    /// How many bytes are answered at most. It may be negative here.
     pub(crate) max_bytes: i32,
 }
 
 /// What ListOffsets asks of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeQuery {
+    /// Milliseconds since the epoch, or -1 for the end and -2 for the start.
     pub(crate) time: i64,
+    /// How many offsets are answered at most. Negative ones are an error of the handler, not of the reader.
     pub(crate) max_offsets: i32,
 }
 
@@ -81,6 +92,8 @@ pub(crate) enum Request {
     OfController {
         key: ApiKey,
     },
+    /// A request that the broker does not know or cannot read. It closes the connection.
+    Unreadable,
 }
 
 /// Where offsets are stored.
@@ -111,6 +124,7 @@ impl Request {
     /// Reads the body of a request that names at most `limit` partitions, or topics in a Metadata request.
     pub(crate) fn read(header: &RequestHeader, body: &Bytes, profile: Profile, limit: usize) -> Result<Self, Refusal> {
         let key = header.api.key;
+        // The reader of a broker takes any negative length of a name as null (`ApiUtils.readShortString`).
         let mut reader = Body { reader: Reader::of_broker("request", body), limit };
         match key {
             ApiKey::PRODUCE => reader.produce(),
@@ -125,6 +139,7 @@ impl Request {
             },
             ApiKey::OFFSET_FETCH if profile >= Profile::V0_8_1 => match (profile, header.api.version.0) {
                 (Profile::V0_8_1, _) | (_, 0) => reader.offsets_of(Store::ZooKeeper),
+                // `OffsetFetchRequest` checks no version, unlike `OffsetCommitRequest`.
                 _ => reader.offsets_of(Store::Kafka),
             },
             ApiKey::CONSUMER_METADATA if profile >= Profile::V0_8_2 => {
@@ -144,6 +159,22 @@ impl Request {
             }
             _ => Err(Refusal::Unknown),
         }
+    }
+}
+
+/// Counts the topics and partitions that a request lists, repeated ones too.
+struct Mentions {
+    left: usize,
+}
+
+impl Mentions {
+    fn new(limit: usize) -> Self {
+        Self { left: limit.saturating_mul(MENTIONS) }
+    }
+
+    fn add(&mut self) -> Result<(), Refusal> {
+        self.left = self.left.checked_sub(1).ok_or(Refusal::TooManyPartitions)?;
+        Ok(())
     }
 }
 
@@ -189,7 +220,9 @@ impl Body<'_> {
             return Err(self.reader.fail("topics", DecodeProblem::Negative(count)).into());
         };
         let mut names = BTreeSet::new();
+        let mut mentions = Mentions::new(self.limit);
         for _ in 0..count {
+            mentions.add()?;
             names.insert(self.reader.nullable_text("topic")?);
             if names.len() > self.limit {
                 return Err(Refusal::TooManyPartitions);
@@ -227,12 +260,17 @@ impl Body<'_> {
         mut value: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
     ) -> Result<Places<T>, Refusal> {
         let mut places = Places::new();
+        let mut mentions = Mentions::new(self.limit);
         for _ in 0..self.reader.int32("topics")?.max(0) {
+            mentions.add()?;
             let topic = self.reader.nullable_text("topic")?;
             for _ in 0..self.reader.int32("partitions")?.max(0) {
+                mentions.add()?;
                 let partition = PartitionId(self.reader.int32("partition")?);
                 let value = value(&mut self.reader)?;
+                // The name is a slice of the request, so that a topic with many partitions is not copied for each.
                 places.insert(Place { topic: topic.clone(), partition }, value);
+                // After the insert: a partition that is named again replaces its value and does not count.
                 if places.len() > self.limit {
                     return Err(Refusal::TooManyPartitions);
                 }

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use kafka08_broker::BrokerConfig;
 use kafka08_proto::{
-    api::FetchRequest,
+    api::{FetchRequest, ProduceRequest},
     error_code::ErrorCode,
-    ids::{Millis, Offset, ReplicaId},
+    ids::{Acks, Millis, Offset, ReplicaId},
     message::Tail,
 };
 
@@ -99,4 +99,17 @@ fn when_too_many_wait_the_next_is_answered_at_once() {
     let second = rig.send(2, &request);
     assert!(rig.answer(1, first).is_none());
     assert!(rig.answer(2, second).is_some());
+}
+
+#[test]
+fn a_segment_of_one_partition_does_not_wake_a_fetch_for_the_offset_of_another() {
+    let mut rig = Rig::new(BrokerConfig::default().with_topic("t", 2).with_segment_bytes(60));
+    let produce = |value| ProduceRequest::new(Acks::LEADER, Millis(1000)).with("t", 1, values(&[value]));
+    for value in ["a", "b", "c", "d"] {
+        rig.call(&produce(value));
+    }
+    let fetch = FetchRequest::new(Millis(10_000), 1000).with("t", 0, Offset(0), 1000).with("t", 1, Offset(4), 1000);
+    let ticket = rig.send(1, &fetch);
+    rig.call(&produce("e"));
+    assert!(rig.answer(1, ticket).is_none(), "27 bytes are not 1000, and nothing lies on an older segment");
 }

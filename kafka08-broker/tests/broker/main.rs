@@ -1,7 +1,9 @@
 //! The broker's state machine, in virtual time and without sockets.
 
+mod elections;
 mod fetch;
 mod list_offsets;
 mod metadata;
 mod produce;
+#[path = "../rig/mod.rs"]
 mod rig;

@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use kafka08_broker::BrokerConfig;
 use kafka08_proto::{
-    api::{Encode as _, MetadataRequest, Request as _},
+    api::{Encode as _, ListOffsetsRequest, MetadataRequest, Request as _},
     connection::{Prepared, Reply},
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId},
+    ids::{Api, ApiKey, NodeId, OffsetTime},
 };
 
 use crate::rig::Rig;
@@ -16,12 +18,18 @@ fn a_fresh_broker_knows_no_topics_and_no_brokers() {
 
 #[test]
 fn a_topic_is_created_by_being_asked_for_and_is_leaderless_at_first() {
-    let mut rig = Rig::new(BrokerConfig::default().with_leaderless_answers(2));
-    for _ in 0..2 {
+    let mut rig = Rig::new(BrokerConfig::default().with_creation_delay(Duration::from_millis(20)));
+    // It is led after a time, and not after a number of questions.
+    for _ in 0..5 {
         let response = rig.call(&MetadataRequest::of(["new"]));
         let topic = response.topic("new").expect("it is told");
         assert_eq!((topic.error, topic.partitions.len()), (ErrorCode::LEADER_NOT_AVAILABLE, 0));
     }
+    rig.pass(Duration::from_millis(19));
+    assert_eq!(rig.call(&MetadataRequest::all()).topics().len(), 0, "it is not listed yet");
+    let early = rig.call(&ListOffsetsRequest::new().with("new", 0, OffsetTime::LATEST));
+    assert_eq!(early.topics.find("new", 0).expect("it is told").error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    rig.pass(Duration::from_millis(1));
     let response = rig.call(&MetadataRequest::of(["new"]));
     let topic = response.topic("new").expect("it is told");
     assert_eq!((topic.error, topic.partitions.len()), (ErrorCode::NONE, 2));

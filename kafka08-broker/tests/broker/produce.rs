@@ -3,9 +3,9 @@ use std::time::Duration;
 use kafka08_broker::BrokerConfig;
 use kafka08_proto::{
     ClientEvent,
-    api::{MetadataRequest, ProduceRequest},
+    api::{ListOffsetsRequest, MetadataRequest, ProduceRequest},
     error_code::ErrorCode,
-    ids::{Acks, Millis, Offset},
+    ids::{Acks, Millis, Offset, OffsetTime},
     message::{Codec, Deflater, Entry, Inflater, MessageSet, MessageSetBuilder, Origin},
 };
 
@@ -146,15 +146,18 @@ fn compressed_sets_are_flattened_into_one_with_absolute_offsets() {
 
 #[test]
 fn memory_is_bounded_and_the_oldest_go_first() {
-    let mut rig = Rig::new(BrokerConfig::default().with_max_log_bytes(100));
+    let mut rig = Rig::new(BrokerConfig::default().with_max_log_bytes(300_000));
     rig.create("t", 1);
-    for value in ["a", "b", "c", "d"] {
-        // 27 bytes each.
-        rig.produce(values(&[value]));
+    let large = "x".repeat(10_000);
+    for _ in 0..100 {
+        rig.produce(values(&[&large]));
     }
     assert_eq!(rig.fetch(0, 1000).error, ErrorCode::OFFSET_OUT_OF_RANGE);
-    let expected = [(1, "b"), (2, "c"), (3, "d")].map(|(offset, value)| (offset, value.to_owned()));
-    assert_eq!(plain(&rig.fetch(1, 1000).messages), expected);
+    let (first, last) =
+        (rig.call(&ListOffsetsRequest::new().with("t", 0, OffsetTime::EARLIEST)), rig.fetch(99, 20_000));
+    let first = first.topics.find("t", 0).expect("it is told").offsets[0];
+    assert!((70..95).contains(&first.0), "about 30 messages of 10 kB fit, and the log starts at {first}");
+    assert_eq!(plain(&last.messages), [(99, large)]);
 }
 
 #[test]

@@ -28,11 +28,13 @@ fn reason(release: Release) -> UndeterminedReason {
 }
 
 #[test]
-fn the_embedded_broker_is_taken_for_0_8_0_because_it_knows_no_groups() {
+fn the_embedded_broker_is_taken_for_the_release_that_it_behaves_as() {
     run(async {
-        let server = Server::start(BrokerConfig::default()).expect("a free port");
-        let release = probe(&server.host_port(), &ClientConfig::default()).await.expect("it listens");
-        assert_eq!(release, Release::Known(Profile::V0_8_0));
+        for profile in [Profile::V0_8_0, Profile::V0_8_1, Profile::V0_8_2] {
+            let server = Server::start(BrokerConfig::default().with_profile(profile)).expect("a free port");
+            let release = probe(&server.host_port(), &ClientConfig::default()).await.expect("it listens");
+            assert_eq!(release, Release::Known(profile));
+        }
     });
 }
 

@@ -1,0 +1,7 @@
+//! Tests of the log.
+
+mod accepting;
+mod memory;
+mod model;
+mod reading;
+pub(crate) mod rig;
