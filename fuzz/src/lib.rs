@@ -2,6 +2,7 @@
 //! `tests/replay.rs` runs them over the committed corpora.
 
 mod bodies;
+mod broker_stream;
 #[expect(clippy::indexing_slicing, reason = "an index out of range is a mistake of the harness: it shall panic")]
 mod clients;
 mod connection;
@@ -13,6 +14,7 @@ mod stream;
 mod whole_way;
 
 pub use bodies::{requests, responses};
+pub use broker_stream::broker_stream;
 pub use clients::clients;
 pub use connection::connection;
 pub use messages::{decompress, message_set};
@@ -23,7 +25,7 @@ pub use whole_way::whole_way;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("frame", frame),
     ("chunking", chunking),
     ("requests", requests),
@@ -33,4 +35,5 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("connection", connection),
     ("clients", clients),
     ("whole_way", whole_way),
+    ("broker_stream", broker_stream),
 ];
