@@ -41,6 +41,10 @@ fn a_leader_out_of_sync_loses_what_it_does_not_have() {
     assert_eq!(rig.cluster.losses(), [lost(2, 5)]);
     let partition = described(&mut rig, other);
     assert_eq!((partition.leader, partition.isr), (Some(new), vec![new]));
+    // The next election loses nothing more.
+    start(&mut rig, old);
+    move_to(&mut rig, old);
+    assert_eq!((ends(&rig, old), rig.cluster.losses()), ((2, 2), &[lost(2, 5)][..]));
 }
 
 #[test]
