@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use kafka08_proto::{
-    Connection as _, ServerConfig, ServerConnection,
+    Connection as _, ServerConfig, ServerConnection, ServerEvent,
     connection::ServerCloseReason,
     ids::{ConnectionId, NodeId},
 };
@@ -225,6 +225,22 @@ impl Cluster {
             if !link.is_ready {
                 self.ready.push_back(id);
             }
+        }
+    }
+
+    /// Closes all connections of a broker. Those with answers that are not written stay until they are.
+    pub(super) fn close_links_of(&mut self, node: NodeId) {
+        let ids: Vec<ConnectionId> =
+            self.links.iter().filter(|(_, link)| link.node == node).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.close(id);
+            // The broker serves no more, so the end is taken here.
+            while let Some(event) = self.links.get_mut(&id).and_then(|link| link.connection.poll_event()) {
+                if let ServerEvent::Closed(reason) = event {
+                    self.note_closed(id, &reason);
+                }
+            }
+            self.remove_if_over(id);
         }
     }
 

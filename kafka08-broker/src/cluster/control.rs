@@ -204,6 +204,10 @@ impl Cluster {
         }
         // Connections go first: the answers that the following steps cause must not reach clients of this broker.
         self.drop_links_of(node);
+        self.end_process(node, now);
+    }
+
+    fn end_process(&mut self, node: NodeId, now: Now) {
         self.postponed.retain(|(caller, _)| caller.node != node);
         self.state.kill(node, now);
         self.events.push_back(ClusterEvent::Unlisten(node));
@@ -226,8 +230,11 @@ impl Cluster {
     }
 
     /// Stops a broker in good order: other replicas lead before its connections end, so that clients find the new leaders at
-    /// once.
+    /// once. Requests that waited are answered, for example with NotLeaderForPartition, and then the connections end.
     pub fn stop(&mut self, node: NodeId, now: Now) {
+        if self.state.nodes.get(&node).is_none_or(|node| node.life == Life::Down) {
+            return;
+        }
         for tp in self.state.topics.all() {
             let Some(partition) = self.state.partition(tp).filter(|partition| partition.leader == Some(node)) else {
                 continue;
@@ -241,7 +248,9 @@ impl Cluster {
         }
         self.settle(now);
         self.answer_woken(now);
-        self.kill(node, now);
+        // Those who waited have their answers now, which are still written.
+        self.close_links_of(node);
+        self.end_process(node, now);
         self.state.note_stopped(node, now);
         self.settle(now);
         self.answer_woken(now);

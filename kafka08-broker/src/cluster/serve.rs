@@ -74,6 +74,8 @@ impl Cluster {
         // A paused broker leaves the request in the buffer. `resume` queues all of its connections.
         let runs = self.state.nodes.get(&link.node).is_some_and(|node| node.life == Life::Running);
         if !runs || link.is_deaf {
+            // A broker that was stopped still writes the answers that it had given.
+            self.remove_if_over(id);
             return;
         }
         match link.connection.poll_event() {

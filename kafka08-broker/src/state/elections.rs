@@ -54,6 +54,9 @@ impl State {
         let name = Text::from(name);
         // Two clients that ask for the same new topic both get it, and the second changes nothing.
         if let Some(id) = self.topics.id(&name) {
+            if led == Led::AtOnce && self.topics.get(id).is_some_and(|topic| !topic.is_led) {
+                self.lead(id, now);
+            }
             return Ok(id);
         }
         let live: Vec<NodeId> = self.nodes.values().filter(|node| node.is_registered).map(|node| node.id).collect();
@@ -101,7 +104,8 @@ impl State {
 
     /// Elects the first leaders of a topic.
     pub(super) fn lead(&mut self, id: TopicId, now: Now) {
-        let Some(topic) = self.topics.get_mut(id) else { return };
+        // A topic that a command has led meanwhile is not led again by its timer.
+        let Some(topic) = self.topics.get_mut(id).filter(|topic| !topic.is_led) else { return };
         topic.is_led = true;
         let tps: Vec<Tp> =
             (0..).zip(&topic.partitions).map(|(n, _)| Tp { topic: id, partition: PartitionId(n) }).collect();

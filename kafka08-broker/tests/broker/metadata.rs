@@ -38,6 +38,18 @@ fn a_topic_is_created_by_being_asked_for_and_is_leaderless_at_first() {
 }
 
 #[test]
+fn a_command_leads_a_topic_that_a_client_has_just_asked_for() {
+    let mut rig = Rig::new(BrokerConfig::default());
+    rig.call(&MetadataRequest::of(["new"]));
+    rig.create("new", 1);
+    let response = rig.call(&MetadataRequest::of(["new"]));
+    assert_eq!(response.topic("new").expect("it is told").partitions.len(), 2, "it keeps its partitions");
+    // The timer of the creation changes nothing any more.
+    rig.pass(Duration::from_millis(20));
+    assert_eq!(rig.call(&MetadataRequest::of(["new"])).topic("new").expect("it is told").error, ErrorCode::NONE);
+}
+
+#[test]
 fn asking_for_all_topics_creates_none() {
     let mut rig = Rig::with_topic();
     assert_eq!(rig.call(&MetadataRequest::all()).topics().len(), 1);

@@ -1,5 +1,5 @@
 use kafka08_broker::{BrokerConfig, Refused};
-use kafka08_proto::{error_code::ErrorCode, ids::NodeId, profile::Profile};
+use kafka08_proto::{ClientEvent, error_code::ErrorCode, ids::NodeId, profile::Profile};
 
 use crate::{
     rig::{Rig, one},
@@ -140,6 +140,21 @@ fn a_broker_that_stops_in_good_order_is_missed_at_once() {
     start(&mut rig, old);
     assert_eq!((described(&mut rig, other).isr.len(), ends(&rig, old)), (3, (2, 2)));
     assert!(rig.cluster.losses().is_empty());
+}
+
+#[test]
+fn a_broker_that_stops_in_good_order_answers_who_waits_before_it_closes() {
+    let (mut rig, [old, follower, _]) = three(BrokerConfig::default());
+    hold(&mut rig, follower);
+    let ticket = produce(&mut rig, old, -1, 60_000, &["a"]);
+    assert_eq!(answered(&mut rig, old, ticket), None);
+    rig.with(|cluster, now| cluster.stop(old, now));
+    let events = rig.events(first(old));
+    let [ClientEvent::Response(frame), ClientEvent::Closed(_)] = &events[..] else { panic!("{events:?}") };
+    let response = ticket.redeem(frame.clone()).expect("well formed");
+    assert_eq!(response.topics.find("t", 0).expect("it is told").error, NOT_LEADER);
+    // Both clients of the stopped broker are gone, and those of the others are not.
+    assert_eq!(rig.cluster.connections(), 4);
 }
 
 #[test]
