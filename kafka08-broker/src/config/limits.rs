@@ -76,7 +76,7 @@ impl BrokerConfig {
     }
 
     /// Sets the maximum number of requests that wait for data or replicas. One more request is answered at once.
-    /// Default: 10,000.
+    /// Default: 100,000.
     #[must_use]
     pub fn with_max_waiting(mut self, value: usize) -> Self {
         self.max_waiting = value;

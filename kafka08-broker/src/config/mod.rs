@@ -100,7 +100,7 @@ impl Default for BrokerConfig {
             max_topics: 10_000,
             max_offsets: 100_000,
             max_partitions_per_request: 4096,
-            max_waiting: 10_000,
+            max_waiting: 100_000,
             max_connections: 256,
             frame_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
