@@ -110,7 +110,8 @@ fn every_variant_of_every_error_has_a_row() {
 
 #[test]
 fn the_other_crates_have_no_errors_of_their_own() {
-    for other in ["kafka08-blocking", "kafka08-tokio", "kafka08-broker"] {
+    // Those of kafka08-broker are no errors of clients, and have a test there.
+    for other in ["kafka08-blocking", "kafka08-tokio"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(other).join("src");
         // The published crate stands alone.
         if folder.is_dir() {
