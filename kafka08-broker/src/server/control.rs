@@ -88,12 +88,12 @@ impl Control {
         self.with(|cluster, _| cluster.history().iter().cloned().collect())
     }
 
-    /// Ends the process of a broker, as `kill -9` does: [`Cluster::kill`].
+    /// Ends the process of a broker, as `kill -9` does: [`Cluster::kill`]. Its port is closed soon after.
     pub fn kill(&self, node: NodeId) {
         self.with(|cluster, now| cluster.kill(node, now));
     }
 
-    /// Starts a broker that was stopped or killed: [`Cluster::start`].
+    /// Starts a broker that was stopped or killed: [`Cluster::start`]. Its port is open soon after.
     pub fn start_again(&self, node: NodeId) {
         self.with(|cluster, now| cluster.start(node, now));
     }

@@ -100,6 +100,17 @@ impl Server {
         &self.control
     }
 
+    /// Ends the process of a broker, as `kill -9` does: [`Cluster::kill`]. When this returns, its port is closed.
+    pub fn kill(&self, node: NodeId) {
+        self.control.shared().with_and_wait(|cluster, now| cluster.kill(node, now));
+    }
+
+    /// Starts a broker that was stopped or killed: [`Cluster::start`]. When this returns, its port is open, unless another process
+    /// has taken it meanwhile.
+    pub fn start_again(&self, node: NodeId) {
+        self.control.shared().with_and_wait(|cluster, now| cluster.start(node, now));
+    }
+
     /// Stops the brokers, as dropping the server does. When this returns, their ports are free and their connections are closed.
     pub fn stop(self) {}
 }

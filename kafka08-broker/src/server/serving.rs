@@ -133,6 +133,7 @@ impl<N: Net> Serving<N> {
             Turn::More => Some(now.instant),
             Turn::Idle => self.tries().chain(cluster.poll_timeout()).chain(stores_at).min(),
         };
+        shared.count_turn();
         drop(cluster);
         shared.note_changed();
         turn

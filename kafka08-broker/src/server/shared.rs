@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     changed: Condvar,
     /// How many threads wait for the cluster.
     wanted: AtomicUsize,
+    /// How many turns the driver has taken.
+    turns: AtomicU64,
     /// Whether the driver must end. It is set before the driver is woken.
     stops: AtomicBool,
     /// Why the brokers have stopped by themselves.
@@ -58,6 +60,7 @@ impl Shared {
             cluster: Mutex::new(cluster),
             changed: Condvar::new(),
             wanted: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
             stops: AtomicBool::new(false),
             failure: Mutex::new(None),
             wake,
@@ -84,6 +87,22 @@ impl Shared {
     /// Tells those who wait for a condition that something has happened.
     pub(crate) fn note_changed(&self) {
         self.changed.notify_all();
+    }
+
+    /// Counts a turn. Called while the cluster is locked, so that a turn which is counted after a command has seen it.
+    pub(crate) fn count_turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs a command, and waits until the driver has acted on it, for example has closed a port.
+    pub(crate) fn with_and_wait(&self, command: impl FnOnce(&mut Cluster, Now)) {
+        /// More than any turn takes. A driver that has stopped takes none.
+        const LIMIT: Duration = Duration::from_secs(5);
+        let before = self.with(|cluster, now| {
+            command(cluster, now);
+            self.turns.load(Ordering::Relaxed)
+        });
+        let _ = self.wait_until(LIMIT, |_| self.turns.load(Ordering::Relaxed) > before);
     }
 
     pub(crate) fn stop(&self) {
