@@ -113,3 +113,18 @@ fn a_segment_of_one_partition_does_not_wake_a_fetch_for_the_offset_of_another() 
     rig.call(&produce("e"));
     assert!(rig.answer(1, ticket).is_none(), "27 bytes are not 1000, and nothing lies on an older segment");
 }
+
+#[test]
+fn a_fetch_that_was_answered_leaves_no_deadline() {
+    let mut rig = Rig::with_topic();
+    let before = rig.cluster.poll_timeout().expect("offsets are swept");
+    let ticket = rig.send(1, &FetchRequest::new(Millis(60_000), 1).with("t", 0, Offset(0), 1000));
+    assert!(rig.cluster.poll_timeout().is_some_and(|waits| waits < before));
+    rig.produce(values(&["a"]));
+    assert!(rig.answer(1, ticket).is_some());
+    // After some rest connections give back their memory. What is left then is their end, if they stay idle.
+    rig.pass(Duration::from_secs(25));
+    let left =
+        rig.cluster.poll_timeout().expect("connections may be idle").saturating_duration_since(rig.now().instant);
+    assert!(left > Duration::from_secs(500), "{left:?}");
+}

@@ -160,3 +160,14 @@ fn a_broker_that_comes_back_catches_up_and_is_in_sync_again() {
     assert_eq!(ends(&rig, follower), (1, 1));
     assert_eq!(described(&mut rig, leader).isr, sorted([leader, follower, other]));
 }
+
+#[test]
+fn a_leader_does_not_leave_its_own_set() {
+    let (mut rig, [leader, follower, other]) = three(BrokerConfig::default());
+    for node in [leader, follower, other] {
+        hold(&mut rig, node);
+        rig.with(|cluster, now| cluster.shrink_isr("t", 0, node, now)).expect("it has a replica");
+    }
+    assert_eq!(described(&mut rig, other).isr, [leader]);
+    assert_eq!(produced(&mut rig, leader, -1, &["a"]), (OK, 0));
+}
