@@ -1,5 +1,6 @@
 //! The broker's state machine, in virtual time and without sockets.
 
+mod bounds;
 mod elections;
 mod fetch;
 mod list_offsets;
