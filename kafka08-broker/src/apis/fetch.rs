@@ -176,6 +176,11 @@ impl Cluster {
         Distance::Bytes(i64::try_from(sum).unwrap_or(i64::MAX))
     }
 
+    /// The partitions of a request that exist.
+    pub(super) fn tps_of(&self, parts: &Places<FetchPart>) -> Vec<Tp> {
+        parts.keys().filter_map(|place| self.find(place)).collect()
+    }
+
     /// Notes fetches of clients that 0.8.0 takes for followers.
     fn note_followers(&mut self, caller: Caller, replica: NodeId, parts: &Places<FetchPart>, now: Now) {
         if caller.profile > Profile::V0_8_0 || (replica.0 < 0 && replica.0 >= DEBUG) {
@@ -231,12 +236,5 @@ fn reads_to_the_end(profile: Profile, replica: NodeId) -> bool {
     match profile {
         Profile::V0_8_0 => replica.0 != -1,
         Profile::V0_8_1 | Profile::V0_8_2 => replica.0 >= 0,
-    }
-}
-
-/// The partitions of a request that exist.
-impl Cluster {
-    pub(super) fn tps_of(&self, parts: &Places<FetchPart>) -> Vec<Tp> {
-        parts.keys().filter_map(|place| self.find(place)).collect()
     }
 }

@@ -23,7 +23,7 @@ use kafka08_proto::{
 
 use crate::{
     seed::Seed,
-    wire::{Answer, Group, Groups, Name, Place},
+    wire::{Answer, Groups, Name, Place, group},
 };
 
 /// The call that an answer is for, and the broker that gives it.
@@ -57,14 +57,8 @@ pub(crate) enum Outcome {
 /// Groups items by topic, in an order drawn from the seed. A broker writes the order of its hash maps, so a client that
 /// relies on an order is wrong.
 pub(crate) fn grouped<T>(items: impl IntoIterator<Item = (Place, T)>, seed: &mut Seed) -> Groups<T> {
-    let mut groups: Groups<T> = Vec::new();
     // The items come from a map, so those of one topic are neighbours.
-    for (Place { topic, partition }, item) in items {
-        match groups.last_mut().filter(|last| last.topic == topic) {
-            Some(group) => group.items.push((partition, item)),
-            None => groups.push(Group { topic, items: vec![(partition, item)] }),
-        }
-    }
+    let mut groups = group(items);
     // Partitions are shuffled before topics. The order of the draws is a part of what a seed promises, so it must not change.
     for group in &mut groups {
         seed.shuffle(&mut group.items);

@@ -237,6 +237,12 @@ impl Cluster {
         }
     }
 
+    /// Answers everything that no longer has to wait: the end of a command.
+    pub(crate) fn settle_all(&mut self, now: Now) {
+        self.settle(now);
+        self.answer_woken(now);
+    }
+
     /// Answers a request that waits, with what there is.
     pub(crate) fn end_wait(&mut self, id: WaitId, now: Now) {
         let Some((caller, what)) = self.stop_waiting(id) else { return };

@@ -4,7 +4,6 @@
 //! script of steps, which runs until a step waits and goes on when the timer of the connection fires. The call stays open
 //! meanwhile, so the connection takes up no other request, and answers stay in the order of their requests.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka08_proto::{
     api::Encode as _,
     ids::{ConnectionId, CorrelationId},
@@ -16,7 +15,7 @@ use crate::{
     apis::{Caller, Outcome},
     faults::{self, Step},
     state::{Life, Now},
-    wire::Answer,
+    wire::{Answer, frame},
 };
 
 /// The size up to which the history keeps the bytes of an answer.
@@ -198,14 +197,4 @@ impl Cluster {
         link.connection.finish(call);
         self.note_moved(id, now);
     }
-}
-
-/// The whole frame of an answer: length, correlation id, body.
-fn frame(correlation_id: CorrelationId, body: &Bytes) -> Bytes {
-    let mut frame = BytesMut::with_capacity(body.len() + 8);
-    // A body that does not fit was refused by the encoder.
-    frame.put_i32(i32::try_from(body.len().saturating_add(4)).unwrap_or(i32::MAX));
-    frame.put_i32(correlation_id.0);
-    frame.put_slice(body);
-    frame.freeze()
 }

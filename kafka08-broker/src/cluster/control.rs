@@ -78,8 +78,7 @@ impl Cluster {
     /// InvalidTopic: the name is not allowed. Unknown: there are too many topics, or no broker runs.
     pub fn create_topic(&mut self, name: &str, partitions: u16, now: Now) -> Result<(), ErrorCode> {
         self.state.create_topic(name, partitions, Led::AtOnce, now)?;
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         Ok(())
     }
 
@@ -150,8 +149,7 @@ impl Cluster {
             partition.isr = vec![to];
         }
         self.state.elect(tp, Some(to), now);
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         Ok(())
     }
 
@@ -163,8 +161,7 @@ impl Cluster {
     pub fn shrink_isr(&mut self, topic: &str, partition: i32, node: NodeId, now: Now) -> Result<(), NoSuchPartition> {
         let tp = self.replica_of(topic, partition, node)?;
         self.state.leave_isr(tp, &[node], now);
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         Ok(())
     }
 
@@ -191,8 +188,7 @@ impl Cluster {
             replica.is_held = false;
         }
         self.state.replicate(tp, now);
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         Ok(())
     }
 
@@ -211,8 +207,7 @@ impl Cluster {
         self.postponed.retain(|(caller, _)| caller.node != node);
         self.state.kill(node, now);
         self.events.push_back(ClusterEvent::Unlisten(node));
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
     }
 
     /// Ends the process of a broker, and has its disk lose what was not flushed, as a crash of its machine does. Messages that
@@ -246,14 +241,12 @@ impl Cluster {
                 self.state.leave_isr(tp, &[node], now);
             }
         }
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         // Those who waited have their answers now, which are still written.
         self.close_links_of(node);
         self.end_process(node, now);
         self.state.note_stopped(node, now);
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
     }
 
     /// Starts a broker that was stopped or killed, at the same address and with its logs. It fetches what it lacks, and joins the
@@ -262,8 +255,7 @@ impl Cluster {
         if self.state.nodes.get(&node).is_some_and(|found| found.life == Life::Down) {
             self.state.start(node, now);
             self.events.push_back(ClusterEvent::Listen(node));
-            self.settle(now);
-            self.answer_woken(now);
+            self.settle_all(now);
         }
     }
 
@@ -277,8 +269,7 @@ impl Cluster {
     /// lead its partitions, with NotLeaderForPartition.
     pub fn resume(&mut self, node: NodeId, now: Now) {
         self.state.resume(node, now);
-        self.settle(now);
-        self.answer_woken(now);
+        self.settle_all(now);
         // Answers that the broker owed come before new requests are served.
         self.give_postponed(now);
         let ids: Vec<ConnectionId> =

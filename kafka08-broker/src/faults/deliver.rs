@@ -15,11 +15,10 @@ use kafka08_proto::{
 
 use super::{
     Plan,
-    answers::group,
     effect::Ending,
     plan::{Copies, FrameEdit},
 };
-use crate::wire::{Answer, Produced};
+use crate::wire::{Answer, Produced, frame, group};
 
 /// One step of writing an answer. The broker executes them in order, and finishes the request after the last one unless
 /// that is an end of the connection or [`Step::Hang`].
@@ -152,17 +151,12 @@ fn put(bytes: &mut BytesMut, at: usize, number: i32) {
 
 fn answer_of_acks_0(plan: &Plan, correlation_id: CorrelationId) -> Bytes {
     let produced = Produced { error: ErrorCode::NONE, offset: Offset(0) };
-    let mut answer = Answer::Produce(group(plan.asked.keys().map(|place| (place.clone(), produced)).collect()));
+    let mut answer = Answer::Produce(group(plan.asked.keys().map(|place| (place.clone(), produced))));
     // Codes and lies of other rules change this answer as they change any other.
     super::apply(plan, &mut answer);
     let mut encoder = Encoder::new();
     if answer.encode(&mut encoder).is_err() {
         return Bytes::new();
     }
-    let body = encoder.into_bytes();
-    let mut frame = BytesMut::with_capacity(body.len().saturating_add(8));
-    frame.extend_from_slice(&i32::try_from(body.len().saturating_add(4)).unwrap_or(i32::MAX).to_be_bytes());
-    frame.extend_from_slice(&correlation_id.0.to_be_bytes());
-    frame.extend_from_slice(&body);
-    frame.freeze()
+    frame(correlation_id, &encoder.into_bytes())
 }

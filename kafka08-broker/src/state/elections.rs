@@ -89,8 +89,7 @@ impl State {
     /// Deletes a topic.
     pub(crate) fn delete_topic(&mut self, id: TopicId, now: Now) {
         let Some(topic) = self.topics.remove(id) else { return };
-        let tps: Vec<Tp> =
-            (0..).zip(&topic.partitions).map(|(n, _)| Tp { topic: id, partition: PartitionId(n) }).collect();
+        let tps: Vec<Tp> = topic.tps(id).collect();
         if self.is_recording {
             for (tp, partition) in tps.iter().zip(&topic.partitions) {
                 let of = |replica: &Replica| (replica.node, topic.name.clone(), tp.partition);
@@ -107,8 +106,7 @@ impl State {
         // A topic that a command has led meanwhile is not led again by its timer.
         let Some(topic) = self.topics.get_mut(id).filter(|topic| !topic.is_led) else { return };
         topic.is_led = true;
-        let tps: Vec<Tp> =
-            (0..).zip(&topic.partitions).map(|(n, _)| Tp { topic: id, partition: PartitionId(n) }).collect();
+        let tps: Vec<Tp> = topic.tps(id).collect();
         // Brokers learn of each other with the first topic, not before.
         self.publish_brokers(now);
         for tp in tps {
@@ -147,7 +145,6 @@ impl State {
     fn install(&mut self, tp: Tp, leader: Option<NodeId>, now: Now) {
         let Some(partition) = self.topics.partition_mut(tp) else { return };
         partition.leader = leader;
-        partition.epoch += 1;
         // The new leader has heard of no follower yet.
         partition.strangers.clear();
         let mut shortened = Vec::new();

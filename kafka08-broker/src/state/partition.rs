@@ -76,8 +76,6 @@ pub(crate) struct Partition {
     pub(crate) leader: Option<NodeId>,
     /// The replicas in sync, the leader among them. With 0.8.0 also clients: see `strangers`.
     pub(crate) isr: Vec<NodeId>,
-    /// How many elections there were.
-    pub(crate) epoch: i32,
     /// The highest high watermark of any leader: consumers could read what lies below it, and producers were told that it is
     /// stored. An election that removes it notes a loss, and lowers it.
     pub(crate) visible: Offset,
@@ -108,7 +106,6 @@ impl Partition {
             replicas: replicas.iter().map(replica).collect(),
             leader: None,
             isr: replicas.to_vec(),
-            epoch: 0,
             visible: Offset(0),
             strangers: BTreeMap::new(),
             watches_strangers: false,

@@ -56,7 +56,7 @@ impl State {
             return;
         }
         let Some(partition) = self.topics.partition_mut(tp) else { return };
-        if partition.replicas.len() > 1 && !std::mem::replace(&mut partition.will_replicate, true) {
+        if !std::mem::replace(&mut partition.will_replicate, true) {
             let millis = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
             let drawn = std::time::Duration::from_millis(self.seed.below(millis.saturating_add(1)));
             let at = now.instant.checked_add(drawn).unwrap_or(now.instant);

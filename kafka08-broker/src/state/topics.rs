@@ -26,6 +26,13 @@ pub(crate) struct Topic {
     pub(crate) is_led: bool,
 }
 
+impl Topic {
+    /// The partitions, if the topic has this identity.
+    pub(crate) fn tps(&self, topic: TopicId) -> impl Iterator<Item = Tp> {
+        (0..).zip(&self.partitions).map(move |(n, _)| Tp { topic, partition: PartitionId(n) })
+    }
+}
+
 /// The topics of a cluster, by name and by identity.
 #[derive(Debug)]
 pub(crate) struct Topics {
@@ -73,10 +80,7 @@ impl Topics {
 
     /// All partitions.
     pub(crate) fn all(&self) -> Vec<Tp> {
-        let of = |(id, topic): (TopicId, &Topic)| {
-            (0..).zip(&topic.partitions).map(move |(n, _)| tp(id, n)).collect::<Vec<_>>()
-        };
-        self.iter().flat_map(of).collect()
+        self.iter().flat_map(|(id, topic)| topic.tps(id)).collect()
     }
 
     pub(crate) fn add(&mut self, name: Text, partitions: Vec<Partition>) -> TopicId {
@@ -111,10 +115,6 @@ impl Topics {
     pub(crate) fn partition_mut(&mut self, tp: Tp) -> Option<&mut Partition> {
         self.get_mut(tp.topic)?.partitions.get_mut(usize::try_from(tp.partition.0).ok()?)
     }
-}
-
-fn tp(topic: TopicId, partition: i32) -> Tp {
-    Tp { topic, partition: PartitionId(partition) }
 }
 
 /// Whether a topic of this name may be created (`Topic.validate`).

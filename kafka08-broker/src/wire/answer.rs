@@ -3,15 +3,15 @@
 //! The types have the fields of the wire in their order, and nothing decides here: an answer may be wrong if a rule made it
 //! so. Large message sets are shared with the log instead of copied into the frame.
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka08_proto::{
     api::{AnyResponse, Encode},
     error_code::ErrorCode,
-    ids::{NodeId, Offset, PartitionId, Text},
+    ids::{CorrelationId, NodeId, Offset, PartitionId, Text},
     wire::{EncodeError, Encoder},
 };
 
-use super::Name;
+use super::{Name, Place};
 
 /// The items of one topic's partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,28 @@ pub(crate) struct Group<T> {
 
 /// Items of partitions, grouped by topic, in the order in which they are written.
 pub(crate) type Groups<T> = Vec<Group<T>>;
+
+/// Groups the items of partitions by topic. Those of one topic must be neighbours.
+pub(crate) fn group<T>(items: impl IntoIterator<Item = (Place, T)>) -> Groups<T> {
+    let mut groups: Groups<T> = Vec::new();
+    for (Place { topic, partition }, item) in items {
+        match groups.last_mut().filter(|last| last.topic == topic) {
+            Some(group) => group.items.push((partition, item)),
+            None => groups.push(Group { topic, items: vec![(partition, item)] }),
+        }
+    }
+    groups
+}
+
+/// The whole frame of an answer: length, correlation id, body.
+pub(crate) fn frame(correlation_id: CorrelationId, body: &Bytes) -> Bytes {
+    let mut frame = BytesMut::with_capacity(body.len().saturating_add(8));
+    // A body that does not fit was refused by the encoder.
+    frame.put_i32(i32::try_from(body.len().saturating_add(4)).unwrap_or(i32::MAX));
+    frame.put_i32(correlation_id.0);
+    frame.put_slice(body);
+    frame.freeze()
+}
 
 /// What became of a produced set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,11 @@
 mod answer;
 mod request;
 
+#[cfg(test)]
+pub(crate) use answer::Group;
 pub(crate) use answer::{
-    Answer, BrokerView, CommittedOffset, CoordinatorAnswer, Fetched, Group, Groups, Listed, MetadataAnswer,
-    PartitionView, Produced, TopicView,
+    Answer, BrokerView, CommittedOffset, CoordinatorAnswer, Fetched, Groups, Listed, MetadataAnswer, PartitionView,
+    Produced, TopicView, frame, group,
 };
 pub(crate) use request::{Commit, FetchPart, Places, Request, Store, TimeQuery};
 

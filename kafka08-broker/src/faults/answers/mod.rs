@@ -7,7 +7,6 @@ mod partitions;
 mod refusals;
 mod sets;
 
-pub(super) use refusals::group;
 pub(crate) use refusals::merge;
 
 use super::{Plan, plan::Edit};

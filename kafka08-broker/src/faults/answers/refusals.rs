@@ -14,8 +14,8 @@ use super::codes::no_coordinator;
 use crate::{
     faults::Plan,
     wire::{
-        Answer, CommittedOffset, CoordinatorAnswer, Fetched, Group, Groups, Listed, MetadataAnswer, Place, Places,
-        Produced, Request, TopicView,
+        Answer, CommittedOffset, CoordinatorAnswer, Fetched, Groups, Listed, MetadataAnswer, Places, Produced, Request,
+        TopicView, group,
     },
 };
 
@@ -114,19 +114,6 @@ fn refused(request: &Request, error: ErrorCode) -> Answer {
         }
         _ => AnyResponse::Heartbeat(HeartbeatResponse { error }),
     })
-}
-
-/// Groups the items of partitions by topic. Those of one topic must be neighbours.
-pub(in crate::faults) fn group<T>(items: Vec<(Place, T)>) -> Groups<T> {
-    let mut groups: Groups<T> = Vec::new();
-    for (place, item) in items {
-        let item = (place.partition, item);
-        match groups.last_mut() {
-            Some(last) if last.topic == place.topic => last.items.push(item),
-            _ => groups.push(Group { topic: place.topic, items: vec![item] }),
-        }
-    }
-    groups
 }
 
 /// Adds the answer for refused partitions to the answer for the others. An answer to another API is replaced.
