@@ -279,6 +279,17 @@ fn the_connection_tells_a_driver_what_to_do() {
 }
 
 #[test]
+fn a_driver_of_many_connections_gets_the_same_connection_as_any_other() {
+    let mut probe = Probe::new(ClientConfig::default());
+    assert!(probe.client_connection().is_none(), "it is not connected");
+    probe.handle_connected(origin());
+    let staged = probe.client_connection().expect("it is connected").staged();
+    assert_eq!(connection(&mut probe).buffers().1.remaining(), staged);
+    probe.handle_connect_failed(io::ErrorKind::TimedOut);
+    assert!(probe.client_connection().is_none(), "it is over");
+}
+
+#[test]
 fn a_connection_of_one_request_in_flight_is_enough() {
     let config = ClientConfig::default().with_max_in_flight(1);
     assert_eq!(probe_with(config.clone(), 9, &[OK, Answer(-1)]).0, Release::Known(Profile::V0_8_2));

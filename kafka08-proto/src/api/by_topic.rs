@@ -155,6 +155,35 @@ impl<T> ByTopic<T> {
             .flat_map(|group| group.partitions.iter().map(move |(partition, item)| (&group.topic, *partition, item)))
     }
 
+    /// The items for which `keep` returns true, in the same order. `keep` is called once for each item, in that order.
+    ///
+    /// Groups of which no item is kept are left out.
+    ///
+    /// ```
+    /// use kafka08_proto::api::ByTopic;
+    ///
+    /// let mut all = ByTopic::default();
+    /// all.push("access-log", 0, 'a');
+    /// all.push("access-log", 1, 'b');
+    /// let odd = all.filter(|_, partition, _| partition.0 % 2 == 1);
+    /// assert_eq!((odd.len(), odd.find("access-log", 1)), (1, Some(&'b')));
+    /// ```
+    #[must_use]
+    pub fn filter(&self, mut keep: impl FnMut(&Text, PartitionId, &T) -> bool) -> Self
+    where
+        T: Clone,
+    {
+        let mut topics = Vec::new();
+        for group in &self.topics {
+            let kept = group.partitions.iter().filter(|(partition, item)| keep(&group.topic, *partition, item));
+            let partitions: Vec<_> = kept.cloned().collect();
+            if !partitions.is_empty() {
+                topics.push(TopicItems { topic: group.topic.clone(), partitions });
+            }
+        }
+        Self::from(topics)
+    }
+
     /// The groups, in the order of the wire.
     #[must_use]
     pub fn topics(&self) -> &[TopicItems<T>] {
@@ -255,5 +284,48 @@ impl<T> From<Vec<TopicItems<T>>> for ByTopic<T> {
         let len = topics.iter().map(|group| group.partitions.len()).sum();
         let empty = topics.iter().filter(|group| group.partitions.is_empty()).count();
         Self { order: order(&topics, len, empty), topics, len, empty }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group<T: Copy>(topic: &'static str, items: &[(i32, T)]) -> TopicItems<T> {
+        let partitions = items.iter().map(|&(partition, item)| (PartitionId(partition), item)).collect();
+        TopicItems { topic: Text::from_static(topic), partitions }
+    }
+
+    #[test]
+    fn a_filter_keeps_the_order_the_duplicates_and_the_groups_that_have_items() {
+        let all = ByTopic::from(vec![
+            group("b", &[(3, 'p'), (0, 'q'), (3, 'r')]),
+            group("empty", &[]),
+            group("a", &[(1, 's')]),
+            group("b", &[(1, 't'), (2, 'u')]),
+        ]);
+        let mut seen = String::new();
+        let kept = all.filter(|topic, partition, item| {
+            seen.push(*item);
+            *topic == *"b" && partition != PartitionId(2)
+        });
+        assert_eq!(seen, "pqrstu");
+        assert_eq!(kept.topics(), [group("b", &[(3, 'p'), (0, 'q'), (3, 'r')]), group("b", &[(1, 't')])]);
+        assert_eq!((kept.len(), kept.find("b", 3), kept.find("a", 1)), (4, Some(&'p'), None));
+        assert!(all.filter(|_, _, _| false).topics().is_empty());
+    }
+
+    #[test]
+    fn what_a_filter_keeps_of_20_000_items_is_indexed() {
+        const MANY: i32 = 20_000;
+        let mut all = ByTopic::default();
+        (0..MANY).for_each(|n| all.push("t", n, n));
+        let mut kept = all.filter(|_, partition, _| partition.0 % 2 == 0);
+        assert!(kept.order.is_built());
+        assert!((0..MANY).all(|n| kept.find("t", n).copied() == Some(n).filter(|n| n % 2 == 0)));
+        kept.push("t", 1, -1);
+        assert_eq!((kept.len(), kept.find("t", 1)), (10_001, Some(&-1)));
+        let few = all.filter(|_, partition, _| partition.0 < 16);
+        assert!(!few.order.is_built(), "16 items are searched from start to end");
     }
 }

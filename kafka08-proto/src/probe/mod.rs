@@ -29,7 +29,10 @@ use asking::{Asking, Outcome, Question};
 pub use connection::ProbeConnection;
 pub use undetermined::{Undetermined, UndeterminedReason};
 
-use crate::{connection::ClientConfig, profile::Profile};
+use crate::{
+    connection::{ClientConfig, ClientConnection},
+    profile::Profile,
+};
 
 /// Finds out a broker's release.
 ///
@@ -122,6 +125,12 @@ impl Probe {
             State::Asking(asking) => Some(&mut asking.connection),
             State::Unconnected | State::Done(_) => None,
         }
+    }
+
+    /// The same connection as a [`ClientConnection`], for a driver that moves the bytes of other connections too. Its events
+    /// and its commands are the probe's: only move its bytes, and tell it the time.
+    pub fn client_connection(&mut self) -> Option<&mut ClientConnection> {
+        self.connection().map(|connection| &mut connection.0)
     }
 
     /// The driver has connected. Stages the first request of the connection.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    error_code::ErrorCode,
     fate::Fate,
     frame::{Span, Taken},
-    ids::{Api, CorrelationId, Serial},
+    ids::{Api, ApiKey, CorrelationId, Serial},
 };
 
 /// One request that has not ended.
@@ -68,4 +69,18 @@ pub(super) enum Blocked {
     Torn(CorrelationId),
     /// It cannot be withdrawn, because there are too many ranges of unconfirmed requests.
     Full(CorrelationId),
+}
+
+/// The two lists of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Awaiting,
+    Unsent,
+}
+
+/// Whether this is the one response that may have another correlation id: 0.8.2 writes 0 when ConsumerMetadata fails in the
+/// broker (`ConsumerMetadataRequest.handleError`), with code 15.
+pub(super) fn is_quirk(api: Api, got: CorrelationId, body: &[u8]) -> bool {
+    const CODE: [u8; 2] = ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE.0.to_be_bytes();
+    api.key == ApiKey::CONSUMER_METADATA && got == CorrelationId(0) && body.starts_with(&CODE)
 }

@@ -25,6 +25,13 @@ impl ClientConnection {
         cancelled
     }
 
+    /// Whether [`ClientConnection::cancel`] would withdraw a request now: it was sent on this connection and has not ended,
+    /// and no byte of it was taken or offered.
+    #[must_use]
+    pub fn is_untouched(&self, id: CorrelationId) -> bool {
+        self.ledger.is_untouched(id, &self.queue)
+    }
+
     /// Ends the connection at once. Requests that have not ended fail, and bytes that were not written are dropped. To let
     /// them be written first, wait until [`wants_write`](crate::Connection::wants_write) is false.
     pub fn close(&mut self) {

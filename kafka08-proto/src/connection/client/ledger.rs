@@ -8,14 +8,13 @@ use std::{
 use super::{
     Cancelled,
     deadlines::{DeadlineOf, Deadlines},
-    entry::{Blocked, Entry, State},
+    entry::{Blocked, Entry, Part, State, is_quirk},
 };
 use crate::{
     connection::{MatchError, Unconfirmed},
-    error_code::ErrorCode,
     fate::Fate,
     frame::{SendQueue, Taken},
-    ids::{Api, ApiKey, CorrelationId, Serial},
+    ids::{CorrelationId, Serial},
 };
 
 /// The longest wait that a request can ask for on the wire. The cap keeps the sum from overflowing, because request types
@@ -230,21 +229,30 @@ impl Ledger {
 
     pub(super) fn cancel(&mut self, id: CorrelationId, queue: &mut SendQueue) -> Cancelled {
         let Some(place) = self.index(id) else { return Cancelled::NotOutstanding };
-        let Some(entry) = self.get_mut(place).filter(|entry| entry.state == State::Live) else {
+        if self.get(place).is_none_or(|entry| entry.state != State::Live) {
             return Cancelled::NotOutstanding;
-        };
-        let frame = entry.frame;
-        // Withdrawn requests cut the ranges of unconfirmed ones into pieces: there is a bound on those.
-        if let (Part::Unsent, index) = place
-            && queue.taken(frame) == Taken::Nothing
-            && !self.unconfirmed.is_full()
-        {
+        }
+        if let Some(index) = self.withdrawable(place, queue) {
             self.withdraw(index, queue);
             self.tidy_deadlines();
             return Cancelled::Withdrawn;
         }
         self.forget(id);
         Cancelled::Abandoned
+    }
+
+    /// Whether [`Ledger::cancel`] would withdraw this request.
+    pub(super) fn is_untouched(&self, id: CorrelationId, queue: &SendQueue) -> bool {
+        self.index(id).and_then(|place| self.withdrawable(place, queue)).is_some()
+    }
+
+    /// The index in `unsent` of a live request that can be withdrawn.
+    fn withdrawable(&self, place: (Part, usize), queue: &SendQueue) -> Option<usize> {
+        let entry = self.get(place).filter(|entry| entry.state == State::Live)?;
+        // Withdrawn requests cut the ranges of unconfirmed ones into pieces: there is a bound on those.
+        let is_withdrawable =
+            place.0 == Part::Unsent && queue.taken(entry.frame) == Taken::Nothing && !self.unconfirmed.is_full();
+        is_withdrawable.then_some(place.1)
     }
 
     /// Withdraws an unsent request, of which no byte was written.
@@ -383,18 +391,4 @@ impl Ledger {
             *self = Self { unconfirmed, ..Self::default() };
         }
     }
-}
-
-/// The two lists of a [`Ledger`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Awaiting,
-    Unsent,
-}
-
-/// Whether this is the one response that may have another correlation id: 0.8.2 writes 0 when ConsumerMetadata fails in the
-/// broker (`ConsumerMetadataRequest.handleError`), with code 15.
-fn is_quirk(api: Api, got: CorrelationId, body: &[u8]) -> bool {
-    const CODE: [u8; 2] = ErrorCode::CONSUMER_COORDINATOR_NOT_AVAILABLE.0.to_be_bytes();
-    api.key == ApiKey::CONSUMER_METADATA && got == CorrelationId(0) && body.starts_with(&CODE)
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Instant};
 
+use bytes::Buf as _;
+
 use super::{ClientConfig, events::Events, ledger::Ledger, life::Life};
 use crate::{
     connection::{ClientEvent, rest::Rest},
@@ -160,6 +162,25 @@ impl ClientConnection {
     #[must_use]
     pub fn awaiting(&self) -> usize {
         self.ledger.awaiting()
+    }
+
+    /// The number of bytes that are staged and were not taken.
+    #[must_use]
+    pub fn staged(&self) -> usize {
+        self.queue.remaining()
+    }
+
+    /// Whether requests can be staged, now or once there is room. False after a failed write, and once the transport or the
+    /// connection has ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.life.can_send()
+    }
+
+    /// Whether the request that is to be answered next has timed out. Nothing can be sent until its late response has arrived.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.ledger.is_stalled()
     }
 
     /// The position behind everything that is staged now. [`ClientConnection::has_left`] tells when the transport has taken

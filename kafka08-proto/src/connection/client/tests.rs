@@ -1,12 +1,15 @@
 //! What cannot be reached from outside in reasonable time: 2^27 requests lie between two that share an id.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf as _, Bytes};
 
 use super::*;
 use crate::{
-    connection::{ClientEvent, Connection as _, Prepared, Reply},
+    connection::{ClientEvent, Connection as _, Disconnect, Prepared, Reply},
     ids::{Api, ApiKey, ConnectionId, CorrelationId},
 };
 
@@ -80,4 +83,56 @@ fn a_request_that_lies_a_period_behind_can_be_taken_back_and_times_out() {
     connection.handle_timeout(now() + Duration::from_secs(3600));
     let failed = connection.poll_event().and_then(|event| event.ended());
     assert_eq!(failed, Some(first));
+}
+
+#[test]
+fn a_request_is_untouched_until_a_byte_of_it_is_taken_or_offered() {
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    let [taken, offered, withdrawn, untouched] = [0; 4].map(|_| send(&mut connection));
+    let frame = connection.staged() / 4;
+    assert!([taken, offered, withdrawn, untouched].iter().all(|&id| connection.is_untouched(id)));
+    assert_eq!(connection.cancel(withdrawn), Cancelled::Withdrawn);
+    let (_, queue) = connection.buffers();
+    queue.advance(1);
+    queue.note_offered(frame);
+    assert_eq!(connection.staged(), 3 * frame - 1);
+    let what_is = [taken, offered, withdrawn, untouched].map(|id| connection.is_untouched(id));
+    assert_eq!(what_is, [false, false, false, true]);
+    assert!(!connection.is_untouched(CorrelationId(77)), "it was never sent");
+}
+
+#[test]
+fn a_connection_is_open_until_writing_fails_or_the_transport_ends() {
+    type End = fn(&mut ClientConnection);
+    let ends: [End; 3] = [
+        |connection| connection.handle_write_failed(io::ErrorKind::BrokenPipe),
+        |connection| connection.handle_disconnect(Disconnect::Eof),
+        ClientConnection::close,
+    ];
+    for end in ends {
+        let mut connection = ClientConnection::new(ClientConfig::default().with_max_in_flight(1), ConnectionId(0));
+        send(&mut connection);
+        assert!(connection.is_open() && !connection.can_send(), "it is full");
+        end(&mut connection);
+        assert!(!connection.is_open());
+    }
+}
+
+#[test]
+fn a_connection_is_stalled_from_the_deadline_of_the_request_in_front_to_its_late_response() {
+    let mut connection = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    let start = now();
+    let request = Prepared::raw(Api::v0(ApiKey::FETCH), Bytes::new(), Reply::Expected);
+    let second = Duration::from_secs(1);
+    let short = connection.send(start, &request.clone().with_timeout(second)).expect("there is room");
+    connection.send(start, &request).expect("there is room");
+    take_all(&mut connection);
+    // Also if nobody waits for it any more.
+    connection.forget(short);
+    connection.handle_timeout(start + second / 2);
+    assert!(!connection.is_stalled());
+    connection.handle_timeout(start + second);
+    assert!(connection.is_stalled() && connection.is_open() && !connection.can_send());
+    assert_eq!(answered(&mut connection, short), None, "its response is dropped");
+    assert!(!connection.is_stalled());
 }
