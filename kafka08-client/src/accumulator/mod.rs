@@ -1,0 +1,419 @@
+//! Records on their way into batches. Plain memory: it knows no cluster and no connection.
+//!
+//! An [`Accumulator`] is what callers share with a [`Producer`](crate::producer::Producer). Callers append records to
+//! it, usually behind a lock; the producer takes batches from it in
+//! [`Producer::exchange`](crate::producer::Producer::exchange). No method waits, compresses, or does I/O, so the lock is
+//! held briefly.
+
+mod batch;
+mod error;
+mod exchange;
+mod partitioner;
+mod parts;
+mod topics;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use kafka08_proto::{
+    api::check_topic_name,
+    ids::{Offset, Text, TopicPartition},
+    message::{EntryWriter, MessageSet},
+};
+
+pub use batch::BatchId;
+pub use error::AppendError;
+pub use partitioner::{Choose, Partitioner};
+
+pub(crate) use batch::{Batch, Content};
+pub(crate) use exchange::{Listing, Stuck, Wanted};
+pub(crate) use parts::PartIndex;
+pub(crate) use topics::Leads;
+
+use self::{
+    batch::{Closed, Open},
+    partitioner::Choice,
+    parts::{Part, Schedule},
+    topics::{Asked, Topic},
+};
+use crate::{config::ProducerConfig, record::RecordRef, seed::Seed};
+
+/// The size of an entry in bytes, without its key and its value.
+const ENTRY_OVERHEAD: usize = 26;
+
+/// Names a flush of an accumulator. Numbers are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlushId(u64);
+
+/// Collects records into batches, one open batch for each partition.
+///
+/// `C` is what a batch carries for its outcome. It is created by `Default` when the batch opens, and handed back with
+/// [`ProducerEvent::Ended`](crate::producer::ProducerEvent::Ended). Use `()` if nothing is to be carried.
+///
+/// # Waking
+/// The machine of the producer sleeps until its `poll_timeout`. It must be woken earlier when [`Appended::wake`] or
+/// [`AppendError::wake`] says so, and after each [`Accumulator::flush`] and [`Accumulator::close`]. To wake it means: its
+/// driver calls `exchange` and goes on. A wake-up must not be lost if the driver is not waiting at that moment. While one
+/// is on its way, no other is asked for.
+///
+/// # Memory
+/// The bytes of all batches together, open, waiting and in flight, stay within [`ProducerConfig::with_buffer`].
+#[derive(Debug)]
+pub struct Accumulator<C> {
+    writer: EntryWriter,
+    partitioner: Partitioner,
+    topics: Vec<Topic>,
+    by_name: BTreeMap<Box<str>, usize>,
+    /// The topic of the last record, which is likely the next one's.
+    last_topic: usize,
+    parts: Vec<Part<C>>,
+    schedule: Schedule,
+    max_entry: usize,
+    /// The bound of `charged`, and twice the bound of `stuck`.
+    buffer: usize,
+    /// The bytes of all batches.
+    charged: usize,
+    /// The bytes of batches of stuck partitions.
+    stuck: usize,
+    next_batch: u64,
+    /// Batches whose records have not all ended.
+    live: BTreeSet<BatchId>,
+    /// Topics that have to be asked for.
+    wanted: VecDeque<usize>,
+    /// Flushes that were not handed to the producer, each with the first batch that it does not wait for.
+    flushes: VecDeque<(FlushId, BatchId)>,
+    next_flush: u64,
+    closing: Option<Instant>,
+    /// Somebody was refused for want of room, and was not told of room since.
+    refused: bool,
+    asleep: Asleep,
+    /// Where the partitions of each topic begin to take turns.
+    seed: Seed,
+}
+
+/// What is known of the producer's machine.
+#[derive(Clone, Copy, Debug)]
+enum Asleep {
+    /// It looks by itself at this time, if there is one.
+    Until(Option<Instant>),
+    /// It was told to wake, and has not looked since.
+    No,
+}
+
+/// A record or set that was appended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Appended<'a, C> {
+    /// What the batch carries for its outcome.
+    pub completion: &'a C,
+    /// The batch.
+    pub batch: BatchId,
+    /// The position of the record in its batch. 0 for a set, which is a batch of its own.
+    pub index: u32,
+    /// Wake the producer's machine.
+    pub wake: bool,
+}
+
+impl<C: Default> Accumulator<C> {
+    /// Creates an accumulator. Give the same settings to its producer.
+    #[must_use]
+    pub fn new(config: &ProducerConfig) -> Self {
+        Self {
+            writer: EntryWriter::new(),
+            partitioner: Partitioner::default(),
+            topics: Vec::new(),
+            by_name: BTreeMap::new(),
+            last_topic: 0,
+            parts: Vec::new(),
+            schedule: Schedule::new(config),
+            max_entry: config.max_entry(),
+            buffer: config.buffer,
+            charged: 0,
+            stuck: 0,
+            next_batch: 0,
+            live: BTreeSet::new(),
+            wanted: VecDeque::new(),
+            flushes: VecDeque::new(),
+            next_flush: 0,
+            closing: None,
+            refused: false,
+            // The machine has not looked yet, so nobody knows when it will.
+            asleep: Asleep::Until(None),
+            seed: Seed::new(config.cluster.seed),
+        }
+    }
+
+    /// Sets how the partition of a record is chosen that names none. Default: [`Partitioner::default`].
+    #[must_use]
+    pub fn with_partitioner(mut self, partitioner: Partitioner) -> Self {
+        self.partitioner = partitioner;
+        self
+    }
+
+    /// Copies a record into the open batch of its partition. Allocates nothing, except when a batch opens or grows.
+    ///
+    /// `now` is called only when a batch opens, because reading the clock costs more than copying a small record.
+    ///
+    /// # Errors
+    /// After [`AppendError::Full`] and [`AppendError::UnknownTopic`], append again when the producer announces room or
+    /// the topic. After the other errors the same record is refused again.
+    #[inline]
+    pub fn append(
+        &mut self,
+        now: impl FnOnce() -> Instant,
+        record: RecordRef<'_>,
+    ) -> Result<Appended<'_, C>, AppendError> {
+        let topic = self.topic(record.topic)?;
+        let at = self.place(topic, &record)?;
+        let bytes = record.key.map_or(0, <[u8]>::len).saturating_add(record.value.map_or(0, <[u8]>::len));
+        let entry = bytes.saturating_add(ENTRY_OVERHEAD);
+        self.admit(at, entry)?;
+
+        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let fits = part.open.as_ref().is_some_and(|open| open.bytes.len() + entry <= self.schedule.batch_size);
+        if !fits {
+            self.open(at, now(), entry);
+        }
+        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let open = part.open.as_mut().expect("it was open or has been opened above");
+        let index = open.records;
+        self.writer
+            .write(&mut open.bytes, Offset(i64::from(index)), record.key, record.value)
+            .expect("an entry within the limits fits a batch");
+        open.records += 1;
+        part.bytes += entry;
+        self.charged += entry;
+        self.stuck += if part.stuck { entry } else { 0 };
+        let full = open.bytes.len() >= self.schedule.batch_size;
+        if full {
+            self.schedule.renew(at, part);
+        }
+        let wake = (full || !fits) && self.wakes();
+        let part = self.parts.get(at.0).expect("a topic lists places that exist");
+        let open = part.open.as_ref().expect("it was open or has been opened above");
+        Ok(Appended { completion: &open.completion, batch: open.id, index, wake })
+    }
+
+    /// Appends a message set as a batch of its own, behind all records of its partition that were appended before. The
+    /// set is sent as it is, and is not copied. This serves mirrors, which pass on what they have fetched.
+    ///
+    /// Compressed entries are not opened. A set with compressed entries counts as one record for each entry. An
+    /// incomplete entry at the end is refused; see [`MessageSet::whole_entries`].
+    ///
+    /// # Errors
+    /// The errors of [`Accumulator::append`], and [`AppendError::Set`]. The error returns the set.
+    pub fn append_set(
+        &mut self,
+        now: impl FnOnce() -> Instant,
+        to: &TopicPartition,
+        set: MessageSet,
+    ) -> Result<Appended<'_, C>, (MessageSet, AppendError)> {
+        let (at, walked) = match self.examine(to, &set) {
+            Ok(found) => found,
+            Err(error) => return Err((set, error)),
+        };
+        let id = self.next_id();
+        let batch = Closed {
+            id,
+            opened: now(),
+            completion: C::default(),
+            records: walked.entries,
+            content: walked.content,
+            bytes: set.bytes().clone(),
+        };
+        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        // What was appended before must be sent before.
+        part.close();
+        part.closed.push_back(batch);
+        part.bytes += set.len();
+        self.charged += set.len();
+        self.stuck += if part.stuck { set.len() } else { 0 };
+        self.schedule.renew(at, part);
+        let wake = self.wakes();
+        let part = self.parts.get(at.0).expect("a topic lists places that exist");
+        let completion = &part.closed.back().expect("it was pushed above").completion;
+        Ok(Appended { completion, batch: id, index: 0, wake })
+    }
+
+    /// Finds out whether a set can be appended, and where.
+    fn examine(&mut self, to: &TopicPartition, set: &MessageSet) -> Result<(PartIndex, batch::Walked), AppendError> {
+        let topic = self.topic(&to.topic)?;
+        let walked = batch::walk(set).map_err(AppendError::Set)?;
+        let found = self.topics.get(topic).and_then(|topic| topic.part(topic.position(to.partition)?));
+        let at = found.ok_or(AppendError::NoSuchPartition)?;
+        if walked.largest > self.max_entry {
+            return Err(AppendError::TooLarge { entry: walked.largest, max: self.max_entry });
+        }
+        if set.len() > self.buffer {
+            return Err(AppendError::TooLarge { entry: set.len(), max: self.buffer });
+        }
+        self.make_room(at, set.len())?;
+        Ok((at, walked))
+    }
+
+    /// Makes all open batches ready, whatever their linger. The flush ends, with
+    /// [`ProducerEvent::Flushed`](crate::producer::ProducerEvent::Flushed), when every record that was appended before
+    /// has ended. Records that were refused are not waited for.
+    ///
+    /// Always wake the producer's machine after this.
+    pub fn flush(&mut self) -> FlushId {
+        let id = FlushId(self.next_flush);
+        self.next_flush += 1;
+        self.flushes.push_back((id, BatchId(self.next_batch)));
+        self.force();
+        self.asleep = Asleep::No;
+        id
+    }
+
+    /// Refuses records from now on, and makes all open batches ready. What has not ended at `deadline` ends as
+    /// [`ProduceCause::Aborted`](crate::producer::ProduceCause::Aborted). A second call can only shorten the time.
+    ///
+    /// Always wake the producer's machine after this.
+    pub fn close(&mut self, deadline: Instant) {
+        self.closing = Some(self.closing.map_or(deadline, |earlier| earlier.min(deadline)));
+        self.force();
+        self.asleep = Asleep::No;
+    }
+
+    /// The position of a topic whose partitions are known.
+    #[inline]
+    fn topic(&mut self, name: &str) -> Result<usize, AppendError> {
+        if self.closing.is_some() {
+            return Err(AppendError::Closed);
+        }
+        let last = self.topics.get(self.last_topic);
+        if last.is_some_and(|last| last.name == *name && last.len() != 0) {
+            return Ok(self.last_topic);
+        }
+        self.look_up(name)
+    }
+
+    #[cold]
+    fn look_up(&mut self, name: &str) -> Result<usize, AppendError> {
+        let at = match self.by_name.get(name) {
+            Some(&at) => at,
+            None => {
+                // An invalid name would spoil the answer for all other topics, so it must not be asked for (T6).
+                check_topic_name(name).map_err(AppendError::Topic)?;
+                self.add_topic(name)
+            }
+        };
+        let topic = self.topics.get_mut(at).expect("names lead to topics");
+        self.last_topic = at;
+        if topic.len() != 0 {
+            return Ok(at);
+        }
+        match topic.asked {
+            Asked::No => {
+                topic.asked = Asked::Soon;
+                self.wanted.push_back(at);
+            }
+            Asked::Before => topic.asked = Asked::Again,
+            Asked::Soon | Asked::Again => {}
+        }
+        Err(AppendError::UnknownTopic { wake: self.wakes() })
+    }
+
+    fn place(&mut self, topic: usize, record: &RecordRef<'_>) -> Result<PartIndex, AppendError> {
+        let topic = self.topics.get_mut(topic).expect("it was looked up");
+        let position = match record.partition {
+            Some(partition) => topic.position(partition).ok_or(AppendError::NoSuchPartition)?,
+            None => match self.partitioner.choose(topic, record) {
+                Choice::At(position) => position,
+                Choice::None => return Err(AppendError::NoSuchPartition),
+                Choice::KeyNotUtf8 => return Err(AppendError::KeyNotUtf8),
+            },
+        };
+        topic.part(position).ok_or(AppendError::NoSuchPartition)
+    }
+
+    /// Refuses a record that is too large, or that has no room.
+    #[inline]
+    fn admit(&mut self, at: PartIndex, entry: usize) -> Result<(), AppendError> {
+        if entry > self.max_entry {
+            return Err(AppendError::TooLarge { entry, max: self.max_entry });
+        }
+        self.make_room(at, entry)
+    }
+
+    #[inline]
+    fn make_room(&mut self, at: PartIndex, bytes: usize) -> Result<(), AppendError> {
+        let stuck = self.parts.get(at.0).is_some_and(|part| part.stuck);
+        if stuck && self.stuck + bytes > self.buffer / 2 {
+            self.refused = true;
+            return Err(AppendError::Full { stuck: true, wake: false });
+        }
+        if self.charged + bytes > self.buffer {
+            self.refused = true;
+            self.force();
+            return Err(AppendError::Full { stuck: false, wake: self.wakes() });
+        }
+        Ok(())
+    }
+
+    /// Opens a batch, in place of the one that is open.
+    #[cold]
+    fn open(&mut self, at: PartIndex, now: Instant, entry: usize) {
+        let id = self.next_id();
+        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        if part.open.is_some() {
+            part.close();
+            self.topics.get_mut(part.topic).expect("a partition has a topic").unstick(at);
+        }
+        // The buffer grows by doubling, so that the first batches of many partitions stay small.
+        let bytes = BytesMut::with_capacity(part.last_size.max(entry));
+        part.open = Some(Open { id, opened: now, bytes, records: 0, completion: C::default() });
+        self.schedule.renew(at, part);
+    }
+
+    fn next_id(&mut self) -> BatchId {
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        self.live.insert(id);
+        id
+    }
+
+    /// Makes every batch ready that is open now.
+    fn force(&mut self) {
+        self.schedule.forced = self.next_batch.checked_sub(1).map(BatchId);
+        self.schedule.end_lingers(&mut self.parts, None);
+    }
+
+    fn add_topic(&mut self, name: &str) -> usize {
+        let turn = usize::try_from(self.seed.below(1 << 16)).expect("it is below 2^16");
+        self.topics.push(Topic::new(Text::from(name), turn));
+        self.by_name.insert(name.into(), self.topics.len() - 1);
+        self.topics.len() - 1
+    }
+
+    /// Whether the machine has to be woken, because it would look too late by itself.
+    fn wakes(&mut self) -> bool {
+        let Asleep::Until(until) = self.asleep else { return false };
+        let earlier = self.schedule.due().is_some_and(|due| until.is_none_or(|until| due < until));
+        let wake = earlier || self.schedule.has_ready() || !self.wanted.is_empty();
+        if wake {
+            self.asleep = Asleep::No;
+        }
+        wake
+    }
+}
+
+impl<C> Accumulator<C> {
+    /// The bytes of all batches: open, waiting, and in flight.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.charged
+    }
+
+    /// Whether the accumulator was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,388 @@
+//! Requests that find their brokers.
+
+mod answering;
+mod asking;
+mod call;
+mod claim;
+mod coordinators;
+mod queues;
+mod refresh;
+mod releases;
+mod routed;
+mod routing;
+mod seeking;
+mod state;
+mod work;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka08_proto::{
+    ClientConnection,
+    adapter::ConnectError,
+    api::{Request, RequestProblem, Topics, check_topic_name},
+    error_code::ErrorCode,
+    ids::{Api, ApiKey, NodeId, Text, TopicPartition},
+    profile::Profile,
+};
+
+pub use claim::{Answer, CallId, Claim, Ended, Redeem, Refused, RefusedWhy};
+pub use routed::{Place, Routed, Stale, Verdict};
+pub use state::Cluster;
+
+use call::{Aim, Call, NewCall};
+use state::{Life, Owner, Timer};
+use work::{Divisible, IsWhole, Whole, Work};
+
+use crate::{
+    config::{ClusterConfig, ReleaseSetting},
+    error::{Cause, Unreachable},
+    links::{Action, Lane, LinkNews, LinkStats, Links, Peer},
+    machine::{LinkId, Machine, Output},
+    view::{Changes, View},
+};
+
+/// Where a request goes that is not taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Any broker.
+    Any,
+    /// This broker.
+    Node(NodeId),
+    /// The leader of this partition, looked up again before each attempt.
+    Leader(TopicPartition),
+    /// The coordinator of this consumer group.
+    Coordinator(Text),
+}
+
+/// What a cluster tells its user.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// A call has ended. The claim of the call redeems it.
+    Ended(Ended),
+}
+
+/// What a cluster has done, and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ClusterStats {
+    /// The links.
+    pub links: LinkStats,
+    /// Calls that have not ended.
+    pub calls: usize,
+    /// Attempts beyond the first of each call, so far.
+    pub retries: u64,
+    /// Requests for metadata so far.
+    pub refreshes: u64,
+    /// Partitions whose leader has changed so far.
+    pub leader_moves: u64,
+}
+
+/// What the owner of a cluster inside this crate is told.
+#[derive(Debug)]
+pub(crate) enum ForOwner {
+    /// News of links: `Ready`, `NotConnected`, `Silent` and `Ended` of every link, and what became of the requests whose
+    /// tokens are the owner's.
+    Link(LinkNews),
+    /// An answer has changed the view.
+    Changed(Changes),
+    /// A topic that was wanted was listed, with this code; `NONE` if it can be used. Told at each answer until the code
+    /// is `NONE`; the topic is asked for again meanwhile.
+    Topic { topic: Text, code: ErrorCode },
+}
+
+/// Tokens from this number on are the owner's: requests that it sends through [`Cluster::links`].
+pub(crate) const OWNERS_TOKENS: u64 = 1 << 63;
+
+/// The most calls that may be open at once.
+const MOST_CALLS: usize = 10_000;
+
+impl Cluster {
+    /// Creates a client. It connects when it is first asked for something.
+    #[must_use]
+    pub fn new(config: ClusterConfig) -> Self {
+        Self::with_owner(config, Owner::None)
+    }
+
+    /// Creates the client of a machine that sends requests of its own, and is told what happens.
+    pub(crate) fn owned(config: ClusterConfig) -> Self {
+        Self::with_owner(config, Owner::Some(VecDeque::new()))
+    }
+
+    /// Sends a request to the brokers that it is for. The call ends with [`ClusterEvent::Ended`], at the latest after
+    /// [`ClusterConfig::with_call_timeout`] and the time for which the request lets a broker wait.
+    ///
+    /// Partitions whose broker says that it is not the leader, or that was lost, are asked for again, alone. Requests that
+    /// change something are sent again only while no attempt can have been applied.
+    ///
+    /// # Errors
+    /// The request would lose data or hang, too many calls are open, or the cluster was closed. The error returns the
+    /// request.
+    pub fn call<R: Routed>(&mut self, now: Instant, request: R) -> Result<Claim<R>, Refused<R>> {
+        let aim = match request.place() {
+            Place::Any => Aim::Any,
+            Place::Leaders => Aim::Leaders,
+            Place::Coordinator(group) => Aim::Coordinator(group.clone()),
+        };
+        if let Err(why) = self.check(&request) {
+            return Err(Refused { request, why });
+        }
+        let partitions = if aim == Aim::Any { Vec::new() } else { request.partitions() };
+        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
+        let work = if partitions.is_empty() {
+            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::Yes }) as Box<dyn Work>
+        } else {
+            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::No })
+        };
+        Ok(Claim::new(self.begin(now, R::API, work, aim, partitions, server_wait, changes_state)))
+    }
+
+    /// Sends a request as it is to one broker. It is sent again under the same rules as in [`Cluster::call`], but what the
+    /// answer says is not looked at.
+    ///
+    /// # Errors
+    /// As [`Cluster::call`].
+    pub fn call_at<R>(&mut self, now: Instant, to: Route, request: R) -> Result<Claim<R>, Refused<R>>
+    where
+        R: Request<Response: Send + 'static> + Clone + Send + 'static,
+    {
+        if let Err(why) = self.check(&request) {
+            return Err(Refused { request, why });
+        }
+        let aim = match to {
+            Route::Any => Aim::Any,
+            Route::Node(node) => Aim::Node(node),
+            Route::Leader(of) => Aim::Leader(of),
+            Route::Coordinator(group) => Aim::Coordinator(group),
+        };
+        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
+        let work = Box::new(Whole { request, answer: None });
+        Ok(Claim::new(self.begin(now, R::API, work, aim, Vec::new(), server_wait, changes_state)))
+    }
+
+    fn check<R: Request>(&self, request: &R) -> Result<(), RefusedWhy> {
+        if self.life == Life::Closed {
+            return Err(RefusedWhy::Closed);
+        }
+        if self.calls.len() >= MOST_CALLS {
+            return Err(RefusedWhy::Busy);
+        }
+        if !request.expects_response() {
+            return Err(RefusedWhy::NoAnswer);
+        }
+        let profile = match self.config.release {
+            ReleaseSetting::Is(profile) => profile,
+            ReleaseSetting::Probe => Profile::V0_8_2,
+        };
+        if !profile.knows(R::API) && Profile::V0_8_2.knows(R::API) {
+            return Err(RefusedWhy::Problem(RequestProblem::NotKnown { api: R::API, profile }));
+        }
+        request.check(profile, self.config.client.limits()).map_err(RefusedWhy::Problem)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a property of the request, whose type is not known here")]
+    fn begin(
+        &mut self,
+        now: Instant,
+        api: Api,
+        work: Box<dyn Work>,
+        aim: Aim,
+        partitions: Vec<TopicPartition>,
+        server_wait: Duration,
+        changes_state: bool,
+    ) -> CallId {
+        self.next_call += 1;
+        let id = CallId(self.next_call);
+        let lane = match api.key {
+            ApiKey::PRODUCE => Lane::Produce,
+            ApiKey::FETCH => Lane::Fetch,
+            _ => Lane::Prompt,
+        };
+        let limit = self.config.call_timeout.saturating_add(server_wait);
+        // A deadline that a clock cannot hold is none that anybody waits for.
+        let deadline = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
+        let new = NewCall { work, aim, partitions, since: now, deadline, server_wait, changes_state, lane };
+        self.calls.insert(id, Call::new(id, new));
+        self.timers.set(Timer::Deadline(id), Some(deadline));
+        self.dispatch(now, id);
+        id
+    }
+
+    /// Gives up a call. Nothing more is told of it. A broker may act on it nevertheless.
+    pub fn cancel(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else {
+            self.events.retain(|ClusterEvent::Ended(ended)| ended.id() != id);
+            return;
+        };
+        for token in &call.parts {
+            self.drop_job(*token);
+        }
+        self.leave(&call);
+    }
+
+    /// Looks topics up soon, whatever the age of what is known of them. Naming a topic creates it, if brokers do so.
+    pub fn refresh(&mut self, now: Instant, topics: Topics) {
+        match topics {
+            Topics::All => self.refresh.ask_for_all(now),
+            Topics::Named(names) => {
+                // One bad name would fail all others of a request.
+                for name in names.iter().filter(|name| check_topic_name(name).is_ok()) {
+                    self.refresh.want_once(now, name);
+                }
+            }
+        }
+        self.drive_refresh(now);
+    }
+
+    /// What metadata says.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Ends all calls that are open, and closes all links.
+    pub fn close(&mut self, now: Instant) {
+        if self.life == Life::Closed {
+            return;
+        }
+        self.life = Life::Closed;
+        let open: Vec<_> = self.calls.keys().copied().collect();
+        for id in open {
+            self.end_call(id, &Cause::Closed);
+        }
+        self.jobs.clear();
+        self.queues.clear();
+        self.timers = crate::timers::Timers::new();
+        // Nobody waits for anything that is in flight.
+        self.links.abort(now);
+    }
+
+    /// What the client has done, and what it holds. Costs a look at each link.
+    #[must_use]
+    pub fn stats(&self) -> ClusterStats {
+        ClusterStats { links: self.links.stats(), calls: self.calls.len(), ..self.counts }
+    }
+
+    /// What happened at each address, if every broker was tried and none could be connected to. `None` if one is connected,
+    /// or if not all were tried.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
+        self.seeking.down().cloned()
+    }
+
+    /// Asks for a topic by its name, which creates it on a broker that creates topics, and again until it can be used.
+    /// Told with [`ForOwner::Topic`]. `name` has passed `check_topic_name`.
+    pub(crate) fn want_topic(&mut self, now: Instant, name: &Text) {
+        self.refresh.want(now, name);
+        self.drive_refresh(now);
+    }
+
+    /// Asks no longer for a topic.
+    pub(crate) fn forget_topic(&mut self, name: &str) {
+        self.refresh.forget(name);
+        self.view.forget(name);
+    }
+
+    /// Says that the leader of a topic's partition was wrong or was lost: the topic is looked up again soon.
+    pub(crate) fn note_stale(&mut self, now: Instant, topic: &Text) {
+        self.refresh.note_stale(now, topic);
+        self.drive_refresh(now);
+    }
+
+    /// The links, to send requests whose tokens are [`OWNERS_TOKENS`] or greater.
+    pub(crate) fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    /// The release of a broker, if it is known.
+    pub(crate) fn profile(&self, node: NodeId) -> Option<Profile> {
+        self.releases.profile(Peer::Node(node))
+    }
+
+    /// Finds out the release of a broker, unless it is known or being found out.
+    pub(crate) fn find_profile(&mut self, now: Instant, node: NodeId) {
+        let peer = Peer::Node(node);
+        if self.releases.profile(peer).is_none() && self.releases.begin(peer) == releases::Begin::Probe {
+            self.links.probe(now, peer);
+        }
+    }
+
+    /// Whether [`Cluster::poll_owner`] has something to tell.
+    pub(crate) fn has_owner_news(&self) -> bool {
+        matches!(&self.owner, Owner::Some(queue) if !queue.is_empty())
+    }
+
+    pub(crate) fn poll_owner(&mut self) -> Option<ForOwner> {
+        match &mut self.owner {
+            Owner::None => None,
+            Owner::Some(queue) => queue.pop_front(),
+        }
+    }
+}
+
+impl Machine for Cluster {
+    type Event = ClusterEvent;
+
+    fn poll_output(&mut self, now: Instant) -> Option<Output<ClusterEvent>> {
+        self.take_news(now);
+        let action = self.links.poll_action(now).map(|action| match action {
+            Action::Connect { link, to, within } => Output::Connect { link, to, within },
+            Action::Drop(link) => Output::Drop(link),
+            Action::Write(link) => Output::Write(link),
+        });
+        action.or_else(|| self.events.pop_front().map(Output::Event))
+    }
+
+    fn link(&mut self, link: LinkId) -> Option<&mut ClientConnection> {
+        self.links.connection(link)
+    }
+
+    fn handle_connected(&mut self, link: LinkId, now: Instant) {
+        self.links.handle_connected(link, now);
+        self.take_news(now);
+    }
+
+    fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
+        self.links.handle_connect_failed(link, error, now);
+        self.take_news(now);
+    }
+
+    fn handle_progress(&mut self, link: LinkId, now: Instant) {
+        self.links.handle_progress(link, now);
+        self.take_news(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match (self.links.poll_timeout(), self.timers.first()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.links.handle_timeout(now);
+        self.take_news(now);
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Deadline(id) => self.deadline_passed(id),
+                Timer::Retry(id) => self.dispatch(now, id),
+                Timer::Refresh => self.drive_refresh(now),
+                Timer::Seek => self.drive_seek(now),
+                Timer::Coordinator(group) => {
+                    for id in self.coordinators.resume(&group) {
+                        self.dispatch(now, id);
+                    }
+                }
+            }
+        }
+        self.take_news(now);
+    }
+
+    fn is_over(&self) -> bool {
+        self.life == Life::Closed && self.links.is_empty() && self.events.is_empty()
+    }
+}

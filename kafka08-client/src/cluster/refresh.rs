@@ -1,0 +1,270 @@
+//! Which topics are to be looked up, and when.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use kafka08_proto::{api::Topics, ids::Text};
+
+use super::CallId;
+use crate::{backoff::Backoff, seed::Seed};
+
+/// The most names in one request. A broker reads the state of each from ZooKeeper or its cache.
+const MOST_NAMES: usize = 1000;
+
+/// Who wants to know about a topic.
+#[derive(Debug, Default)]
+struct Interest {
+    /// Whether it is asked for by name, which creates it.
+    wish: Wish,
+    /// Calls that wait for it. They only read, so they must not create it.
+    calls: BTreeSet<CallId>,
+    /// Answers in a row in which it could not be used.
+    failures: u32,
+    /// When it is to be asked for. `None` if what is known of it will do.
+    due: Option<Instant>,
+}
+
+/// For how long a topic is asked for by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Wish {
+    #[default]
+    None,
+    /// Until it can be used.
+    Once,
+    /// Until the owner forgets it.
+    Lasting,
+}
+
+/// Decides what to ask for. One request is in flight at a time, with a pause between two.
+#[derive(Debug)]
+pub(super) struct Refresh {
+    topics: BTreeMap<Text, Interest>,
+    due: BTreeSet<(Instant, Text)>,
+    /// When all topics are to be asked for, for the list of brokers or for a topic that must not be created.
+    all_due: Option<Instant>,
+    /// Names that are asked for one by one, because an answer has refused them all.
+    apart: BTreeSet<Text>,
+    last: Option<Instant>,
+    pause: Duration,
+    backoff: Backoff,
+}
+
+impl Refresh {
+    pub(super) fn new(pause: Duration, backoff: Backoff) -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            due: BTreeSet::new(),
+            all_due: None,
+            apart: BTreeSet::new(),
+            last: None,
+            pause,
+            backoff,
+        }
+    }
+
+    fn set_due(&mut self, name: &Text, at: Option<Instant>) {
+        let Some(interest) = self.topics.get_mut(name) else { return };
+        if interest.due == at {
+            return;
+        }
+        if let Some(before) = interest.due {
+            self.due.remove(&(before, name.clone()));
+        }
+        interest.due = at;
+        if let Some(at) = at {
+            self.due.insert((at, name.clone()));
+        }
+    }
+
+    /// Brings the time of a topic forward to `at`, unless it is backing off.
+    fn hasten(&mut self, name: &Text, at: Instant) {
+        let is_pausing = self.topics.get(name).is_some_and(|interest| interest.failures > 0 && interest.due.is_some());
+        let is_earlier = self.topics.get(name).is_some_and(|interest| interest.due.is_none_or(|due| at < due));
+        if is_earlier && !is_pausing {
+            self.set_due(name, Some(at));
+        }
+    }
+
+    /// The owner wants a topic, by its name.
+    pub(super) fn want(&mut self, now: Instant, name: &Text) {
+        let interest = self.topics.entry(name.clone()).or_default();
+        if interest.wish != Wish::Lasting {
+            interest.wish = Wish::Lasting;
+            self.hasten(name, now);
+        }
+    }
+
+    /// A topic is looked up by its name, until it can be used.
+    pub(super) fn want_once(&mut self, now: Instant, name: &Text) {
+        let interest = self.topics.entry(name.clone()).or_default();
+        interest.wish = interest.wish.max(Wish::Once);
+        self.hasten(name, now);
+    }
+
+    /// The owner wants a topic no more.
+    pub(super) fn forget(&mut self, name: &str) {
+        let name = Text::from(name);
+        if let Some(interest) = self.topics.get_mut(&name) {
+            interest.wish = Wish::None;
+        }
+        self.tidy(&name);
+    }
+
+    /// A call waits for a topic.
+    pub(super) fn wait(&mut self, now: Instant, name: &Text, call: CallId) {
+        self.topics.entry(name.clone()).or_default().calls.insert(call);
+        self.hasten(name, now);
+    }
+
+    /// A call waits for a topic no more.
+    pub(super) fn leave(&mut self, name: &Text, call: CallId) {
+        if let Some(interest) = self.topics.get_mut(name) {
+            interest.calls.remove(&call);
+        }
+        self.tidy(name);
+    }
+
+    /// A call that waited for a topic is placed again. [`Refresh::tidy_all`] forgets the topic if it does not wait again.
+    pub(super) fn leave_gently(&mut self, name: &Text, call: CallId) {
+        if let Some(interest) = self.topics.get_mut(name) {
+            interest.calls.remove(&call);
+        }
+    }
+
+    /// Forgets those of these topics in which nobody is interested.
+    pub(super) fn tidy_all(&mut self, names: &BTreeSet<Text>) {
+        for name in names {
+            self.tidy(name);
+        }
+    }
+
+    fn tidy(&mut self, name: &Text) {
+        if self.topics.get(name).is_some_and(|interest| interest.wish == Wish::None && interest.calls.is_empty()) {
+            self.set_due(name, None);
+            self.topics.remove(name);
+            self.apart.remove(name);
+        }
+    }
+
+    /// What is known of a topic has turned out to be wrong.
+    pub(super) fn note_stale(&mut self, now: Instant, name: &Text) {
+        self.hasten(name, now);
+    }
+
+    /// All topics that somebody is interested in may have moved. They are due at `at`.
+    pub(super) fn note_all_stale(&mut self, at: Instant) {
+        let names: Vec<_> = self.topics.keys().cloned().collect();
+        for name in &names {
+            self.hasten(name, at);
+        }
+    }
+
+    /// Asks for all topics, which tells the brokers and creates nothing.
+    pub(super) fn ask_for_all(&mut self, at: Instant) {
+        self.all_due = Some(self.all_due.map_or(at, |due| due.min(at)));
+    }
+
+    /// The calls that wait for a topic.
+    pub(super) fn waiting(&self, name: &Text) -> impl Iterator<Item = CallId> {
+        self.topics.get(name).into_iter().flat_map(|interest| interest.calls.iter().copied())
+    }
+
+    /// The names in which somebody is interested.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Text> {
+        self.topics.keys()
+    }
+
+    /// The topics that the owner wants.
+    pub(super) fn wanted(&self, name: &Text) -> bool {
+        self.topics.get(name).is_some_and(|interest| interest.wish != Wish::None)
+    }
+
+    /// When the next request is to be sent, if none is in flight.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        let due = self.due.first().map(|(at, _)| *at);
+        let at = match (due, self.all_due) {
+            (Some(a), Some(b)) => a.min(b),
+            (a, b) => a.or(b)?,
+        };
+        let earliest = self.last.and_then(|last| last.checked_add(self.pause));
+        Some(earliest.map_or(at, |earliest| at.max(earliest)))
+    }
+
+    /// What to ask for now. `exists` says whether a topic is known to exist, so that naming it creates nothing.
+    pub(super) fn request(&mut self, now: Instant, exists: impl Fn(&Text) -> bool) -> Option<Topics> {
+        if self.next_at()? > now {
+            return None;
+        }
+        let mut names = Vec::new();
+        let mut needs_all = self.all_due.is_some_and(|due| due <= now);
+        for (_, name) in self.due.iter().take_while(|(due, _)| *due <= now).take(MOST_NAMES) {
+            let may_name = self.wanted(name) || exists(name);
+            if may_name && self.apart.contains(name) {
+                // One bad name spoils a whole request, so a suspect is asked for alone.
+                return Some(Topics::Named(vec![name.clone()]));
+            }
+            if may_name { names.push(name.clone()) } else { needs_all = true }
+        }
+        // A request for all topics tells about those with names too, except for topics that it would have to create.
+        if needs_all && names.iter().all(&exists) {
+            return Some(Topics::All);
+        }
+        if names.is_empty() { needs_all.then_some(Topics::All) } else { Some(Topics::Named(names)) }
+    }
+
+    /// Notes that a request was sent.
+    pub(super) fn note_asked(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// Notes that an answer has listed all topics.
+    pub(super) fn note_all_answered(&mut self) {
+        self.all_due = None;
+    }
+
+    /// Notes that a topic was answered and can be used. It is due again at `next`.
+    pub(super) fn note_settled(&mut self, name: &Text, next: Option<Instant>) {
+        let Some(interest) = self.topics.get_mut(name) else { return };
+        interest.failures = 0;
+        if interest.wish == Wish::Once {
+            interest.wish = Wish::None;
+        }
+        let next = next.filter(|_| interest.wish == Wish::Lasting);
+        self.apart.remove(name);
+        self.set_due(name, next);
+        self.tidy(name);
+    }
+
+    /// Notes that a topic was answered and cannot be used yet. It is asked for again after a pause.
+    pub(super) fn note_unsettled(&mut self, now: Instant, name: &Text, seed: &mut Seed) {
+        let backoff = self.backoff;
+        let Some(interest) = self.topics.get_mut(name) else { return };
+        interest.failures = interest.failures.saturating_add(1);
+        // Half of the wait is fixed: with full jitter, a topic that was just created would be asked for many times.
+        let ceiling = backoff.ceiling(interest.failures);
+        let wait = ceiling / 2 + seed.up_to(ceiling / 2);
+        self.set_due(name, now.checked_add(wait));
+    }
+
+    /// Notes that an answer has refused all of these names with the same code, so that one of them may be the cause.
+    pub(super) fn note_spoilt(&mut self, names: &[Text]) {
+        self.apart.extend(names.iter().filter(|name| self.topics.contains_key(*name)).cloned());
+    }
+
+    /// Notes that a request has failed. Everything stays due after a pause.
+    pub(super) fn note_failed(&mut self, now: Instant, asked: &Topics, seed: &mut Seed) {
+        match asked {
+            Topics::All => {
+                let wait = self.pause + seed.up_to(self.pause);
+                self.all_due = now.checked_add(wait);
+            }
+            Topics::Named(names) => {
+                for name in names {
+                    self.note_unsettled(now, name, seed);
+                }
+            }
+        }
+    }
+}
