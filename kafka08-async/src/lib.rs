@@ -2,6 +2,8 @@
 
 mod client;
 #[doc(hidden)]
+pub mod fleet;
+#[doc(hidden)]
 pub mod id_hasher;
 #[doc(hidden)]
 pub mod identity;

@@ -37,6 +37,19 @@ impl<T: Timer> Alarm<T> {
         }
         fired
     }
+
+    /// Ready if the timer has fired that was set to `deadline` or to a later time.
+    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        loop {
+            let was_early = self.until.is_some_and(|until| until < deadline);
+            if self.poll(cx, Some(deadline)).is_pending() {
+                return Poll::Pending;
+            }
+            if !was_early {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
 /// Waits for a future until a time. Returns `None` if the time comes first. Without a time, waits as long as it takes.

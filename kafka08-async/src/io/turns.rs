@@ -10,10 +10,14 @@ pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) const READ_PER_TURN: usize = 256 << 10;
 pub(crate) const STEPS_PER_TURN: usize = 64;
 
+/// The maximum number of links that the task of a fleet touches in one turn. Without a limit, a turn in which many links are
+/// ready would use up what the runtime lets a task do, and touch links that cannot move any more.
+pub(crate) const LINKS_PER_TURN: usize = 64;
+
 /// The number of turns in a row that did not read all available bytes, after which a deadline that has passed takes
 /// effect nevertheless. They read more than a socket's buffer holds (`tcp_rmem`: 6 MiB). So a response that arrived in
 /// time is found before its deadline takes effect, and a peer that sends without pause cannot delay deadlines.
-const LAST_TURNS: usize = 32;
+pub(crate) const LAST_TURNS: usize = 32;
 
 /// Decides when a deadline of a connection takes effect.
 #[derive(Default)]

@@ -5,7 +5,7 @@
 //! | `park` | callers that wait for a future |
 //! | `work` | work that blocks, such as looking up a name |
 //! | `bell` | wakes a thread that may sleep |
-//! | `source`, `turn` | descriptors, and what a thread's task waits for |
+//! | `source`, `turn` | descriptors, what a thread's task waits for, and the wait |
 //! | `run` | the loop of a task's thread |
 //! | `stream` | streams that register what they wait for |
 //! | `socket` | connecting and accepting |
@@ -22,7 +22,10 @@ mod work;
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     thread,
     time::Instant,
@@ -82,25 +85,48 @@ impl Runtime for Threads {
     }
 }
 
-/// A time for which a task waits.
+/// A time for which a task waits. It fires after the thread has looked at its descriptors, so that what has arrived in time is
+/// found first.
 #[derive(Debug)]
-pub struct Deadline(Instant);
+pub struct Deadline {
+    at: Instant,
+    /// Distinguishes the timers of a thread.
+    number: u64,
+    /// What is registered, if anything.
+    registered: Option<Instant>,
+}
+
+impl Deadline {
+    fn forget(&mut self) {
+        if let Some(registered) = self.registered.take() {
+            turn::forget_timer((registered, self.number));
+        }
+    }
+}
 
 impl Timer for Deadline {
     fn at(deadline: Instant) -> Self {
-        Self(deadline)
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { at: deadline, number: NEXT.fetch_add(1, Ordering::Relaxed), registered: None }
     }
 
     fn reset(&mut self, deadline: Instant) {
-        self.0 = deadline;
+        if deadline != self.at {
+            self.forget();
+            self.at = deadline;
+        }
     }
 
-    fn poll_fired(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        if self.0 <= Instant::now() {
-            return Poll::Ready(());
-        }
-        turn::wait_until(self.0);
-        Poll::Pending
+    fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let has_fired = turn::wait_until((self.at, self.number), cx);
+        self.registered = (!has_fired).then_some(self.at);
+        if has_fired { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -109,3 +135,6 @@ pub(crate) fn listener(listener: TcpListener) -> io::Result<Listener> {
     listener.set_nonblocking(true)?;
     Ok(Listener::new(Arc::new(listener)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,8 @@ impl Drop for Outer {
 
 /// Runs a future on this thread, which sleeps in `poll(2)` while the future waits for its streams and timers.
 ///
-/// Every stream and timer of the future must be polled whenever the future is polled.
+/// What the streams and timers of the future have registered lasts until it is found ready. So the future may poll only those
+/// whose wakers were woken.
 ///
 /// # Errors
 /// The system has no descriptors left for the pipe that wakes the thread.
@@ -35,16 +36,18 @@ pub(crate) fn run<F: Future>(future: F) -> io::Result<F::Output> {
     // A handler of a server, which runs in the task of a connection, may connect to another server.
     let _outer = Outer(turn::replace(Turn::default()));
     let mut future = pin!(future);
+    let mut wakes = Vec::new();
     loop {
-        // What was registered holds its descriptors open, so it is forgotten before the future may drop them.
-        turn::clear();
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Ok(output);
         }
         // A task that was woken meanwhile still looks at its streams, so that it reads what is there before it writes.
-        if turn::wait(&reader, bell.may_sleep()) {
+        if turn::wait(&reader, bell.may_sleep(), &mut wakes) {
             drain(&reader);
         }
+        // A thread that is awake needs no byte in its pipe, so this comes before the wakers.
+        bell.note_awake();
+        wakes.drain(..).for_each(Waker::wake);
         // A wake-up that comes before this line is not lost, because the future is polled behind it.
         bell.note_awake();
     }

@@ -41,9 +41,9 @@ impl Socket {
         };
         let socket = Self(Arc::new(socket.into()));
         if !is_connected {
-            let Registration { source, .. } = socket.source()?;
-            source.note_blocked(Way::Writes);
-            ready(&source, Way::Writes).await;
+            let registration = socket.source()?;
+            registration.source.note_blocked(Way::Writes);
+            ready(&registration, Way::Writes).await;
             // A socket is ready for writing when the attempt has ended, in either way.
             if let Some(error) = socket.0.take_error()? {
                 return Err(error);
@@ -55,12 +55,12 @@ impl Socket {
 }
 
 /// Waits until an attempt may succeed.
-async fn ready(source: &Arc<Source>, way: Way) {
-    poll_fn(|_| {
+async fn ready(Registration { source, .. }: &Registration, way: Way) {
+    poll_fn(|cx| {
         if source.may_be_ready(way) {
             return Poll::Ready(());
         }
-        turn::wait_for(source, way);
+        turn::wait_for(source, way, cx);
         Poll::Pending
     })
     .await;
@@ -68,7 +68,7 @@ async fn ready(source: &Arc<Source>, way: Way) {
 
 impl Pollable for Socket {
     fn source(&self) -> io::Result<Registration> {
-        Ok(Registration { source: Arc::new(Source::new(Arc::clone(&self.0))), is_bare: true })
+        Ok(Registration::of_bare(Source::new(Arc::clone(&self.0))))
     }
 }
 
@@ -96,25 +96,27 @@ impl Write for Socket {
 #[derive(Debug)]
 pub struct Listener {
     listener: Arc<TcpListener>,
-    source: Arc<Source>,
+    registration: Registration,
 }
 
 impl Listener {
     pub(super) fn new(listener: Arc<TcpListener>) -> Self {
-        let source = Arc::new(Source::new(Arc::clone(&listener)));
-        Self { listener, source }
+        let registration = Registration::of_bare(Source::new(Arc::clone(&listener)));
+        Self { listener, registration }
     }
 
     pub(super) async fn accept(&self) -> io::Result<Socket> {
         loop {
-            ready(&self.source, Way::Reads).await;
+            ready(&self.registration, Way::Reads).await;
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     // A socket that its peer has reset already cannot be set. Reading finds out.
                     let _ = stream.set_nodelay(true);
                     return Socket::new(stream);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.source.note_blocked(Way::Reads),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.registration.source.note_blocked(Way::Reads)
+                }
                 Err(error) => return Err(error),
             }
         }

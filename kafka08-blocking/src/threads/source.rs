@@ -3,7 +3,7 @@
 use std::{
     fmt,
     os::fd::{AsFd, BorrowedFd},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use rustix::event::PollFlags;
@@ -22,11 +22,20 @@ pub(crate) struct Source {
     fd: Box<dyn AsFd + Send + Sync>,
     blocks_reads: AtomicBool,
     blocks_writes: AtomicBool,
+    /// Where it was registered last. What stands there may be another source.
+    place: AtomicUsize,
+    is_dropped: AtomicBool,
 }
 
 impl Source {
     pub(crate) fn new(fd: impl AsFd + Send + Sync + 'static) -> Self {
-        Self { fd: Box::new(fd), blocks_reads: AtomicBool::new(false), blocks_writes: AtomicBool::new(false) }
+        Self {
+            fd: Box::new(fd),
+            blocks_reads: AtomicBool::new(false),
+            blocks_writes: AtomicBool::new(false),
+            place: AtomicUsize::new(0),
+            is_dropped: AtomicBool::new(false),
+        }
     }
 
     fn blocks(&self, way: Way) -> &AtomicBool {
@@ -45,16 +54,33 @@ impl Source {
         self.blocks(way).store(true, Ordering::Relaxed);
     }
 
-    /// Notes what `poll(2)` has found.
-    pub(super) fn note_found(&self, found: PollFlags) {
+    /// Notes what `poll(2)` has found. Returns the ways in which attempts may succeed now.
+    pub(super) fn note_found(&self, found: PollFlags) -> impl Iterator<Item = Way> + use<> {
         // Errors and the end of the stream are told by an attempt.
         let is_broken = found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
-        if is_broken || found.contains(PollFlags::IN) {
-            self.blocks_reads.store(false, Ordering::Relaxed);
+        let reads = (is_broken || found.contains(PollFlags::IN)).then_some(Way::Reads);
+        let writes = (is_broken || found.contains(PollFlags::OUT)).then_some(Way::Writes);
+        for way in [reads, writes].into_iter().flatten() {
+            self.blocks(way).store(false, Ordering::Relaxed);
         }
-        if is_broken || found.contains(PollFlags::OUT) {
-            self.blocks_writes.store(false, Ordering::Relaxed);
-        }
+        [reads, writes].into_iter().flatten()
+    }
+
+    pub(super) fn place(&self) -> usize {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_place(&self, place: usize) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// Notes that nobody waits for it any more.
+    pub(super) fn note_dropped(&self) {
+        self.is_dropped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_dropped(&self) -> bool {
+        self.is_dropped.load(Ordering::Relaxed)
     }
 }
 

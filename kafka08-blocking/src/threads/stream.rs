@@ -26,7 +26,7 @@ pub trait Pollable: Read + Write + Send + Unpin {
     fn source(&self) -> io::Result<Registration>;
 }
 
-/// A descriptor that is waited for.
+/// A descriptor that is waited for, for as long as this exists.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Registration {
@@ -35,11 +35,28 @@ pub struct Registration {
     pub(super) is_bare: bool,
 }
 
+impl Registration {
+    pub(super) fn new(source: Source) -> Self {
+        Self { source: Arc::new(source), is_bare: false }
+    }
+
+    /// That of a stream without a buffer.
+    pub(super) fn of_bare(source: Source) -> Self {
+        Self { source: Arc::new(source), is_bare: true }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        turn::forget(&self.source);
+    }
+}
+
 impl<S: Read + Write + AsFd + Send + Unpin> Pollable for S {
     fn source(&self) -> io::Result<Registration> {
         // The descriptor is duplicated, because the stream is borrowed for reading and writing.
         let fd = self.as_fd().try_clone_to_owned()?;
-        Ok(Registration { source: Arc::new(Source::new(fd)), is_bare: false })
+        Ok(Registration::new(Source::new(fd)))
     }
 }
 
@@ -62,7 +79,12 @@ pub struct Polled<S> {
 
 impl<S: Pollable> Polled<S> {
     /// Makes an attempt, unless it is known that it would block.
-    fn attempt<T>(&mut self, way: Way, attempt: impl FnOnce(&mut S) -> io::Result<T>) -> Poll<io::Result<T>> {
+    fn attempt<T>(
+        &mut self,
+        way: Way,
+        cx: &Context<'_>,
+        attempt: impl FnOnce(&mut S) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
         let Registration { source, is_bare } = match &self.registration {
             Ok(registration) => registration,
             Err(error) => return Poll::Ready(Err(io::Error::new(error.kind(), error.to_string()))),
@@ -74,15 +96,15 @@ impl<S: Pollable> Polled<S> {
                 outcome => return Poll::Ready(outcome),
             }
         }
-        turn::wait_for(source, way);
+        turn::wait_for(source, way, cx);
         Poll::Pending
     }
 }
 
 impl<S: Pollable> AsyncRead for Polled<S> {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = space.len();
-        let read = self.attempt(Way::Reads, |stream| stream.read(space));
+        let read = self.attempt(Way::Reads, cx, |stream| stream.read(space));
         if let Poll::Ready(Ok(n)) = &read
             && (1..room).contains(n)
             && let Ok(Registration { source, is_bare: true }) = &self.registration
@@ -95,20 +117,20 @@ impl<S: Pollable> AsyncRead for Polled<S> {
 }
 
 impl<S: Pollable> AsyncWrite for Polled<S> {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.attempt(Way::Writes, |stream| stream.write(bytes))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.attempt(Way::Writes, cx, |stream| stream.write(bytes))
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.attempt(Way::Writes, |stream| stream.write_vectored(slices))
+        self.attempt(Way::Writes, cx, |stream| stream.write_vectored(slices))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.attempt(Way::Writes, Write::flush)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.attempt(Way::Writes, cx, Write::flush)
     }
 
     /// Dropping the stream closes it.

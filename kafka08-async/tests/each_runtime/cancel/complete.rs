@@ -9,11 +9,12 @@ use std::{
 use super::{connecting::Connecting, functions::Function, serving::Serving};
 
 /// What is not in a matrix, and where it is tested instead.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("client::with_task", "`ends`: its future is the connection's task"),
     ("client::Place<'_>", "inside `send` and the other functions that wait for room"),
     ("client::Flush<'_>", "inside `flush`"),
     ("client::End<'_>", "inside `wait_closed` and `close`"),
+    ("fleet::run", "`tests/fleet`: its future is the task of a machine's links"),
 ];
 
 fn sources(dir: &Path) -> Vec<PathBuf> {

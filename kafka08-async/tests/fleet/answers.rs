@@ -1,0 +1,111 @@
+//! Requests of many links are answered, whoever owns the machine.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use kafka08_async::{
+    fleet::{Caller, Fleet},
+    proto::ClientConfig,
+};
+use kafka08_client::machine::LinkId;
+
+use crate::{
+    echoes::{Echoes, Event},
+    homes::Home,
+    owners::{Desk, LIMIT, News, Owned, host_port, start},
+    peers::{refusing, server, silent},
+};
+
+at_each_home!(
+    every_request_of_every_link_is_answered,
+    an_owner_that_has_the_machine_meets_what_handles_share,
+    links_that_cannot_be_connected_do_not_stop_others,
+    a_link_that_is_dropped_while_it_connects_is_told_of_no_more,
+);
+
+fn every_request_of_every_link_is_answered<H: Home>() {
+    let (_server, address) = server(Duration::ZERO);
+    let handle = start::<H>(ClientConfig::default());
+    let links: Vec<_> = (0..8).map(|_| handle.open(address, 100, 4)).collect();
+    handle.wait_answered(800);
+    // Also when all of them have rested.
+    for link in links {
+        handle.with(|machine, now| machine.ask(now, link, 10, 10));
+    }
+    handle.wait_answered(80);
+    handle.with(|machine, _| machine.close());
+    handle.wait_ended();
+}
+
+fn an_owner_that_has_the_machine_meets_what_handles_share<H: Home>() {
+    let (_server, address) = server(Duration::ZERO);
+    let desk = Arc::new(Mutex::new(Desk::default()));
+    let (sender, news) = mpsc::channel();
+    let mut machine = Echoes::new(ClientConfig::default());
+    let link = machine.open(host_port(address), LIMIT);
+    let caller = Caller::default();
+    let owner = Owned { machine, desk: Arc::clone(&desk), answers: 0, news: sender };
+    H::start(Fleet::<H::Rt, _>::new(owner, &caller).run());
+    let with = |work: fn(&mut Desk, LinkId)| {
+        work(&mut desk.lock().expect("no panic"), link);
+        caller.call();
+    };
+    for _ in 0..100 {
+        with(|desk, link| desk.asked.push_back(link));
+    }
+    let mut answers = 0;
+    while answers < 100 {
+        let news = news.recv_timeout(LIMIT).expect("it is answered");
+        answers += usize::from(matches!(news, News::Event(Event::Answered(_))));
+    }
+    // The answers reach the desk in the turn in which they come, so no call is needed.
+    let started = Instant::now();
+    while desk.lock().expect("no panic").answered < 100 {
+        assert!(started.elapsed() < LIMIT, "answers wait for a call");
+        std::thread::yield_now();
+    }
+    with(|desk, _| desk.is_closed = true);
+    assert_eq!(news.iter().find(|news| *news == News::End), Some(News::End));
+}
+
+fn links_that_cannot_be_connected_do_not_stop_others<H: Home>() {
+    let ((_server, address), (silent, _kept)) = (server(Duration::ZERO), silent());
+    let handle = start::<H>(ClientConfig::default());
+    let within = Duration::from_millis(300);
+    let (slow, refused) = handle
+        .with(|machine, _| (machine.open(host_port(silent), within), machine.open(host_port(refusing()), within)));
+    let asking = handle.open(address, 50, 1);
+    let mut answered = 0;
+    let mut is_refused = false;
+    loop {
+        match handle.next_outcome() {
+            Event::Answered(link) if link == asking => answered += 1,
+            Event::NotConnected(link, error) if link == refused => is_refused = error.contains("refused"),
+            Event::NotConnected(link, error) => {
+                assert!(link == slow && error.contains("300"), "{error}");
+                break;
+            }
+            event => panic!("{event:?}"),
+        }
+    }
+    assert!(is_refused);
+    assert_eq!(answered, 50, "the link waited for another that does not connect");
+    // The fleet goes on.
+    handle.with(|machine, now| machine.ask(now, asking, 5, 5));
+    handle.wait_answered(5);
+}
+
+fn a_link_that_is_dropped_while_it_connects_is_told_of_no_more<H: Home>() {
+    let ((_server, address), (silent, _kept)) = (server(Duration::ZERO), silent());
+    let handle = start::<H>(ClientConfig::default());
+    let slow = handle.with(|machine, _| machine.open(host_port(silent), Duration::from_millis(200)));
+    let asking = handle.open(address, 1, 1);
+    handle.wait_answered(1);
+    handle.with(|machine, _| machine.drop_link(slow));
+    std::thread::sleep(Duration::from_millis(300));
+    handle.with(|machine, now| machine.ask(now, asking, 1, 1));
+    // Nothing comes in front of the answer.
+    handle.wait_answered(1);
+}
