@@ -15,7 +15,41 @@ pub struct RecordRef<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+/// A record that is sent: the short name of [`RecordRef`].
+///
+/// ```
+/// use kafka08_client::record::Record;
+///
+/// let record = Record::to("access-log").key("session-7").value("GET /").partition(2);
+/// assert_eq!(record.key, Some(&b"session-7"[..]));
+/// ```
+pub type Record<'a> = RecordRef<'a>;
+
 impl<'a> RecordRef<'a> {
+    /// Creates a record for a topic, with a null key and a null value.
+    #[must_use]
+    pub const fn to(topic: &'a str) -> Self {
+        Self { topic, partition: None, key: None, value: None }
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn key<K: AsRef<[u8]> + ?Sized>(self, key: &'a K) -> Self {
+        Self { key: Some(key.as_ref()), ..self }
+    }
+
+    /// Sets the value.
+    #[must_use]
+    pub fn value<V: AsRef<[u8]> + ?Sized>(self, value: &'a V) -> Self {
+        Self { value: Some(value.as_ref()), ..self }
+    }
+
+    /// Sets the partition, so that the partitioner is not asked.
+    #[must_use]
+    pub fn partition(self, partition: impl Into<PartitionId>) -> Self {
+        Self { partition: Some(partition.into()), ..self }
+    }
+
     /// Creates a record with a value and without a key.
     #[must_use]
     pub const fn new(topic: &'a str, value: &'a [u8]) -> Self {

@@ -192,9 +192,16 @@ fn a_heartbeat_that_is_answered_otherwise_is_of_0_9_to_3_9() {
 }
 
 #[test]
-fn a_close_on_heartbeat_and_an_answer_to_offset_fetch_are_of_0_8_1() {
-    let asked = vec![ApiKey::LIST_OFFSETS, ApiKey::HEARTBEAT, ApiKey::LIST_OFFSETS, ApiKey::OFFSET_FETCH];
-    assert_eq!(probe(&[OK, Close, OK, OK]), (Release::Known(Profile::V0_8_1), asked, 2));
+fn two_closes_on_heartbeat_and_an_answer_to_offset_fetch_are_of_0_8_1() {
+    let asked =
+        [ApiKey::LIST_OFFSETS, ApiKey::HEARTBEAT, ApiKey::LIST_OFFSETS, ApiKey::OFFSET_FETCH, ApiKey::HEARTBEAT];
+    assert_eq!(probe(&[OK, Close, OK, OK, Close]), (Release::Known(Profile::V0_8_1), asked.to_vec(), 2));
+}
+
+#[test]
+fn one_close_on_heartbeat_alone_does_not_make_a_broker_0_8_1() {
+    let (release, asked, connections) = probe(&[OK, Close, OK, OK, Answer(-1)]);
+    assert_eq!((release, asked.len(), connections), (Release::Known(Profile::V0_8_2), 5, 2));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fmt, time::Instant};
 use bytes::{Bytes, BytesMut};
 use kafka08_proto::{
     ids::TopicPartition,
-    message::{Entry, MessageSet, Origin, SetProblem, Tail},
+    message::{Budget, Entry, MessageSet, Origin, SetProblem, Tail},
 };
 
 use super::parts::PartIndex;
@@ -26,6 +26,20 @@ impl fmt::Debug for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batch {}", self.0)
     }
+}
+
+/// A record or set that was appended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Appended<'a, C> {
+    /// What the batch carries for its outcome.
+    pub completion: &'a C,
+    /// The batch.
+    pub batch: BatchId,
+    /// The position of the record in its batch. 0 for a set, which is a batch of its own.
+    pub index: u32,
+    /// Wake the producer's machine.
+    pub wake: bool,
 }
 
 /// A batch that takes records.
@@ -100,6 +114,9 @@ pub(super) struct Walked {
 /// Counts the entries of a set. Compressed entries are not opened, and checksums are not verified: a mirror passes on
 /// what it has fetched, and a broker verifies it.
 pub(super) fn walk(set: &MessageSet) -> Result<Walked, SetProblem> {
+    if let Some(messages) = set.known_messages() {
+        return built(set, messages);
+    }
     // A producer's offsets mean nothing, so those of a fetched set are not looked at either.
     let unordered = MessageSet::new(set.bytes().clone(), Origin::Produced);
     let mut entries = unordered.entries().without_crc();
@@ -118,4 +135,18 @@ pub(super) fn walk(set: &MessageSet) -> Result<Walked, SetProblem> {
         Some(Tail::Clean) => Ok(found),
         _ => Err(SetProblem::Cut),
     }
+}
+
+/// What is known of a set that a builder has made. Its bytes are not read again.
+fn built(set: &MessageSet, messages: usize) -> Result<Walked, SetProblem> {
+    // Nothing is decompressed, so nothing is taken from the budget.
+    let found = set.inspect(&mut Budget::new(0))?;
+    let (messages, content) = if found.codecs.is_empty() {
+        (messages, Content::Set)
+    } else {
+        // All its messages are in one compressed entry.
+        (1, Content::CompressedSet)
+    };
+    let entries = u32::try_from(messages).expect("a set has less than 2^31 bytes, and fewer messages");
+    Ok(Walked { entries, largest: found.largest, content })
 }

@@ -15,6 +15,7 @@ impl<C> Accumulator<C> {
     pub(crate) fn handle_released(&mut self, at: PartIndex, bytes: usize) {
         let part = self.parts.get_mut(at.0).expect("a batch has a partition");
         part.taken = part.taken.checked_sub(1).expect("only a taken batch is released");
+        // Behind the count: only now the partition may have another batch in flight.
         self.schedule.renew(at, part);
         self.discharge(at, bytes);
     }
@@ -110,12 +111,14 @@ impl<C> Accumulator<C> {
 
     /// Takes the batches that are ready, one after the other. Each stays charged until [`Accumulator::handle_released`].
     pub(crate) fn poll_ready(&mut self, now: Instant) -> Option<Batch<C>> {
+        // Lingers first: what they make ready is taken in the same call.
         self.schedule.end_lingers(&mut self.parts, Some(now));
         while let Some(at) = self.schedule.next_ready(&mut self.parts) {
             let part = self.parts.get_mut(at.0).expect("only places that exist are ready");
             if part.taken >= self.schedule.max_taken {
                 continue;
             }
+            // Before it is taken out, because that looks whether the partition may have another one.
             part.taken += 1;
             // It stood in the list because its batch was closed, or may be closed now.
             if let Some(batch) = self.take_out(at) {
@@ -132,6 +135,7 @@ impl<C> Accumulator<C> {
     /// The machine has taken what there was. Returns when it has to look again by itself.
     pub(crate) fn asleep(&mut self) -> Option<Instant> {
         let due = self.schedule.due();
+        // An append compares its batch with this time, and wakes the machine if it is earlier.
         self.asleep = Asleep::Until(due);
         due
     }
@@ -139,6 +143,7 @@ impl<C> Accumulator<C> {
     /// Takes the oldest batch of a partition.
     fn take_out(&mut self, at: PartIndex) -> Option<Batch<C>> {
         let part = self.parts.get_mut(at.0)?;
+        // The open batch is closed only when it is taken, so it grows while another one is in flight.
         if part.closed.is_empty() {
             part.close();
         }

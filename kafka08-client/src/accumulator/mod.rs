@@ -4,12 +4,25 @@
 //! it, usually behind a lock; the producer takes batches from it in
 //! [`Producer::exchange`](crate::producer::Producer::exchange). No method waits, compresses, or does I/O, so the lock is
 //! held briefly.
+//!
+//! A record is encoded straight into the open batch of its partition, so that appending allocates nothing and asks for the
+//! time only when a batch opens. A batch whose linger is over stays open until it is taken: otherwise many small batches
+//! would wait behind the one in flight.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `error` | why a record was not appended |
+//! | `partitioner`, `topics` | which partition a record goes to; the partitions of each topic, and who leads |
+//! | `batch`, `parts` | batches; the queue of each partition, and when somebody has to look at it |
+//! | `sets` | message sets that are appended as they are |
+//! | `exchange` | what the producer takes and gives back |
 
 mod batch;
 mod error;
 mod exchange;
 mod partitioner;
 mod parts;
+mod sets;
 mod topics;
 
 use std::{
@@ -20,11 +33,11 @@ use std::{
 use bytes::BytesMut;
 use kafka08_proto::{
     api::check_topic_name,
-    ids::{Offset, Text, TopicPartition},
-    message::{EntryWriter, MessageSet},
+    ids::{Offset, Text},
+    message::EntryWriter,
 };
 
-pub use batch::BatchId;
+pub use batch::{Appended, BatchId};
 pub use error::AppendError;
 pub use partitioner::{Choose, Partitioner};
 
@@ -34,7 +47,7 @@ pub(crate) use parts::PartIndex;
 pub(crate) use topics::Leads;
 
 use self::{
-    batch::{Closed, Open},
+    batch::Open,
     partitioner::Choice,
     parts::{Part, Schedule},
     topics::{Asked, Topic},
@@ -89,9 +102,20 @@ pub struct Accumulator<C> {
     closing: Option<Instant>,
     /// Somebody was refused for want of room, and was not told of room since.
     refused: bool,
+    /// Whether the room of stuck partitions is kept for somebody.
+    kept: Kept,
     asleep: Asleep,
     /// Where the partitions of each topic begin to take turns.
     seed: Seed,
+}
+
+/// Whether the room of partitions that cannot be sent to at the moment is kept for somebody who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is not kept: whoever comes first gets it.
+    No,
+    /// It is kept: records for such partitions are refused as [`AppendError::Full`].
+    Yes,
 }
 
 /// What is known of the producer's machine.
@@ -101,20 +125,6 @@ enum Asleep {
     Until(Option<Instant>),
     /// It was told to wake, and has not looked since.
     No,
-}
-
-/// A record or set that was appended.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Appended<'a, C> {
-    /// What the batch carries for its outcome.
-    pub completion: &'a C,
-    /// The batch.
-    pub batch: BatchId,
-    /// The position of the record in its batch. 0 for a set, which is a batch of its own.
-    pub index: u32,
-    /// Wake the producer's machine.
-    pub wake: bool,
 }
 
 impl<C: Default> Accumulator<C> {
@@ -140,9 +150,10 @@ impl<C: Default> Accumulator<C> {
             next_flush: 0,
             closing: None,
             refused: false,
+            kept: Kept::No,
             // The machine has not looked yet, so nobody knows when it will.
             asleep: Asleep::Until(None),
-            seed: Seed::new(config.cluster.seed),
+            seed: Seed::new(config.cluster.seed_or_zero()),
         }
     }
 
@@ -170,10 +181,12 @@ impl<C: Default> Accumulator<C> {
         let at = self.place(topic, &record)?;
         let bytes = record.key.map_or(0, <[u8]>::len).saturating_add(record.value.map_or(0, <[u8]>::len));
         let entry = bytes.saturating_add(ENTRY_OVERHEAD);
+        // Before a batch is opened: a refused record must not leave an empty one behind.
         self.admit(at, entry)?;
 
         let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
         let fits = part.open.as_ref().is_some_and(|open| open.bytes.len() + entry <= self.schedule.batch_size);
+        // The clock is asked only here, because it costs more than a small record.
         if !fits {
             self.open(at, now(), entry);
         }
@@ -184,6 +197,7 @@ impl<C: Default> Accumulator<C> {
             .write(&mut open.bytes, Offset(i64::from(index)), record.key, record.value)
             .expect("an entry within the limits fits a batch");
         open.records += 1;
+        // Three counts of the same bytes: of the partition, of the whole, and of what is stuck. All change together.
         part.bytes += entry;
         self.charged += entry;
         self.stuck += if part.stuck { entry } else { 0 };
@@ -191,67 +205,11 @@ impl<C: Default> Accumulator<C> {
         if full {
             self.schedule.renew(at, part);
         }
+        // A record in an open batch changes no deadline, so nobody has to look at it.
         let wake = (full || !fits) && self.wakes();
         let part = self.parts.get(at.0).expect("a topic lists places that exist");
         let open = part.open.as_ref().expect("it was open or has been opened above");
         Ok(Appended { completion: &open.completion, batch: open.id, index, wake })
-    }
-
-    /// Appends a message set as a batch of its own, behind all records of its partition that were appended before. The
-    /// set is sent as it is, and is not copied. This serves mirrors, which pass on what they have fetched.
-    ///
-    /// Compressed entries are not opened. A set with compressed entries counts as one record for each entry. An
-    /// incomplete entry at the end is refused; see [`MessageSet::whole_entries`].
-    ///
-    /// # Errors
-    /// The errors of [`Accumulator::append`], and [`AppendError::Set`]. The error returns the set.
-    pub fn append_set(
-        &mut self,
-        now: impl FnOnce() -> Instant,
-        to: &TopicPartition,
-        set: MessageSet,
-    ) -> Result<Appended<'_, C>, (MessageSet, AppendError)> {
-        let (at, walked) = match self.examine(to, &set) {
-            Ok(found) => found,
-            Err(error) => return Err((set, error)),
-        };
-        let id = self.next_id();
-        let batch = Closed {
-            id,
-            opened: now(),
-            completion: C::default(),
-            records: walked.entries,
-            content: walked.content,
-            bytes: set.bytes().clone(),
-        };
-        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
-        // What was appended before must be sent before.
-        part.close();
-        part.closed.push_back(batch);
-        part.bytes += set.len();
-        self.charged += set.len();
-        self.stuck += if part.stuck { set.len() } else { 0 };
-        self.schedule.renew(at, part);
-        let wake = self.wakes();
-        let part = self.parts.get(at.0).expect("a topic lists places that exist");
-        let completion = &part.closed.back().expect("it was pushed above").completion;
-        Ok(Appended { completion, batch: id, index: 0, wake })
-    }
-
-    /// Finds out whether a set can be appended, and where.
-    fn examine(&mut self, to: &TopicPartition, set: &MessageSet) -> Result<(PartIndex, batch::Walked), AppendError> {
-        let topic = self.topic(&to.topic)?;
-        let walked = batch::walk(set).map_err(AppendError::Set)?;
-        let found = self.topics.get(topic).and_then(|topic| topic.part(topic.position(to.partition)?));
-        let at = found.ok_or(AppendError::NoSuchPartition)?;
-        if walked.largest > self.max_entry {
-            return Err(AppendError::TooLarge { entry: walked.largest, max: self.max_entry });
-        }
-        if set.len() > self.buffer {
-            return Err(AppendError::TooLarge { entry: set.len(), max: self.buffer });
-        }
-        self.make_room(at, set.len())?;
-        Ok((at, walked))
     }
 
     /// Makes all open batches ready, whatever their linger. The flush ends, with
@@ -262,8 +220,10 @@ impl<C: Default> Accumulator<C> {
     pub fn flush(&mut self) -> FlushId {
         let id = FlushId(self.next_flush);
         self.next_flush += 1;
+        // Batches that open later have greater numbers, so the flush does not wait for them.
         self.flushes.push_back((id, BatchId(self.next_batch)));
         self.force();
+        // The caller wakes the machine in any case, so appends need not do so again.
         self.asleep = Asleep::No;
         id
     }
@@ -284,6 +244,7 @@ impl<C: Default> Accumulator<C> {
         if self.closing.is_some() {
             return Err(AppendError::Closed);
         }
+        // Most records go to the topic of the record before, which saves the look-up.
         let last = self.topics.get(self.last_topic);
         if last.is_some_and(|last| last.name == *name && last.len() != 0) {
             return Ok(self.last_topic);
@@ -342,12 +303,14 @@ impl<C: Default> Accumulator<C> {
     #[inline]
     fn make_room(&mut self, at: PartIndex, bytes: usize) -> Result<(), AppendError> {
         let stuck = self.parts.get(at.0).is_some_and(|part| part.stuck);
-        if stuck && self.stuck + bytes > self.buffer / 2 {
+        // One dead leader must not take the room of all others.
+        if stuck && (self.kept == Kept::Yes || self.stuck + bytes > self.buffer / 2) {
             self.refused = true;
             return Err(AppendError::Full { stuck: true, wake: false });
         }
         if self.charged + bytes > self.buffer {
             self.refused = true;
+            // Batches that linger hold the room that this record needs.
             self.force();
             return Err(AppendError::Full { stuck: false, wake: self.wakes() });
         }
@@ -394,6 +357,7 @@ impl<C: Default> Accumulator<C> {
         let Asleep::Until(until) = self.asleep else { return false };
         let earlier = self.schedule.due().is_some_and(|due| until.is_none_or(|until| due < until));
         let wake = earlier || self.schedule.has_ready() || !self.wanted.is_empty();
+        // Said once. Until the machine sleeps again, it will see the rest by itself.
         if wake {
             self.asleep = Asleep::No;
         }
@@ -406,6 +370,12 @@ impl<C> Accumulator<C> {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.charged
+    }
+
+    /// Sets whether the room of partitions that cannot be sent to at the moment is kept. Handles keep it for the caller
+    /// who has waited the longest, so that no other overtakes. Default: [`Kept::No`].
+    pub fn keep_stuck_room(&mut self, kept: Kept) {
+        self.kept = kept;
     }
 
     /// Whether the accumulator was closed.

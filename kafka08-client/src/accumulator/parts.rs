@@ -123,6 +123,7 @@ impl Schedule {
     /// Looks at a partition again, after its batches or its number of taken ones have changed.
     pub(super) fn renew<C>(&mut self, at: PartIndex, part: &mut Part<C>) {
         let may_take = part.taken < self.max_taken;
+        // While closed batches wait in front of it, the open one has no time of its own.
         let waiting = part.open.as_ref().filter(|_| may_take && part.closed.is_empty());
         let (mut linger, mut ready) = (None, may_take && !part.closed.is_empty());
         if let Some(open) = waiting {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kafka08_proto::{
     api::NameProblem,
-    ids::PartitionId,
+    ids::{PartitionId, TopicPartition},
     message::{Entry, MessageSet, SetProblem},
     partitioner::{KeyHash, ScalaRule},
 };

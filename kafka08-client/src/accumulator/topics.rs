@@ -114,6 +114,7 @@ impl Topic {
         listed: impl Iterator<Item = (PartitionId, Leads)>,
         mut place: impl FnMut(PartitionId) -> PartIndex,
     ) {
+        // Remembered by its id, because positions change below.
         let stuck_to = self.sticky.and_then(|position| self.ids.get(position).copied());
         self.ids.clear();
         self.parts.clear();

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka08_proto::{
     HostPort,
-    api::{Body as _, ConsumerMetadataResponse},
-    connection::{Cancelled, CloseReason, Closed, Progress, RequestError, ResponseFrame},
+    api::{Body as _, ConsumerMetadataResponse, LeaderProblem},
+    connection::{CloseReason, Closed, Progress, RequestError, ResponseFrame},
     fate::Fate,
     ids::Text,
     probe::Release,
@@ -14,7 +14,7 @@ use kafka08_proto::{
 use super::{
     Cluster, ForOwner, OWNERS_TOKENS, Stale, Verdict,
     call::{Aim, UnitState},
-    state::{Job, Owner, Part, PartState, Timer},
+    state::{Job, Owner, Part, Timer},
     work::AnswerNo,
 };
 use crate::{
@@ -27,6 +27,7 @@ impl Cluster {
     /// Takes all news of the links.
     pub(super) fn take_news(&mut self, now: Instant) {
         while let Some(news) = self.links.poll_news() {
+            // The cluster comes first: what the owner does with the news meets its new state.
             self.take(now, &news);
             let is_owners = match &news {
                 LinkNews::Answered { token, .. } | LinkNews::Written { token, .. } | LinkNews::Failed { token, .. } => {
@@ -46,8 +47,13 @@ impl Cluster {
             LinkNews::Ready { peer, lane } => self.link_ready(now, *peer, *lane),
             LinkNews::NotConnected { peer, lane, reason } => self.not_connected(now, *peer, *lane, reason),
             LinkNews::Answered { token, peer, frame } => {
-                self.note_alive(*peer);
+                let was_silent = self.silent.remove(peer);
+                self.seeking.note_answered(*peer);
                 self.answered(now, *token, *peer, frame);
+                // Behind the answer, which may be the one to a request that would otherwise be moved.
+                if was_silent {
+                    self.note_awake(now, *peer);
+                }
             }
             // Requests without answers are the owner's only.
             LinkNews::Written { .. } => {}
@@ -58,69 +64,107 @@ impl Cluster {
                 self.note_silent(now, *peer);
                 self.drive_refresh(now);
             }
+            LinkNews::Awake { peer, .. } => {
+                if self.silent.remove(peer) {
+                    self.note_awake(now, *peer);
+                }
+            }
             LinkNews::Ended { peer, lane, closed, was_idle, .. } => self.ended(now, *peer, *lane, closed, *was_idle),
             LinkNews::Probed { peer, release } => self.probed(now, *peer, release),
         }
     }
 
+    /// A link can take requests: it was connected, or has room again.
     fn link_ready(&mut self, now: Instant, peer: Peer, lane: Lane) {
+        // Before anything is sent: an outage may have made the release unknown.
         self.releases.note_up(now, peer);
         self.seeking.note_ready(peer);
         self.pump(now, peer, lane);
         if lane == Lane::Prompt {
-            self.drive_refresh(now);
-            self.move_stuck(now);
-            self.place_waiting(now);
+            self.wake_waiting(now);
         }
+    }
+
+    /// A broker that was silent has answered, so it can be asked again.
+    fn note_awake(&mut self, now: Instant, peer: Peer) {
+        self.seeking.note_answered(peer);
+        self.note_unstuck(peer);
+        self.wake_waiting(now);
+    }
+
+    /// Gives everything that waits for any broker another chance. To be called whenever one can be asked that could not be
+    /// asked before.
+    fn wake_waiting(&mut self, now: Instant) {
+        self.drive_refresh(now);
+        self.move_stuck(now);
+        self.place_waiting(now);
     }
 
     /// Places the calls that wait for any broker, or for the release of one.
     fn place_waiting(&mut self, now: Instant) {
+        // Taken out first: a call that cannot be placed puts itself back.
         for id in std::mem::take(&mut self.waits_for_any) {
             self.dispatch(now, id);
         }
         self.drive_seek(now);
     }
 
+    /// A link could not be connected. What waits for it is placed anew.
     fn not_connected(&mut self, now: Instant, peer: Peer, lane: Lane, reason: &Arc<str>) {
-        self.releases.note_down(now, peer);
         let address = self.links.address(peer).cloned();
+        // A broker that has left is not down. It is forgotten.
+        if address.is_some() {
+            self.releases.note_down(now, peer);
+        }
         let backoff = self.config.reconnect_backoff;
         self.seeking.note_failed(now, peer, address.as_ref(), reason, backoff, &mut self.seed);
-        let attempts = address.map(|address| (address, Arc::clone(reason))).into_iter().collect();
-        let cause = Cause::Unreachable(Arc::new(Unreachable { attempts }));
+        let cause = match address {
+            Some(address) => {
+                let attempts = vec![(address, Arc::clone(reason))];
+                Cause::Unreachable(Arc::new(Unreachable { attempts }))
+            }
+            None => self.why_gone(peer),
+        };
         self.return_queue(now, peer, lane, &cause);
-        if let Peer::Node(_) = peer {
-            // Its partitions may have other leaders by now.
-            self.refresh.note_all_stale(now);
-            self.drive_refresh(now);
-        }
+        // Its partitions may have other leaders by now.
+        self.note_led_stale(now, peer);
+        self.drive_refresh(now);
         self.drive_seek(now);
     }
 
-    fn note_alive(&mut self, peer: Peer) {
-        if self.silent.remove(&peer) {
-            self.note_unstuck(peer);
+    /// Why nothing goes to a broker that has no address any more.
+    pub(super) fn why_gone(&self, peer: Peer) -> Cause {
+        // Entries of the bootstrap list keep their addresses until the client is closed.
+        let Peer::Node(node) = peer else { return Cause::Closed };
+        match self.view.endpoint(node) {
+            Some(Err(problem)) => Cause::Endpoint { node, problem: problem.clone() },
+            _ => Cause::NoLeader(LeaderProblem::BrokerMissing(node)),
         }
-        self.seeking.note_answered(peer);
     }
 
+    /// A connected link has ended. Its requests were told before.
     fn ended(&mut self, now: Instant, peer: Peer, lane: Lane, closed: &Arc<Closed>, was_idle: bool) {
-        self.silent.remove(&peer);
+        let was_silent = self.silent.remove(&peer);
         // A link that ends while it is idle is nobody's failure, but its broker may have left the cluster.
         let is_ours = closed.reason == CloseReason::Local;
-        if !is_ours && let Peer::Node(_) = peer {
-            self.refresh.note_all_stale(now);
+        if !is_ours {
+            self.note_led_stale(now, peer);
         }
         if !was_idle || !is_ours {
             self.drive_refresh(now);
         }
         // What waits for the next link asks for it.
         self.pump(now, peer, lane);
+        if was_silent {
+            // Its other links count again.
+            self.wake_waiting(now);
+        }
         self.drive_seek(now);
     }
 
+    /// A probe has ended. Calls that wait for the release are placed.
     fn probed(&mut self, now: Instant, peer: Peer, release: &Release) {
+        // Also a probe that has found nothing out is noted, so that calls do not start one after the other.
         self.releases.note_probed(now, peer, release.clone());
         if let (Release::Undetermined(why), Some(address)) = (release, self.links.address(peer).cloned()) {
             let reason: Arc<str> = Arc::from(why.to_string());
@@ -131,7 +175,7 @@ impl Cluster {
     }
 
     fn answered(&mut self, now: Instant, token: Token, peer: Peer, frame: &ResponseFrame) {
-        match self.jobs.remove(&token) {
+        match self.take_job(token) {
             Some(Job::Part(part)) => self.part_answered(now, token, &part, frame),
             Some(Job::Metadata { topics, .. }) => self.metadata_answered(now, token, &topics, frame),
             Some(Job::Coordinator { group, .. }) => self.coordinator_answered(now, &group, frame),
@@ -145,12 +189,14 @@ impl Cluster {
         }
     }
 
+    /// Takes the answer to units of a call, and decides what each of them does next.
     fn part_answered(&mut self, now: Instant, token: Token, part: &Part, frame: &ResponseFrame) {
         let peer = part.peer;
         let Some(call) = self.calls.get_mut(&part.call) else { return };
         call.parts.remove(&token);
         // Only what was asked for is heard, and only the first entry of each.
         let mut unheard: BTreeSet<usize> = part.units.iter().copied().collect();
+        // Noted below, because the answer has no number before it is decoded to its end.
         let mut verdicts = Vec::new();
         let taken = call.take_answer(&frame.body, &mut |n, verdict| {
             if unheard.remove(&n) {
@@ -213,6 +259,7 @@ impl Cluster {
             let group = group.clone();
             self.coordinators.note_stale(&group, node);
         }
+        // Only these wait for metadata. Others would be placed again by an answer that has nothing to do with them.
         let stale: Vec<_> = again.iter().filter(|(_, stale)| *stale == Stale::Leader).map(|(n, _)| *n).collect();
         let topics = self.calls.get(&id).map(|call| call.topics_of(&stale)).unwrap_or_default();
         for topic in topics {
@@ -224,8 +271,9 @@ impl Cluster {
         self.end_if_over(id);
     }
 
+    /// A request has ended without an answer.
     fn failed(&mut self, now: Instant, token: Token, peer: Peer, error: &RequestError, progress: Progress, fate: Fate) {
-        match self.jobs.remove(&token) {
+        match self.take_job(token) {
             Some(Job::Part(part)) => {
                 let address = self.links.address(peer).cloned().unwrap_or_else(unknown_address);
                 let cause = Cause::Request { peer: address, error: error.clone(), progress };
@@ -243,6 +291,7 @@ impl Cluster {
         }
     }
 
+    /// Takes the answer to a look-up of a coordinator.
     fn coordinator_answered(&mut self, now: Instant, group: &Text, frame: &ResponseFrame) {
         let found = ConsumerMetadataResponse::decode(&frame.body).ok();
         let Some(broker) = found.as_ref().and_then(|answer| answer.coordinator().ok()) else {
@@ -256,58 +305,15 @@ impl Cluster {
             let address = endpoint_of(broker, &|node, at| config.filter(node, at));
             self.links.set_address(now, node, address.ok());
         }
+        // The pause after an earlier answer is over.
         self.timers.set(Timer::Coordinator(group.clone()), None);
         for id in self.coordinators.note_found(group, node) {
             self.dispatch(now, id);
         }
     }
-
-    /// Takes requests away from a broker that is silent, for units that have another leader now and can be sent again.
-    pub(super) fn leave_silent(&mut self, now: Instant) {
-        let mut left = Vec::new();
-        for (token, job) in &self.jobs {
-            let Job::Part(part) = job else { continue };
-            let Some(call) = self.calls.get(&part.call) else { continue };
-            let has_moved = part.units.iter().any(|n| {
-                let of = match &call.aim {
-                    Aim::Leader(of) => Some(of),
-                    Aim::Leaders => call.units.get(*n).and_then(|unit| unit.of.as_ref()),
-                    Aim::Any | Aim::Node(_) | Aim::Coordinator(_) => None,
-                };
-                let Some(of) = of else { return false };
-                self.view.leader(&of.topic, of.partition).is_ok_and(|node| Peer::Node(node) != part.peer)
-            });
-            if self.silent.contains(&part.peer) && has_moved && part.state == PartState::Sent {
-                left.push((*token, call.changes_state));
-            }
-        }
-        for (token, changes_state) in left {
-            // A request that may have been applied waits for its own deadline.
-            if changes_state && !self.links.is_untouched(token) {
-                continue;
-            }
-            if self.links.cancel(token) != Cancelled::NotOutstanding
-                && let Some(Job::Part(part)) = self.jobs.remove(&token)
-            {
-                self.take_back(now, token, &part);
-            }
-        }
-    }
-
-    /// Places units again that a silent broker had. They can safely be sent again.
-    pub(super) fn take_back(&mut self, now: Instant, token: Token, part: &Part) {
-        let address = self.links.address(part.peer).cloned().unwrap_or_else(unknown_address);
-        if let Some(call) = self.calls.get_mut(&part.call) {
-            call.parts.remove(&token);
-            for n in &part.units {
-                call.lose(*n, Cause::Silent { peer: address.clone() }, Fate::NotApplied);
-            }
-        }
-        self.dispatch(now, part.call);
-    }
 }
 
 /// Stands for an address that is not known any more, because its broker has left the cluster meanwhile.
-fn unknown_address() -> HostPort {
+pub(super) fn unknown_address() -> HostPort {
     HostPort::new("a broker that has left", 0)
 }

@@ -1,31 +1,23 @@
 //! Looking up topics: whom to ask, and what an answer changes.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka08_proto::{
-    api::{Body as _, ConsumerMetadataRequest, MetadataRequest, MetadataResponse, Request as _, Topics},
+    api::{Body as _, MetadataRequest, MetadataResponse, Topics},
     connection::{Prepared, ResponseFrame},
     error_code::ErrorCode,
-    ids::Text,
+    ids::{NodeId, Text},
 };
 
 use super::{
     Cluster, ForOwner,
-    call::Aim,
     seeking::Step,
-    state::{Job, Life, PartState, Timer},
+    state::{Job, Life, Timer},
 };
 use crate::{
     links::{Lane, Opening, Peer, Token},
     view::Changes,
 };
-
-/// The time between two look-ups while a broker is silent.
-const WHILE_SILENT: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// Asks for what is due, if a broker can be asked, and sets the timer for what is due later.
@@ -42,6 +34,7 @@ impl Cluster {
             return;
         }
         self.timers.set(Timer::Refresh, None);
+        // The least loaded link, so that a look-up does not wait behind slow answers.
         let Some(peer) = self.most_idle() else {
             // The first broker that is connected is asked.
             self.seek(now);
@@ -70,106 +63,10 @@ impl Cluster {
             return;
         }
         self.counts.refreshes += 1;
+        // Only behind the sending: what was not sent starts no pause.
         self.refresh.note_asked(now);
         self.jobs.insert(token, Job::Metadata { topics, peer });
         self.asking = Some(token);
-    }
-
-    /// A broker owes an answer for longer than it should. Others are asked whether they know other leaders.
-    pub(super) fn note_silent(&mut self, now: Instant, peer: Peer) {
-        if self.silent.insert(peer) {
-            let address = self.links.address(peer).cloned();
-            let named = address.as_ref().map(ToString::to_string).unwrap_or_default();
-            let reason: Arc<str> = Arc::from(format!("{named} accepts connections, but does not answer"));
-            self.seeking.note_failed(
-                now,
-                peer,
-                address.as_ref(),
-                &reason,
-                self.config.reconnect_backoff,
-                &mut self.seed,
-            );
-            self.wait_for_topics_at(now, peer);
-            self.refresh.note_all_stale(now);
-            // Another broker is asked instead. The late answer still counts.
-            if let Some(Job::Metadata { peer: asked, .. }) = self.asking.and_then(|token| self.jobs.get(&token))
-                && *asked == peer
-            {
-                self.asking = None;
-            }
-            self.note_stuck(peer);
-            self.move_stuck(now);
-        }
-    }
-
-    /// Notes the requests of a silent broker that any other one can answer.
-    fn note_stuck(&mut self, peer: Peer) {
-        for (token, job) in &self.jobs {
-            let is_stuck = match job {
-                Job::Coordinator { peer: asked, .. } => *asked == peer,
-                Job::Part(part) if part.peer == peer && part.state == PartState::Sent => {
-                    let call = self.calls.get(&part.call);
-                    call.is_some_and(|call| call.aim == Aim::Any && !call.changes_state)
-                }
-                _ => false,
-            };
-            if is_stuck {
-                self.stuck.insert(*token);
-            }
-        }
-    }
-
-    /// Sends requests that silent brokers have to another broker, if one is connected.
-    pub(super) fn move_stuck(&mut self, now: Instant) {
-        for token in std::mem::take(&mut self.stuck) {
-            let api = match self.jobs.get(&token) {
-                Some(Job::Part(part)) => self.calls.get(&part.call).map(|call| call.work.api()),
-                Some(Job::Coordinator { .. }) => Some(ConsumerMetadataRequest::API),
-                _ => None,
-            };
-            let Some(api) = api else { continue };
-            if self.find_any(now, api).is_err() {
-                self.stuck.insert(token);
-                continue;
-            }
-            self.links.cancel(token);
-            match self.jobs.remove(&token) {
-                Some(Job::Part(part)) => self.take_back(now, token, &part),
-                Some(Job::Coordinator { group, .. }) => {
-                    self.coordinators.note_not_found(&group);
-                    for id in self.coordinators.resume(&group) {
-                        self.dispatch(now, id);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if !self.stuck.is_empty() {
-            self.seek(now);
-        }
-    }
-
-    /// A broker has answered, so what it has is not stuck.
-    pub(super) fn note_unstuck(&mut self, peer: Peer) {
-        let jobs = &self.jobs;
-        self.stuck.retain(|token| match jobs.get(token) {
-            Some(Job::Part(part)) => part.peer != peer,
-            Some(Job::Coordinator { peer: asked, .. }) => *asked != peer,
-            _ => false,
-        });
-    }
-
-    /// Looks up the topics of all requests that a broker has.
-    fn wait_for_topics_at(&mut self, now: Instant, peer: Peer) {
-        let mut waits = BTreeSet::new();
-        for job in self.jobs.values() {
-            let Job::Part(part) = job else { continue };
-            let Some(call) = self.calls.get(&part.call).filter(|_| part.peer == peer) else { continue };
-            waits.extend(call.topics_of(&part.units).into_iter().map(|topic| (part.call, topic)));
-        }
-        for (id, topic) in waits {
-            self.wait_for_topic(now, id, &topic);
-        }
     }
 
     /// All brokers that can be tried: those that metadata lists, and then the bootstrap list, each in a random order.
@@ -183,6 +80,7 @@ impl Cluster {
                 list.swap(last, other);
             }
         }
+        // The bootstrap list comes last: its entries may be load balancers, or names of brokers that have left.
         known.append(&mut first);
         known
     }
@@ -196,7 +94,7 @@ impl Cluster {
     }
 
     pub(super) fn drive_seek(&mut self, now: Instant) {
-        if !self.needs_any(now) {
+        if self.life == Life::Closed || !self.needs_any(now) {
             self.seeking.stop();
         }
         loop {
@@ -213,7 +111,10 @@ impl Cluster {
     }
 
     fn try_one(&mut self, now: Instant, peer: Peer) {
+        let was_connecting = self.links.is_connecting(peer, Lane::Prompt);
         match self.links.open(now, peer, Lane::Prompt) {
+            // An attempt of the pass before goes on. It has had its time ahead of the others.
+            Opening::Connecting if was_connecting => self.seeking.hurry(now),
             Opening::Connecting => {}
             // A silent broker is connected, and is of no use.
             Opening::Ready | Opening::Busy => self.seeking.skip(now, peer),
@@ -236,23 +137,23 @@ impl Cluster {
 
     /// Takes the answer to a look-up.
     pub(super) fn metadata_answered(&mut self, now: Instant, token: Token, topics: &Topics, frame: &ResponseFrame) {
+        // Before anything that drives the refresh, which does nothing while a look-up is on its way.
         self.end_look_up(token);
         let Ok(answer) = MetadataResponse::decode(&frame.body) else {
             self.refresh.note_failed(now, topics, &mut self.seed);
             self.drive_refresh(now);
             return;
         };
+        // An answer that cannot be decoded says nothing, so it does not get here.
         self.last_answer = Some(now);
         let config = &self.config;
         let filter = |node, at| config.filter(node, at);
         let changes = self.view.merge(now, config.max_age, topics, &answer, &filter);
+        // Addresses first: what is placed below opens links to them.
         self.take_changes(now, &changes);
         self.settle(now, topics, &answer);
-        if !self.silent.is_empty() {
-            self.leave_silent(now);
-            // Until the silent broker answers or is replaced, others are asked again and again.
-            self.refresh.note_all_stale(now.checked_add(WHILE_SILENT).unwrap_or(now));
-        }
+        // Before calls are placed again: a call that leaves a broker is then placed once, with all that it has.
+        self.follow_leaders(now, &changes);
         self.call_again(now, topics, &changes);
         self.tell_owner(ForOwner::Changed(changes));
         self.drive_refresh(now);
@@ -274,6 +175,11 @@ impl Cluster {
         self.counts.leader_moves += u64::try_from(changes.leaders.len()).unwrap_or(u64::MAX);
         for node in &changes.endpoints {
             let address = self.view.endpoint(*node).and_then(Result::ok).cloned();
+            if address.is_none() {
+                // What was wrong with it explains nothing any more.
+                self.seeking.note_answered(Peer::Node(*node));
+                self.releases.forget(Peer::Node(*node));
+            }
             self.links.set_address(now, *node, address);
         }
         if self.view.brokers().next().is_some() {
@@ -303,7 +209,7 @@ impl Cluster {
         if is_spoilt {
             self.refresh.note_spoilt(&names);
         }
-        let unsettled: BTreeSet<Text> = self.view.unsettled().cloned().collect();
+        let troubled: Vec<NodeId> = self.troubled().collect();
         let next = now.checked_add(self.config.max_age);
         for name in &names {
             let code = match answer.topic(name) {
@@ -312,8 +218,10 @@ impl Cluster {
                 None if *asked == Topics::All => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                 None => ErrorCode::UNKNOWN,
             };
-            let is_usable = code.is_ok() && !unsettled.contains(name);
-            if is_usable {
+            // While a leader does not answer or cannot be reached, another one may be named at any time.
+            let is_troubled =
+                || self.view.topic(name).is_some_and(|topic| troubled.iter().any(|node| topic.is_led_by(*node)));
+            if code.is_ok() && !self.view.is_unsettled(name) && !is_troubled() {
                 self.refresh.note_settled(name, next);
             } else {
                 self.refresh.note_unsettled(now, name, &mut self.seed);

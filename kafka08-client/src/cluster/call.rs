@@ -24,12 +24,15 @@ use crate::{
 /// Where the units of a call go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Aim {
+    /// To any broker.
     Any,
+    /// To this broker, whatever it leads.
     Node(NodeId),
     /// Each unit to the leader of its own partition.
     Leaders,
     /// The only unit to the leader of this partition.
     Leader(TopicPartition),
+    /// To the coordinator of this group.
     Coordinator(Text),
 }
 
@@ -52,6 +55,13 @@ pub(super) struct Unit {
     pub(super) answer: Option<AnswerNo>,
 }
 
+/// How far a unit is.
+//
+//            ┌──(no broker can ever answer it)───────────────────────────────────────────▼
+//   new ──▶ Open ──(placed at a broker)──▶ OnItsWay ──(last word, or perhaps applied)──▶ Over
+//            ▲                                │
+//            └──(a code that may pass; lost ──┘
+//                and certainly not applied; taken back from a link)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnitState {
     /// It waits to be placed, for metadata, for a coordinator or for a pause to end.
@@ -62,18 +72,25 @@ pub(super) enum UnitState {
     Over,
 }
 
+/// A call that has not ended.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) id: CallId,
+    /// The typed request, and the answers that have come.
     pub(super) work: Box<dyn Work>,
+    /// Where its units go.
     pub(super) aim: Aim,
+    /// The links that it uses.
     pub(super) lane: Lane,
     /// When the call was made.
     pub(super) since: Instant,
+    /// When it ends, whatever it has by then.
     pub(super) deadline: Instant,
     /// How long the request lets a broker wait.
     pub(super) server_wait: Duration,
+    /// Whether a second attempt may apply it twice.
     pub(super) changes_state: bool,
+    /// In the order asked. One, if the request is not taken apart.
     pub(super) units: Vec<Unit>,
     /// The unit of each partition. Empty if there is only one unit.
     by_partition: BTreeMap<TopicPartition, usize>,
@@ -144,6 +161,7 @@ impl Call {
         body: &Bytes,
         tell: &mut dyn FnMut(usize, Verdict),
     ) -> Result<AnswerNo, DecodeError> {
+        // Apart, because the closure looks units up while the work takes the answer.
         let Self { work, by_partition, .. } = self;
         work.take_answer(body, &mut |of, verdict| {
             let n = match of {
@@ -186,15 +204,25 @@ impl Call {
         }
     }
 
+    /// Takes a unit back that was not sent. What is known of it stays.
+    pub(super) fn reopen(&mut self, n: usize) {
+        if let Some(unit) = self.units.get_mut(n).filter(|unit| unit.state != UnitState::Over) {
+            unit.state = UnitState::Open;
+        }
+    }
+
     /// Notes that an attempt of a unit was lost. The unit is open again, or over if another attempt might apply it twice.
     pub(super) fn lose(&mut self, n: usize, cause: Cause, fate: Fate) {
+        // What an earlier attempt was answered is not the last word any more.
         self.forget_answer(n);
         let changes_state = self.changes_state;
         let Some(unit) = self.units.get_mut(n) else { return };
         unit.cause = Some(cause);
+        // The fate only grows worse: a later attempt cannot undo what an earlier one may have done.
         if fate == Fate::MaybeApplied {
             unit.fate = fate;
         }
+        // A second attempt might apply it twice, so only the caller can decide.
         if changes_state && unit.fate == Fate::MaybeApplied {
             self.end_unit(n);
         } else {
@@ -205,6 +233,7 @@ impl Call {
     /// Notes that an answer has the last word of a unit.
     pub(super) fn note_answer(&mut self, n: usize, answer: AnswerNo) {
         self.forget_answer(n);
+        // Behind `forget_answer`: the unit may have been the last one of an earlier answer, which is dropped then.
         *self.words.entry(answer).or_default() += 1;
         if let Some(unit) = self.units.get_mut(n) {
             unit.answer = Some(answer);

@@ -44,6 +44,7 @@ impl Coordinators {
         if let Some(node) = entry.node {
             return Coordinator::Is(node);
         }
+        // Also the call that makes the look-up, for the answer places all that wait.
         entry.waiting.insert(call);
         if entry.is_asking || entry.pause_until.is_some_and(|until| until > now) {
             return Coordinator::Wait;
@@ -86,7 +87,12 @@ impl Coordinators {
     pub(super) fn resume(&mut self, group: &Text) -> BTreeSet<CallId> {
         let Some(entry) = self.0.get_mut(group) else { return BTreeSet::new() };
         entry.pause_until = None;
-        std::mem::take(&mut entry.waiting)
+        let waiting = std::mem::take(&mut entry.waiting);
+        // Those that wait look the group up again, and the count of failures must outlive that.
+        if waiting.is_empty() {
+            self.tidy(group);
+        }
+        waiting
     }
 
     /// A broker has said that it is not the coordinator of this group, or could not be reached.
@@ -96,15 +102,25 @@ impl Coordinators {
         {
             entry.node = None;
         }
+        self.tidy(group);
     }
 
     /// A call waits no more. Groups that nothing waits for and that have no coordinator are forgotten.
     pub(super) fn leave(&mut self, group: &Text, call: CallId) {
         if let Some(entry) = self.0.get_mut(group) {
             entry.waiting.remove(&call);
-            if entry.waiting.is_empty() && entry.node.is_none() && !entry.is_asking {
-                self.0.remove(group);
-            }
+        }
+        self.tidy(group);
+    }
+
+    /// Forgets a group that nothing waits for and of which nothing is known. A look-up on its way still tells its coordinator.
+    fn tidy(&mut self, group: &Text) {
+        if let Some(entry) = self.0.get(group)
+            && entry.waiting.is_empty()
+            && entry.node.is_none()
+            && !entry.is_asking
+        {
+            self.0.remove(group);
         }
     }
 }

@@ -1,4 +1,29 @@
 //! Requests that find their brokers.
+//!
+//! A *call* is a request with a deadline. It is taken apart into *units*: one for each partition, or one for the whole request.
+//! Units that go to the same broker are sent as one *part*. A unit whose broker was the wrong one, or was lost, is placed again
+//! alone. When all units have ended, the answers are put together.
+//!
+//! ```text
+//!   call ---> units ---> placed ---> queue of a link ---> sent ---> answered ---> ended
+//!               ^        |                                |         |
+//!               |        waits: for metadata, a           |         "not the leader", and others
+//!               |        coordinator, a release           |         that may pass
+//!               +-----------------------------------------+---------+
+//!                 after a pause, while the fate of the unit allows it
+//! ```
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `routed` | how each request is taken apart, what its answers mean, and how they are put together |
+//! | `claim`, `call`, `work` | what the user holds; one call and its units; the request behind a type that is not known here |
+//! | `state` | what a cluster holds |
+//! | `routing`, `queues` | where units go; requests that wait for a link |
+//! | `answering` | what follows from answers and from the ends of links |
+//! | `trouble` | what follows when brokers are silent or cannot be reached |
+//! | `asking`, `refresh` | look-ups of topics and coordinators; which topics, and when |
+//! | `seeking` | which broker to connect to when any will do |
+//! | `coordinators`, `releases` | what is known of groups, and of the releases of brokers |
 
 mod answering;
 mod asking;
@@ -12,6 +37,7 @@ mod routed;
 mod routing;
 mod seeking;
 mod state;
+mod trouble;
 mod work;
 
 use std::{
@@ -131,6 +157,7 @@ impl Cluster {
         if let Err(why) = self.check(&request) {
             return Err(Refused { request, why });
         }
+        // What any broker can answer is not taken apart: one unit, and one request.
         let partitions = if aim == Aim::Any { Vec::new() } else { request.partitions() };
         let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
         let work = if partitions.is_empty() {
@@ -174,6 +201,7 @@ impl Cluster {
         if !request.expects_response() {
             return Err(RefusedWhy::NoAnswer);
         }
+        // A probe may find any release. What the newest one takes is let through, and judged when the broker is known.
         let profile = match self.config.release {
             ReleaseSetting::Is(profile) => profile,
             ReleaseSetting::Probe => Profile::V0_8_2,
@@ -207,6 +235,7 @@ impl Cluster {
         let deadline = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
         let new = NewCall { work, aim, partitions, since: now, deadline, server_wait, changes_state, lane };
         self.calls.insert(id, Call::new(id, new));
+        // Before it is placed: a call that ends at once takes its deadline with it.
         self.timers.set(Timer::Deadline(id), Some(deadline));
         self.dispatch(now, id);
         id
@@ -215,6 +244,7 @@ impl Cluster {
     /// Gives up a call. Nothing more is told of it. A broker may act on it nevertheless.
     pub fn cancel(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(&id) else {
+            // It has ended, with an event that nobody has taken yet.
             self.events.retain(|ClusterEvent::Ended(ended)| ended.id() != id);
             return;
         };
@@ -250,18 +280,22 @@ impl Cluster {
             return;
         }
         self.life = Life::Closed;
+        // Calls end first, so that the news of their links find nobody to place again.
         let open: Vec<_> = self.calls.keys().copied().collect();
         for id in open {
+            self.give_up_parts(id);
             self.end_call(id, &Cause::Closed);
         }
         self.jobs.clear();
         self.queues.clear();
+        self.stuck.clear();
+        self.seeking.stop();
         self.timers = crate::timers::Timers::new();
         // Nobody waits for anything that is in flight.
         self.links.abort(now);
     }
 
-    /// What the client has done, and what it holds. Costs a look at each link.
+    /// What the client has done, and what it holds. Costs the same for any number of links.
     #[must_use]
     pub fn stats(&self) -> ClusterStats {
         ClusterStats { links: self.links.stats(), calls: self.calls.len(), ..self.counts }
@@ -272,6 +306,18 @@ impl Cluster {
     #[must_use]
     pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
         self.seeking.down().cloned()
+    }
+
+    /// What happened at each address that has failed and has not answered since.
+    #[must_use]
+    pub fn trouble(&self) -> Unreachable {
+        self.seeking.unreachable()
+    }
+
+    /// Whether any broker has answered so far.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.last_answer.is_some()
     }
 
     /// Asks for a topic by its name, which creates it on a broker that creates topics, and again until it can be used.
@@ -329,6 +375,8 @@ impl Machine for Cluster {
 
     fn poll_output(&mut self, now: Instant) -> Option<Output<ClusterEvent>> {
         self.take_news(now);
+        // Behind the news, which may have staged requests; and before the events, so that who takes events slowly does not
+        // keep bytes waiting.
         let action = self.links.poll_action(now).map(|action| match action {
             Action::Connect { link, to, within } => Output::Connect { link, to, within },
             Action::Drop(link) => Output::Drop(link),
@@ -357,6 +405,10 @@ impl Machine for Cluster {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        // After a close, the last news of the links may still have set a timer. Nothing is due any more.
+        if self.life == Life::Closed {
+            return self.links.poll_timeout();
+        }
         match (self.links.poll_timeout(), self.timers.first()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -364,6 +416,7 @@ impl Machine for Cluster {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        // Links come first: the reason why a request has timed out says more than the deadline of its call.
         self.links.handle_timeout(now);
         self.take_news(now);
         while let Some(timer) = self.timers.pop_due(now) {
@@ -378,8 +431,9 @@ impl Machine for Cluster {
                     }
                 }
             }
+            // What a timer has brought about comes before the next timer, which may be a deadline.
+            self.take_news(now);
         }
-        self.take_news(now);
     }
 
     fn is_over(&self) -> bool {

@@ -30,19 +30,22 @@ impl Cluster {
                 self.queues.remove(&(peer, lane));
                 return;
             };
+            // Each time: the request before this one may have taken the last room, or ended the link.
             match self.links.open(now, peer, lane) {
                 Opening::Ready => {
                     queue.pop_front();
                     if self.send(now, peer, lane, token) == Sent::Busy {
+                        // To the front, so that requests of one link keep their order. Its room is told as news.
                         self.queues.entry((peer, lane)).or_default().push_front(token);
                         return;
                     }
                 }
                 Opening::NoAddress => {
-                    // The broker has left the cluster.
-                    self.return_queue(now, peer, lane, &Cause::DeadlinePassed);
+                    let cause = self.why_gone(peer);
+                    self.return_queue(now, peer, lane, &cause);
                     return;
                 }
+                // Each of these ends with news of the link, which pump again.
                 Opening::Busy | Opening::Connecting | Opening::BackingOff { .. } => return,
             }
         }
@@ -75,6 +78,7 @@ impl Cluster {
     fn prepare(&self, now: Instant, part: &Part) -> Result<Prepared, SendError> {
         let call = self.calls.get(&part.call).ok_or(SendError::Busy)?;
         let keep: BTreeSet<_> = part.units.iter().filter_map(|n| call.units.get(*n)?.of.clone()).collect();
+        // A request that goes to one broker as a whole is not copied.
         let is_all = keep.len() == call.units.len() || keep.is_empty();
         let prepared = call.work.encode(if is_all { None } else { Some(&keep) });
         let prepared = prepared.map_err(|error| SendError::Prepare(PrepareError::Encode(error)))?;
@@ -99,15 +103,18 @@ impl Cluster {
 
     /// A request that the connection does not take, whatever its state.
     fn refuse(&mut self, now: Instant, token: Token, error: SendError) {
-        match self.jobs.remove(&token) {
+        match self.take_job(token) {
             Some(Job::Part(part)) => {
                 let is_late = matches!(error, SendError::TimedOut { .. });
                 if let Some(call) = self.calls.get_mut(&part.call) {
                     call.parts.remove(&token);
                     for n in &part.units {
-                        call.lose(*n, Cause::NotSent(error.clone()), Fate::NotApplied);
-                        // The same request would be refused again. One that is only late ends at its deadline.
-                        if !is_late {
+                        if is_late {
+                            // It ends at its deadline. What an earlier attempt has met or was answered tells more.
+                            call.reopen(*n);
+                        } else {
+                            // The same request would be refused again.
+                            call.lose(*n, Cause::NotSent(error.clone()), Fate::NotApplied);
                             call.end_unit(*n);
                         }
                     }
@@ -122,7 +129,7 @@ impl Cluster {
     /// Places everything anew that waits for a link, because there will be none for a while.
     pub(super) fn return_queue(&mut self, now: Instant, peer: Peer, lane: Lane, cause: &Cause) {
         for token in self.queues.remove(&(peer, lane)).unwrap_or_default() {
-            match self.jobs.remove(&token) {
+            match self.take_job(token) {
                 Some(Job::Part(part)) => {
                     if let Some(call) = self.calls.get_mut(&part.call) {
                         call.parts.remove(&token);

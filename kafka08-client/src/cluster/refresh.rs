@@ -13,6 +13,9 @@ use crate::{backoff::Backoff, seed::Seed};
 /// The most names in one request. A broker reads the state of each from ZooKeeper or its cache.
 const MOST_NAMES: usize = 1000;
 
+/// How many answers a topic is waited for that is wanted once. With the default pauses, that takes some seconds.
+const MOST_ANSWERS: u32 = 10;
+
 /// Who wants to know about a topic.
 #[derive(Debug, Default)]
 struct Interest {
@@ -31,7 +34,7 @@ struct Interest {
 enum Wish {
     #[default]
     None,
-    /// Until it can be used.
+    /// Until it can be used, or [`MOST_ANSWERS`] answers have said that it cannot.
     Once,
     /// Until the owner forgets it.
     Lasting,
@@ -40,14 +43,19 @@ enum Wish {
 /// Decides what to ask for. One request is in flight at a time, with a pause between two.
 #[derive(Debug)]
 pub(super) struct Refresh {
+    /// Every topic that somebody is interested in.
     topics: BTreeMap<Text, Interest>,
+    /// The same topics, as far as they are due, the earliest first.
     due: BTreeSet<(Instant, Text)>,
     /// When all topics are to be asked for, for the list of brokers or for a topic that must not be created.
     all_due: Option<Instant>,
     /// Names that are asked for one by one, because an answer has refused them all.
     apart: BTreeSet<Text>,
+    /// When the last request was sent.
     last: Option<Instant>,
+    /// The shortest time between two requests.
     pause: Duration,
+    /// For topics that cannot be used yet.
     backoff: Backoff,
 }
 
@@ -80,6 +88,7 @@ impl Refresh {
 
     /// Brings the time of a topic forward to `at`, unless it is backing off.
     fn hasten(&mut self, name: &Text, at: Instant) {
+        // A topic that cannot be used is asked for at its own pace. Else each call that waits would ask at once.
         let is_pausing = self.topics.get(name).is_some_and(|interest| interest.failures > 0 && interest.due.is_some());
         let is_earlier = self.topics.get(name).is_some_and(|interest| interest.due.is_none_or(|due| at < due));
         if is_earlier && !is_pausing {
@@ -112,10 +121,10 @@ impl Refresh {
         self.tidy(&name);
     }
 
-    /// A call waits for a topic.
-    pub(super) fn wait(&mut self, now: Instant, name: &Text, call: CallId) {
+    /// A call waits for a topic. It is looked up at this time at the latest.
+    pub(super) fn wait(&mut self, at: Instant, name: &Text, call: CallId) {
         self.topics.entry(name.clone()).or_default().calls.insert(call);
-        self.hasten(name, now);
+        self.hasten(name, at);
     }
 
     /// A call waits for a topic no more.
@@ -153,14 +162,6 @@ impl Refresh {
         self.hasten(name, now);
     }
 
-    /// All topics that somebody is interested in may have moved. They are due at `at`.
-    pub(super) fn note_all_stale(&mut self, at: Instant) {
-        let names: Vec<_> = self.topics.keys().cloned().collect();
-        for name in &names {
-            self.hasten(name, at);
-        }
-    }
-
     /// Asks for all topics, which tells the brokers and creates nothing.
     pub(super) fn ask_for_all(&mut self, at: Instant) {
         self.all_due = Some(self.all_due.map_or(at, |due| due.min(at)));
@@ -188,6 +189,7 @@ impl Refresh {
             (Some(a), Some(b)) => a.min(b),
             (a, b) => a.or(b)?,
         };
+        // Counted from the sending, so that a slow broker is not asked more often than a fast one answers.
         let earliest = self.last.and_then(|last| last.checked_add(self.pause));
         Some(earliest.map_or(at, |earliest| at.max(earliest)))
     }
@@ -231,6 +233,7 @@ impl Refresh {
         if interest.wish == Wish::Once {
             interest.wish = Wish::None;
         }
+        // Calls ask again when they need it. Only the owner wants to know of changes by itself.
         let next = next.filter(|_| interest.wish == Wish::Lasting);
         self.apart.remove(name);
         self.set_due(name, next);
@@ -242,6 +245,12 @@ impl Refresh {
         let backoff = self.backoff;
         let Some(interest) = self.topics.get_mut(name) else { return };
         interest.failures = interest.failures.saturating_add(1);
+        if interest.wish == Wish::Once && interest.failures >= MOST_ANSWERS {
+            // Nobody can take this wish back, so it must end by itself.
+            interest.wish = Wish::None;
+            self.tidy(name);
+        }
+        let Some(interest) = self.topics.get(name) else { return };
         // Half of the wait is fixed: with full jitter, a topic that was just created would be asked for many times.
         let ceiling = backoff.ceiling(interest.failures);
         let wait = ceiling / 2 + seed.up_to(ceiling / 2);
@@ -257,8 +266,16 @@ impl Refresh {
     pub(super) fn note_failed(&mut self, now: Instant, asked: &Topics, seed: &mut Seed) {
         match asked {
             Topics::All => {
-                let wait = self.pause + seed.up_to(self.pause);
-                self.all_due = now.checked_add(wait);
+                // Only if it was asked for as such. Otherwise nobody may be interested any more, and it would be asked for
+                // again for ever.
+                if self.all_due.is_some() {
+                    let wait = self.pause + seed.up_to(self.pause);
+                    self.all_due = now.checked_add(wait);
+                }
+                let due = self.due.iter().take_while(|(due, _)| *due <= now);
+                for name in due.map(|(_, name)| name.clone()).collect::<Vec<_>>() {
+                    self.note_unsettled(now, &name, seed);
+                }
             }
             Topics::Named(names) => {
                 for name in names {

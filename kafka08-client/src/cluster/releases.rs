@@ -21,7 +21,9 @@ const UNDETERMINED: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Releases {
     setting: ReleaseSetting,
+    /// What probes have found out, and when.
     known: BTreeMap<Peer, (Release, Instant)>,
+    /// Those whose probe has not ended.
     probing: BTreeSet<Peer>,
     /// Since when a broker cannot be connected to.
     down_since: BTreeMap<Peer, Instant>,
@@ -35,8 +37,10 @@ pub(super) enum Knows {
     Ask,
     /// It is being found out.
     Asking,
-    /// No. Says which release it is, or why that could not be found out.
+    /// No. Says which release it is.
     No(String),
+    /// That could not be found out a moment ago, and will be tried again. Says why.
+    Unclear(String),
 }
 
 impl Releases {
@@ -58,6 +62,8 @@ impl Releases {
         match self.known.get(&peer) {
             None => Knows::Ask,
             Some((Release::Undetermined(_), at)) if now.saturating_duration_since(*at) >= UNDETERMINED => Knows::Ask,
+            // The broker may be back at the next attempt, so the request must not fail for this.
+            Some((release @ Release::Undetermined(_), _)) => Knows::Unclear(release.to_string()),
             Some((release, _)) => match profile_of(release) {
                 Some(profile) if profile.knows(api) => Knows::Yes,
                 _ => Knows::No(release.to_string()),
@@ -85,6 +91,17 @@ impl Releases {
 
     pub(super) fn note_down(&mut self, now: Instant, peer: Peer) {
         self.down_since.entry(peer).or_insert(now);
+    }
+
+    /// A broker has left the cluster.
+    pub(super) fn forget(&mut self, peer: Peer) {
+        self.known.remove(&peer);
+        self.down_since.remove(&peer);
+    }
+
+    /// The brokers that cannot be connected to.
+    pub(super) fn down(&self) -> impl Iterator<Item = Peer> {
+        self.down_since.keys().copied()
     }
 
     pub(super) fn note_up(&mut self, now: Instant, peer: Peer) {

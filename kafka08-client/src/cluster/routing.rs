@@ -16,6 +16,7 @@ use kafka08_proto::{
 
 use super::{
     CallId, Cluster,
+    answering::unknown_address,
     call::{Aim, Unit, UnitState},
     coordinators::Coordinator,
     releases::{Begin, Knows},
@@ -33,6 +34,7 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 /// Where a unit goes.
 #[derive(Debug)]
 enum Placed {
+    /// It is sent to this broker, or waits for its link.
     At(Peer),
     /// It waits. Something else will place it again.
     Later(Cause),
@@ -40,16 +42,33 @@ enum Placed {
     Never(Cause),
 }
 
+/// Why a broker cannot be asked.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// It does not know the request.
+    Never(Cause),
+    /// None is connected, or its release is being found out. News of links place the call again.
+    NotYet,
+    /// Its release could not be found out. No news will come, so the call is placed again after a pause.
+    Unclear(Cause),
+}
+
 impl Cluster {
     /// Places the open units of a call.
     pub(super) fn dispatch(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // Whatever has it placed now, the pause is over.
         self.timers.set(Timer::Retry(id), None);
+        // Otherwise brokers would be sought for a call that has one.
+        self.waits_for_any.remove(&id);
+        // What it waits for is found out anew. Topics are forgotten only afterwards, so that the back-off of one that is
+        // waited for again goes on.
         let waited_for = std::mem::take(&mut call.waits_for);
         for topic in &waited_for {
             self.refresh.leave_gently(topic, id);
         }
         let Some(call) = self.calls.get(&id) else { return };
+        // All units are placed before anything is sent, so that each broker gets one request.
         let mut groups: BTreeMap<Peer, Vec<usize>> = BTreeMap::new();
         for n in call.open_units() {
             let of = self.calls.get(&id).and_then(|call| call.units.get(n)?.of.clone());
@@ -58,6 +77,7 @@ impl Cluster {
             match placed {
                 Placed::At(peer) => {
                     unit.state = UnitState::OnItsWay;
+                    unit.waits = None;
                     groups.entry(peer).or_default().push(n);
                 }
                 Placed::Later(cause) => unit.waits = Some(cause).filter(|cause| *cause != Cause::DeadlinePassed),
@@ -78,6 +98,8 @@ impl Cluster {
             self.queues.entry((peer, lane)).or_default().push_back(token);
             self.pump(now, peer, lane);
         }
+        // Behind the sending, which tells whether a part waits for its link.
+        self.watch(now, id);
         self.end_if_over(id);
     }
 
@@ -96,28 +118,28 @@ impl Cluster {
         let Some(call) = self.calls.get(&id) else { return };
         let parts: Vec<_> = call.parts.iter().copied().collect();
         for token in parts {
-            let Some(Job::Part(part)) = self.jobs.remove(&token) else { continue };
+            let Some(Job::Part(part)) = self.take_job(token) else { continue };
             let address = self.links.address(part.peer).cloned();
             let cancelled = match part.state {
                 PartState::Queued => Cancelled::Withdrawn,
                 PartState::Sent => self.links.cancel(token),
             };
             let Some(call) = self.calls.get_mut(&id) else { return };
-            let fate = match cancelled {
-                Cancelled::Abandoned if call.changes_state => Fate::MaybeApplied,
-                _ => Fate::NotApplied,
-            };
             for n in &part.units {
+                // What was never written was no attempt: what an earlier one has met or was answered tells more.
+                if cancelled == Cancelled::Withdrawn {
+                    call.reopen(*n);
+                    continue;
+                }
                 let unanswered = match &address {
-                    Some(peer) if part.state == PartState::Sent => Cause::Unanswered { peer: peer.clone() },
-                    _ => Cause::DeadlinePassed,
+                    Some(peer) => Cause::Unanswered { peer: peer.clone() },
+                    None => Cause::DeadlinePassed,
                 };
-                // An earlier reason tells more than that a retry came too late.
-                let known = call.units.get(*n).and_then(|unit| unit.cause.clone());
-                let cause = if cancelled == Cancelled::Abandoned { unanswered } else { known.unwrap_or(unanswered) };
-                call.lose(*n, cause, fate);
+                let fate = if call.changes_state { Fate::MaybeApplied } else { Fate::NotApplied };
+                call.lose(*n, unanswered, fate);
             }
         }
+        // Asked before the call is gone: it tells why nobody was asked, if no attempt tells more.
         let otherwise = self.why_nobody();
         self.end_call(id, &otherwise);
     }
@@ -143,57 +165,80 @@ impl Cluster {
     }
 
     /// The least loaded broker that is connected, does not owe an answer for too long, and knows the API.
-    pub(super) fn find_any(&mut self, now: Instant, api: Api) -> Result<Peer, Option<Cause>> {
+    pub(super) fn find_any(&mut self, now: Instant, api: Api) -> Result<Peer, Unfit> {
         let mut ready: Vec<_> =
             self.links.ready(Lane::Prompt).filter(|(peer, _)| !self.silent.contains(peer)).collect();
+        // Stable, so that equally loaded brokers are taken in one order, and one link serves rare calls.
         ready.sort_by_key(|(_, load)| *load);
         let mut refused = None;
+        let mut unclear = None;
         let mut is_asking = ready.is_empty();
         for (peer, _) in ready {
             match self.knows(now, peer, api) {
                 Ok(()) => return Ok(peer),
-                Err(Some(cause)) => refused = Some(cause),
-                Err(None) => is_asking = true,
+                Err(Unfit::Never(cause)) => refused = Some(cause),
+                Err(Unfit::Unclear(cause)) => unclear = Some(cause),
+                Err(Unfit::NotYet) => is_asking = true,
             }
+        }
+        if let Some(cause) = unclear {
+            return Err(Unfit::Unclear(cause));
         }
         // A broker that is not connected yet may be of another release.
         let untried = self.view.brokers().count() > self.links.ready(Lane::Prompt).count();
-        Err(refused.filter(|_| !is_asking && !untried))
+        Err(refused.filter(|_| !is_asking && !untried).map_or(Unfit::NotYet, Unfit::Never))
     }
 
-    /// Whether a broker knows an API. `Err(None)`: it is being found out.
-    fn knows(&mut self, now: Instant, peer: Peer, api: Api) -> Result<(), Option<Cause>> {
+    /// Whether a broker knows an API.
+    fn knows(&mut self, now: Instant, peer: Peer, api: Api) -> Result<(), Unfit> {
         match self.releases.knows(now, peer, api) {
             Knows::Yes => Ok(()),
-            Knows::Asking => Err(None),
+            Knows::Asking => Err(Unfit::NotYet),
             Knows::Ask => {
                 if self.releases.begin(peer) == Begin::Probe {
                     self.links.probe(now, peer);
                 }
-                Err(None)
+                Err(Unfit::NotYet)
             }
-            Knows::No(found) => match self.links.address(peer) {
-                Some(address) => Err(Some(Cause::Release { peer: address.clone(), found })),
-                None => Err(None),
-            },
+            Knows::No(found) => Err(Unfit::Never(self.release_cause(peer, found))),
+            Knows::Unclear(found) => Err(Unfit::Unclear(self.release_cause(peer, found))),
         }
+    }
+
+    fn release_cause(&self, peer: Peer, found: String) -> Cause {
+        Cause::Release { peer: self.links.address(peer).cloned().unwrap_or_else(unknown_address), found }
     }
 
     fn place_anywhere(&mut self, now: Instant, id: CallId, api: Api) -> Placed {
         match self.find_any(now, api) {
             Ok(peer) => Placed::At(peer),
-            Err(Some(cause)) => Placed::Never(cause),
-            Err(None) => {
+            Err(unfit) => self.place_nowhere(now, id, unfit),
+        }
+    }
+
+    /// What becomes of a unit that no broker can take now.
+    fn place_nowhere(&mut self, now: Instant, id: CallId, unfit: Unfit) -> Placed {
+        match unfit {
+            Unfit::Never(cause) => Placed::Never(cause),
+            Unfit::NotYet => {
                 self.waits_for_any.insert(id);
                 self.seek(now);
                 Placed::Later(self.why_nobody())
+            }
+            Unfit::Unclear(cause) => {
+                // A broker that is not connected yet may do.
+                self.waits_for_any.insert(id);
+                self.seek(now);
+                self.retry_later(now, id);
+                Placed::Later(cause)
             }
         }
     }
 
     /// Why no broker can be asked now.
     pub(super) fn why_nobody(&self) -> Cause {
-        if self.most_idle().is_none() && self.seeking.has_trouble() {
+        // The cheaper question first: this is asked for each partition that waits.
+        if self.seeking.has_trouble() && self.most_idle().is_none() {
             Cause::Unreachable(Arc::new(self.seeking.unreachable()))
         } else {
             Cause::DeadlinePassed
@@ -203,6 +248,7 @@ impl Cluster {
     /// Places a unit at a broker, which leads a partition of `topic` if one is given.
     fn place_at_node(&mut self, now: Instant, id: CallId, node: NodeId, topic: Option<&Text>, api: Api) -> Placed {
         let peer = Peer::Node(node);
+        // What metadata says comes first. Links may know a coordinator that metadata has not listed yet.
         let problem = match self.view.endpoint(node) {
             Some(Err(problem)) => Some(Cause::Endpoint { node, problem: problem.clone() }),
             None if self.links.address(peer).is_none() => Some(Cause::NoLeader(LeaderProblem::BrokerMissing(node))),
@@ -222,10 +268,14 @@ impl Cluster {
         }
         match self.knows(now, peer, api) {
             Ok(()) => Placed::At(peer),
-            Err(Some(cause)) => Placed::Never(cause),
-            Err(None) => {
+            Err(Unfit::Never(cause)) => Placed::Never(cause),
+            Err(Unfit::NotYet) => {
                 self.waits_for_any.insert(id);
                 Placed::Later(Cause::DeadlinePassed)
+            }
+            Err(Unfit::Unclear(cause)) => {
+                self.retry_later(now, id);
+                Placed::Later(cause)
             }
         }
     }
@@ -254,25 +304,42 @@ impl Cluster {
             _ => false,
         };
         let Some(call) = self.calls.get(&id) else { return false };
+        // Answers from before the call say nothing of a topic that was created for it.
         let waited = now.saturating_duration_since(call.since);
         is_of_kind && waited >= MISSING_FOR && self.last_answer.is_some_and(|at| at >= call.since)
     }
 
     /// Looks a topic up, and places the call again after each answer.
     pub(super) fn wait_for_topic(&mut self, now: Instant, id: CallId, topic: &Text) {
+        self.wait_for_topic_until(now, now, id, topic);
+    }
+
+    /// The same, but the topic is not looked up before `at`, unless somebody else has it looked up.
+    pub(super) fn wait_for_topic_until(&mut self, now: Instant, at: Instant, id: CallId, topic: &Text) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.waits_for.insert(topic.clone());
-            self.refresh.wait(now, topic, id);
+            self.refresh.wait(at, topic, id);
             self.drive_refresh(now);
         }
     }
 
     fn place_at_coordinator(&mut self, now: Instant, id: CallId, group: &Text, api: Api) -> Placed {
         match self.coordinators.find(now, group, id) {
-            Coordinator::Is(node) => self.place_at_node(now, id, node, None, api),
+            Coordinator::Is(node) => {
+                let placed = self.place_at_node(now, id, node, None, api);
+                let is_lost = |cause: &Cause| {
+                    matches!(cause, Cause::Release { .. } | Cause::NoLeader(_) | Cause::Endpoint { .. })
+                };
+                if matches!(&placed, Placed::Later(cause) if is_lost(cause)) {
+                    // It cannot be reached, or has left the cluster, so the group may have another coordinator by now.
+                    self.coordinators.note_stale(group, node);
+                }
+                placed
+            }
             Coordinator::Wait => Placed::Later(Cause::DeadlinePassed),
             Coordinator::LookUp => match self.find_any(now, ConsumerMetadataRequest::API) {
                 Ok(peer) => {
+                    // Before the sending: if it is refused at once, that has to be noted behind this.
                     self.coordinators.note_asking(group);
                     let token = self.new_token();
                     self.jobs.insert(token, Job::Coordinator { group: group.clone(), peer });
@@ -280,12 +347,7 @@ impl Cluster {
                     self.pump(now, peer, Lane::Prompt);
                     Placed::Later(Cause::DeadlinePassed)
                 }
-                Err(Some(cause)) => Placed::Never(cause),
-                Err(None) => {
-                    self.waits_for_any.insert(id);
-                    self.seek(now);
-                    Placed::Later(self.why_nobody())
-                }
+                Err(unfit) => self.place_nowhere(now, id, unfit),
             },
         }
     }
@@ -301,6 +363,7 @@ impl Cluster {
             let group = group.clone();
             self.coordinators.note_stale(&group, node);
         }
+        // Both the pause and the look-up: another leader ends the pause, and the same one is not asked again at once.
         let topics = self.calls.get(&id).map(|call| call.topics_of(&call.open_units())).unwrap_or_default();
         for topic in topics {
             self.wait_for_topic(now, id, &topic);
@@ -314,6 +377,7 @@ impl Cluster {
         let ceiling = self.config.retry_backoff.ceiling(failures);
         let until = now.checked_add(ceiling / 2 + self.seed.up_to(ceiling / 2));
         self.coordinators.pause(group, until);
+        // Also if nobody waits any more: the end of the pause forgets the group.
         self.timers.set(Timer::Coordinator(group.clone()), until);
     }
 }

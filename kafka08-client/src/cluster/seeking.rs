@@ -23,11 +23,13 @@ pub(super) struct Seeking {
     trying: BTreeSet<Peer>,
     /// When the next one is tried. `None` if nothing is sought.
     next_at: Option<Instant>,
+    /// How long one that is being tried delays the next.
     stagger: Duration,
     /// Passes in a row in which nobody could be connected to.
     failed_passes: u32,
     /// The last failure of each broker, in the order of first failing.
     trouble: Vec<(Peer, HostPort, Arc<str>)>,
+    /// Where each broker stands in `trouble`.
     places: BTreeMap<Peer, usize>,
     /// Told to callers after a whole pass has failed.
     down: Option<Arc<Unreachable>>,
@@ -120,15 +122,25 @@ impl Seeking {
                 None => self.trouble.push((peer, address.clone(), Arc::clone(reason))),
             }
         }
+        // It may have failed on another lane, or after the search was over.
         if !self.trying.remove(&peer) || self.next_at.is_none() {
             return;
         }
         if !self.order.is_empty() {
+            // A failure says at once that this one is not to be waited for.
             self.next_at = Some(now);
         } else if self.trying.is_empty() {
+            // The last of the pass. Those of the next one have their own back-off, and this pause bounds the passes.
             self.failed_passes = self.failed_passes.saturating_add(1);
             self.next_at = now.checked_add(backoff.wait(self.failed_passes, seed));
             self.down = Some(Arc::new(self.unreachable()));
+        }
+    }
+
+    /// The broker that was taken last needs no time for itself: an attempt that began earlier goes on.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if !self.order.is_empty() {
+            self.next_at = Some(now);
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use kafka08_proto::{api::Topics, ids::Text};
+use kafka08_proto::{api::Topics, connection::Cancelled, fate::Fate, ids::Text};
 
 use super::{
     CallId, ClusterEvent, ClusterStats, Ended, ForOwner,
@@ -37,13 +37,17 @@ pub struct Cluster {
     pub(super) links: Links,
     pub(super) view: View,
     pub(super) seed: Seed,
+    /// Which topics are looked up, and when.
     pub(super) refresh: Refresh,
     /// The request for metadata that is in flight. No other is sent meanwhile.
     pub(super) asking: Option<Token>,
     /// When metadata was answered last.
     pub(super) last_answer: Option<Instant>,
+    /// Which broker is connected to when any will do.
     pub(super) seeking: Seeking,
+    /// The coordinators that are known or being looked up.
     pub(super) coordinators: Coordinators,
+    /// What brokers are able to answer.
     pub(super) releases: Releases,
     pub(super) calls: BTreeMap<CallId, Call>,
     /// Calls that any broker can answer, and that wait for one to be connected or for its release.
@@ -56,6 +60,7 @@ pub struct Cluster {
     pub(super) silent: BTreeSet<Peer>,
     /// Requests that silent peers have, and that any other broker can answer.
     pub(super) stuck: BTreeSet<Token>,
+    /// What is due when, apart from what the links have.
     pub(super) timers: Timers<Timer>,
     pub(super) next_token: u64,
     pub(super) next_call: u64,
@@ -89,6 +94,7 @@ pub(super) struct Part {
 pub(super) enum PartState {
     /// It waits for a link.
     Queued,
+    /// It is on a link, and its answer or its failure will be told.
     Sent,
 }
 
@@ -110,13 +116,17 @@ pub(super) enum Timer {
 /// Whether a machine of this crate owns the cluster, and what it has not been told yet.
 #[derive(Debug)]
 pub(super) enum Owner {
+    /// Its user takes events, and nobody is told anything else.
     None,
+    /// What the owner has not taken yet.
     Some(VecDeque<ForOwner>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
+    /// Calls are taken.
     Open,
+    /// No call is taken, and no link is opened.
     Closed,
 }
 
@@ -126,7 +136,7 @@ impl Cluster {
             links: Links::new(&config),
             view: View::default(),
             // The links draw from the same seed, so this one starts elsewhere.
-            seed: Seed::new(config.seed ^ 0x5bd1_e995_9bd1_e995),
+            seed: Seed::new(config.seed_or_zero() ^ 0x5bd1_e995_9bd1_e995),
             refresh: Refresh::new(config.refresh_pause, config.retry_backoff),
             asking: None,
             last_answer: None,
@@ -164,12 +174,30 @@ impl Cluster {
     /// Ends a call, with what it has.
     pub(super) fn end_call(&mut self, id: CallId, otherwise: &Cause) {
         let Some(call) = self.calls.remove(&id) else { return };
+        // Its requests first: cancelling makes room for those of other calls.
         for token in &call.parts {
             self.drop_job(*token);
         }
         self.leave(&call);
         let ended: Ended = call.finish(otherwise);
         self.events.push_back(ClusterEvent::Ended(ended));
+    }
+
+    /// Gives up the requests of a call, because the cluster is closed. What was sent of them may still be applied.
+    pub(super) fn give_up_parts(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        for token in std::mem::take(&mut call.parts) {
+            let Some(Job::Part(part)) = self.jobs.remove(&token) else { continue };
+            let is_on_its_way = part.state == PartState::Sent && self.links.cancel(token) == Cancelled::Abandoned;
+            let fate = if is_on_its_way && call.changes_state { Fate::MaybeApplied } else { Fate::NotApplied };
+            for n in &part.units {
+                call.lose(*n, Cause::Closed, fate);
+            }
+        }
+        // What a unit has waited for until now is not why it ends.
+        for n in call.open_units() {
+            call.lose(n, Cause::Closed, Fate::NotApplied);
+        }
     }
 
     /// Removes a call from everything that it waits for.
@@ -185,12 +213,18 @@ impl Cluster {
         self.timers.set(Timer::Retry(call.id), None);
     }
 
+    /// Removes a request from all tables. Its place in a queue stays behind, and is skipped.
+    pub(super) fn take_job(&mut self, token: Token) -> Option<Job> {
+        // A token that stayed there would have brokers sought for nobody.
+        self.stuck.remove(&token);
+        self.jobs.remove(&token)
+    }
+
     /// Gives up a request. Its answer is not wanted.
     pub(super) fn drop_job(&mut self, token: Token) {
-        if let Some(Job::Part(Part { state: PartState::Sent, .. })) = self.jobs.remove(&token) {
+        if let Some(Job::Part(Part { state: PartState::Sent, .. })) = self.take_job(token) {
             self.links.cancel(token);
         }
-        // A queue skips tokens that have no job.
     }
 
     /// Sets when a call's open units are placed again, if it has any.
@@ -202,6 +236,7 @@ impl Cluster {
             return;
         }
         call.failures = call.failures.saturating_add(1);
+        // Half of the wait is fixed, so that a retry never comes at once.
         let ceiling = backoff.ceiling(call.failures);
         let wait = ceiling / 2 + self.seed.up_to(ceiling / 2);
         self.timers.set(Timer::Retry(id), now.checked_add(wait));

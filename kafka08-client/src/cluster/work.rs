@@ -19,7 +19,9 @@ pub(super) type AnswerNo = usize;
 /// Tells what an answer means: for a partition, or for the whole request if it has no partitions.
 pub(super) type Tell<'a> = dyn FnMut(Option<(&Text, PartitionId)>, Verdict) + 'a;
 
+/// What a call can do with its request without knowing its type.
 pub(super) trait Work: Send {
+    /// The request that it is.
     fn api(&self) -> Api;
 
     /// Encodes the request, for some of its partitions or as a whole.
@@ -44,13 +46,16 @@ pub(super) trait Work: Send {
 pub(super) struct Divisible<R: Routed> {
     pub(super) request: R,
     pub(super) is_whole: IsWhole,
+    /// By number. `None` if an answer has nobody's last word any more.
     pub(super) answers: Vec<Option<R::Response>>,
 }
 
 /// Whether a request is one unit, because it has no partitions or goes to one broker with all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IsWhole {
+    /// It is one unit, and has one answer.
     Yes,
+    /// It has a unit for each partition.
     No,
 }
 

@@ -14,6 +14,9 @@ use crate::backoff::Backoff;
 /// Decides whether and where to connect for a broker that metadata lists. `None` makes the broker unusable.
 pub type EndpointFilter = Arc<dyn Fn(NodeId, HostPort) -> Option<HostPort> + Send + Sync>;
 
+/// The shortest pause of any kind. What is due again at once would be done again within the same step, for ever.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
 /// How the release of each broker is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -41,7 +44,7 @@ pub struct ClusterConfig {
     pub(crate) max_idle: Duration,
     pub(crate) silence: Duration,
     pub(crate) endpoint_filter: Option<EndpointFilter>,
-    pub(crate) seed: u64,
+    pub(crate) seed: Option<u64>,
 }
 
 impl Default for ClusterConfig {
@@ -59,7 +62,7 @@ impl Default for ClusterConfig {
             max_idle: Duration::from_secs(540),
             silence: Duration::from_secs(3),
             endpoint_filter: None,
-            seed: 0,
+            seed: None,
         }
     }
 }
@@ -123,26 +126,27 @@ impl ClusterConfig {
         self
     }
 
-    /// Sets the pause between two requests for metadata. Default: 100 ms, as `retry.backoff.ms` of the Java client.
+    /// Sets the pause between two requests for metadata. At least 1 ms. Default: 100 ms, as `retry.backoff.ms` of the Java
+    /// client.
     #[must_use]
     pub fn with_refresh_pause(mut self, pause: Duration) -> Self {
-        self.refresh_pause = pause;
+        self.refresh_pause = pause.max(SHORTEST_PAUSE);
         self
     }
 
     /// Sets the back-off before a request is sent again. Default: 100 ms to 1 s (`retry.backoff.ms` of the Java client,
-    /// `retry.backoff.max.ms` of later ones).
+    /// `retry.backoff.max.ms` of later ones). Both are at least 1 ms.
     #[must_use]
     pub fn with_retry_backoff(mut self, backoff: Backoff) -> Self {
-        self.retry_backoff = backoff;
+        self.retry_backoff = at_least(backoff);
         self
     }
 
     /// Sets the back-off before a broker is connected to again. Default: 50 ms (`reconnect.backoff.ms` of the Java
-    /// client) to 10 s (librdkafka).
+    /// client) to 10 s (librdkafka). Both are at least 1 ms.
     #[must_use]
     pub fn with_reconnect_backoff(mut self, backoff: Backoff) -> Self {
-        self.reconnect_backoff = backoff;
+        self.reconnect_backoff = at_least(backoff);
         self
     }
 
@@ -180,12 +184,23 @@ impl ClusterConfig {
         self
     }
 
-    /// Sets the seed of all random choices: back-off, and the order in which brokers are tried. Default: 0. The adapters
-    /// set another seed for each client.
+    /// Sets the seed of all random choices: back-off, and the order in which brokers are tried. Default: the adapters
+    /// choose another seed for each client, and without an adapter it is 0.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.seed = Some(seed);
         self
+    }
+
+    /// The seed of all random choices. `None` if [`ClusterConfig::with_seed`] has set none.
+    #[must_use]
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// The seed, or 0.
+    pub(crate) fn seed_or_zero(&self) -> u64 {
+        self.seed.unwrap_or(0)
     }
 
     /// Where to connect for a broker that metadata lists with this address. `None`: nowhere.
@@ -196,11 +211,21 @@ impl ClusterConfig {
         }
     }
 
+    /// How long connecting to one broker may take.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.client.connect_timeout()
+    }
+
     /// The brokers that are asked first.
     #[must_use]
     pub fn bootstrap(&self) -> &[HostPort] {
         &self.bootstrap
     }
+}
+
+fn at_least(backoff: Backoff) -> Backoff {
+    Backoff { first: backoff.first.max(SHORTEST_PAUSE), most: backoff.most.max(SHORTEST_PAUSE) }
 }
 
 impl fmt::Debug for ClusterConfig {

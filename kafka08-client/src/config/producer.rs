@@ -53,6 +53,7 @@ pub struct ProducerConfig {
     pub(crate) max_in_flight_per_partition: usize,
     pub(crate) max_requests_per_link: usize,
     pub(crate) max_request_size: usize,
+    pub(crate) max_wait: Duration,
 }
 
 impl Default for ProducerConfig {
@@ -70,6 +71,7 @@ impl Default for ProducerConfig {
             max_in_flight_per_partition: 1,
             max_requests_per_link: 5,
             max_request_size: 4 * 1024 * 1024,
+            max_wait: Duration::from_secs(60),
         }
     }
 }
@@ -178,6 +180,20 @@ impl ProducerConfig {
     pub fn with_max_request_size(mut self, bytes: usize) -> Self {
         self.max_request_size = bytes.max(1);
         self
+    }
+
+    /// Sets how long a handle waits for a topic whose partitions are not known, from the call on. An accumulator itself
+    /// does not wait. Default: 60 s, as `max.block.ms` of the Java producer.
+    #[must_use]
+    pub fn with_max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = wait;
+        self
+    }
+
+    /// How long a handle waits for a topic.
+    #[must_use]
+    pub fn max_wait(&self) -> Duration {
+        self.max_wait
     }
 
     /// The settings of the cluster.

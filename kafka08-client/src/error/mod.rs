@@ -1,15 +1,22 @@
 //! How calls to a cluster fail.
 
+mod bootstrap;
+mod of_call;
+
 use std::{fmt, sync::Arc};
 
 use kafka08_proto::{
     HostPort,
     api::LeaderProblem,
     connection::{Progress, RequestError, SendError},
+    error_code::ErrorCode,
     fate::Fate,
     ids::NodeId,
     wire::DecodeError,
 };
+
+pub use bootstrap::BootstrapError;
+pub use of_call::ClusterCallError;
 
 /// Why one partition of a call, or a whole call, has failed, and what is known of its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ pub enum Cause {
     DeadlinePassed,
     /// The cluster was closed.
     Closed,
+    /// Nothing moves the bytes of the client any more: its task was aborted, or its runtime was shut down.
+    Abandoned,
 }
 
 /// What happened at each address that was tried.
@@ -99,6 +108,20 @@ pub enum EndpointProblem {
     Host,
     /// The endpoint filter of the settings refuses it.
     Refused,
+}
+
+impl CallFailure {
+    /// Creates the failure of a call that was made after its client was closed.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self { cause: Cause::Closed, attempts: 0, fate: Fate::NotApplied }
+    }
+
+    /// Creates the failure of a call that nobody drives any more. How often it was sent is not known.
+    #[must_use]
+    pub fn abandoned(fate: Fate) -> Self {
+        Self { cause: Cause::Abandoned, attempts: 0, fate }
+    }
 }
 
 impl fmt::Display for EndpointProblem {
@@ -127,7 +150,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(all) => write!(f, "{all}"),
-            Self::NoLeader(problem) => write!(f, "metadata names no usable leader ({problem:?})"),
+            Self::NoLeader(problem) => write_leader_problem(f, *problem),
             Self::Endpoint { node, problem } => {
                 write!(
                     f,
@@ -143,7 +166,27 @@ impl fmt::Display for Cause {
             Self::Release { peer, found } => write!(f, "{peer} does not know the request: it is {found}"),
             Self::DeadlinePassed => f.write_str("the deadline has passed before the request could be sent"),
             Self::Closed => f.write_str("the client was closed"),
+            Self::Abandoned => f.write_str(
+                "the client's task has ended: its runtime was shut down, or the task was aborted; create another client",
+            ),
         }
+    }
+}
+
+/// What a user of a client can do, who does not ask for metadata himself.
+fn write_leader_problem(f: &mut fmt::Formatter<'_>, problem: LeaderProblem) -> fmt::Result {
+    match problem {
+        LeaderProblem::TopicMissing => f.write_str("no broker knows the topic: check its name, or create it"),
+        LeaderProblem::NoSuchPartition => f.write_str("the topic has no such partition: check the number"),
+        LeaderProblem::NoLeader(ErrorCode::NONE) => f.write_str(
+            "the partition has no leader: its brokers are down, or an election goes on; try again after a pause",
+        ),
+        LeaderProblem::BrokerMissing(node) => {
+            write!(f, "broker {node} is not in the metadata: check that it runs, or try again after a pause")
+        }
+        LeaderProblem::TopicRefused(code) => write!(f, "the topic has {code}; {}", code.advice()),
+        LeaderProblem::NoLeader(code) => write!(f, "the partition has {code}; {}", code.advice()),
+        other => write!(f, "metadata names no usable leader ({other:?})"),
     }
 }
 

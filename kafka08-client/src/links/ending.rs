@@ -6,7 +6,7 @@ use kafka08_proto::connection::{CloseReason, Closed};
 
 use super::{
     Action, Lane, LinkNews, Links, Peer,
-    link::{Link, State},
+    link::{Link, Share, State},
     peer::Purpose,
     schedule::Due,
 };
@@ -54,6 +54,7 @@ impl Links {
         {
             open.is_draining = true;
             self.current.remove(&(*lane, *peer));
+            // Nothing may be in flight, and then it ends here.
             self.settle(id, now);
         }
     }
@@ -88,6 +89,7 @@ impl Links {
     pub(super) fn remove_link(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
         self.schedule.renew(Due::Link(id), link.due, None);
+        self.shares.replace(link.share, Share::default());
         match link.purpose {
             Purpose::Lane(lane) => {
                 // A draining link has made room for another one.

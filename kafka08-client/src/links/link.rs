@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) due: Option<Instant>,
     /// Whether the driver is to be told that there is something to write.
     pub(super) is_named: bool,
+    /// What the numbers for users have of it.
+    pub(super) share: Share,
 }
 
 /// The states of a link. It only moves downwards, or is removed.
@@ -52,6 +54,36 @@ pub(super) struct Open {
     pub(super) answered_at: Option<Instant>,
     /// When something was sent or has ended for the last time.
     pub(super) moved_at: Instant,
+}
+
+/// What one link adds to the numbers. It is renewed whenever the link was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Share {
+    pub(super) connecting: usize,
+    pub(super) ready: usize,
+    pub(super) draining: usize,
+    pub(super) staged: usize,
+}
+
+impl Share {
+    pub(super) fn of(state: &State) -> Self {
+        let none = Self::default();
+        match state {
+            State::Connecting => Self { connecting: 1, ..none },
+            State::Open(open) if open.is_draining => Self { draining: 1, staged: open.connection.staged(), ..none },
+            State::Open(open) => Self { ready: 1, staged: open.connection.staged(), ..none },
+            // A probe takes no requests of others.
+            State::Probing => none,
+        }
+    }
+
+    /// Puts another share in the place of one that was added before.
+    pub(super) fn replace(&mut self, before: Self, now: Self) {
+        self.connecting = self.connecting + now.connecting - before.connecting;
+        self.ready = self.ready + now.ready - before.ready;
+        self.draining = self.draining + now.draining - before.draining;
+        self.staged = self.staged + now.staged - before.staged;
+    }
 }
 
 /// The shortest time in which a first answer is expected. Brokers may be far away.
@@ -102,6 +134,7 @@ impl Open {
         self.answered_at = Some(now);
         self.moved_at = now;
         self.is_silent = false;
+        // Also for dropped answers: they prove that the broker is alive, and free their places.
         self.requests.note_answers(answers)
     }
 

@@ -51,7 +51,7 @@ pub(crate) use peer::{Lane, Peer, Token};
 pub use stats::LinkStats;
 
 use self::{
-    link::{Link, Patience, State},
+    link::{Link, Patience, Share, State},
     opening::Wishes,
     peers::Peers,
     probing::Probing,
@@ -86,6 +86,8 @@ pub(crate) struct Links {
     last_link: LinkId,
     connects: u64,
     connects_failed: u64,
+    /// The shares of all links together.
+    shares: Share,
     /// The latest time that was told. Commands without a time of their own use it.
     seen: Option<Instant>,
     /// How many links were looked at.
@@ -114,6 +116,7 @@ impl Links {
             last_link: LinkId(0),
             connects: 0,
             connects_failed: 0,
+            shares: Share::default(),
             seen: None,
             #[cfg(test)]
             looks: 0,
@@ -125,9 +128,21 @@ impl Links {
         self.peers.get(peer).map(|state| &*state.address)
     }
 
+    /// Whether a link of this lane is being connected.
+    pub(crate) fn is_connecting(&self, peer: Peer, lane: Lane) -> bool {
+        let link = self.current.get(&(lane, peer)).and_then(|link| self.links.get(link));
+        link.is_some_and(|link| matches!(link.state, State::Connecting))
+    }
+
+    /// Whether the last attempt to connect to a peer has failed, and it has not answered since.
+    pub(crate) fn has_failed(&self, peer: Peer) -> bool {
+        self.peers.get(peer).is_some_and(|state| state.last.is_some())
+    }
+
     /// The ready links of a lane with the number of requests on each, in the order of the peers. A link that is full is ready
     /// too.
     pub(crate) fn ready(&self, lane: Lane) -> impl Iterator<Item = (Peer, usize)> {
+        // A range of the map: the links of other lanes are not looked at.
         let of_lane = self.current.range((lane, Peer::Bootstrap(0))..).take_while(move |((of, _), _)| *of == lane);
         of_lane.filter_map(|((_, peer), link)| match &self.links.get(link)?.state {
             State::Open(open) if open.connection.is_open() => Some((*peer, open.connection.in_flight())),
@@ -153,6 +168,7 @@ impl Links {
             if let Action::Write(link) = action {
                 // One that has ended meanwhile is not to be written.
                 let Some(link) = self.links.get_mut(&link) else { continue };
+                // From now on, staging has to name it again: the driver writes what is staged when it takes this.
                 link.is_named = false;
             }
             return Some(action);

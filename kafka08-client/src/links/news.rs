@@ -46,6 +46,8 @@ pub(crate) enum LinkNews {
     /// A request was not answered for a time, by a broker that may be paused. Told once for each link, until it has
     /// answered again.
     Silent { peer: Peer, lane: Lane },
+    /// A link that was told as silent has answered a request that was given up. Other answers are told as `Answered`.
+    Awake { peer: Peer, lane: Lane },
     /// A connected link has ended. All its requests were told before. `unconfirmed` are the requests without answers that
     /// were written since the last answer, in order. `was_idle`: no request was in flight and none was unconfirmed, so
     /// nobody has lost anything.

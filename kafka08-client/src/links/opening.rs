@@ -10,7 +10,7 @@ use kafka08_proto::{
 
 use super::{
     Action, Lane, LinkNews, Links, Opening, Peer,
-    link::{Link, Open, State},
+    link::{Link, Open, Share, State},
     peer::{Purpose, Wish},
     schedule::Due,
 };
@@ -63,12 +63,14 @@ impl Links {
         let Some(peer) = self.peers.get(wish.peer).filter(|_| !self.is_closed) else { return Opening::NoAddress };
         let last = peer.last.clone();
         if let Some(until) = peer.not_before.filter(|at| *at > now) {
+            // It may stand in the line, whose turn would come too early.
             self.forget_wish(wish);
             self.wait(wish, until);
             return Opening::BackingOff { until, last };
         }
         // Those that have waited for longer come first.
         self.serve_line(now);
+        // Serving the line may have connected this very wish.
         if self.has_link(wish) {
             return Opening::Connecting;
         }
@@ -195,18 +197,22 @@ impl Links {
                 }
             }
         }
+        // Noted when it is made, not when it ends: hanging attempts count, too.
         self.rate.note(now);
         self.connects += 1;
         let within = self.client.connect_timeout();
         self.actions.push_back(Action::Connect { link: id, to: (*address).clone(), within });
-        let link = Link { peer, purpose, address, epoch, state: State::Connecting, due: None, is_named: false };
+        let (state, share) = (State::Connecting, Share::default());
+        let link = Link { peer, purpose, address, epoch, state, due: None, is_named: false, share };
         self.links.insert(id, link);
+        self.renew(id);
     }
 
     /// Tells that a link is connected. Ignored if it was dropped meanwhile.
     pub(crate) fn handle_connected(&mut self, link: LinkId, now: Instant) {
         self.note_time(now);
         let id = link;
+        // A link that was dropped meanwhile is ignored. Its number is never used again, so nothing else is meant.
         let Some(link) = self.links.get_mut(&id).filter(|link| matches!(link.state, State::Connecting)) else { return };
         let peer = link.peer;
         match link.purpose {
@@ -219,6 +225,7 @@ impl Links {
             }
             Purpose::Probe => {
                 link.state = State::Probing;
+                self.renew(id);
                 if let Some(probing) = self.probes.get_mut(&peer) {
                     probing.probe.handle_connected(now);
                 }
@@ -233,6 +240,7 @@ impl Links {
         if !self.links.get(&link).is_some_and(|link| matches!(link.state, State::Connecting)) {
             return;
         }
+        // Removed first: what follows may open the next one for the same lane.
         let Some(Link { peer, purpose, address, epoch, .. }) = self.remove_link(link) else { return };
         self.connects_failed += 1;
         let mut reason = error.to_string();
@@ -276,6 +284,7 @@ impl Links {
                 self.news.push_back(LinkNews::NotConnected { peer, lane, reason });
             }
         }
+        // Last, because a probe ends at once if there is no address.
         self.move_probe(peer, now);
     }
 }

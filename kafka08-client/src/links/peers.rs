@@ -1,6 +1,10 @@
 //! What is known of each peer: its address, and how connecting to it has gone.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use kafka08_proto::{HostPort, ids::NodeId};
 
@@ -28,6 +32,8 @@ pub(super) struct PeerState {
 #[derive(Debug)]
 pub(super) struct Peers {
     peers: BTreeMap<Peer, PeerState>,
+    /// Each `not_before`, so that counting them does not look at the other peers.
+    pauses: BTreeSet<(Instant, Peer)>,
     backoff: Backoff,
     seed: Seed,
     epoch: Epoch,
@@ -37,8 +43,9 @@ impl Peers {
     pub(super) fn new(config: &ClusterConfig) -> Self {
         let mut new = Self {
             peers: BTreeMap::new(),
+            pauses: BTreeSet::new(),
             backoff: config.reconnect_backoff,
-            seed: Seed::new(config.seed),
+            seed: Seed::new(config.seed_or_zero()),
             epoch: Epoch::default(),
         };
         for (place, address) in config.bootstrap.iter().enumerate() {
@@ -52,6 +59,13 @@ impl Peers {
         let epoch = self.next_epoch();
         let state = PeerState { address: Arc::new(address), failures: 0, not_before: None, last: None, epoch };
         self.peers.insert(peer, state);
+    }
+
+    /// Forgets an address.
+    fn remove(&mut self, peer: Peer) {
+        if let Some(PeerState { not_before: Some(at), .. }) = self.peers.remove(&peer) {
+            self.pauses.remove(&(at, peer));
+        }
     }
 
     /// An epoch that no peer has had.
@@ -70,9 +84,9 @@ impl Peers {
         if self.peers.get(&peer).map(|state| &*state.address) == address.as_ref() {
             return false;
         }
-        match address {
-            Some(address) => self.add(peer, address),
-            None => drop(self.peers.remove(&peer)),
+        self.remove(peer);
+        if let Some(address) = address {
+            self.add(peer, address);
         }
         true
     }
@@ -80,12 +94,16 @@ impl Peers {
     /// A link of this peer that was started in `epoch` has failed. Sets the back-off.
     pub(super) fn note_failed(&mut self, peer: Peer, epoch: Epoch, reason: Arc<str>, now: Instant) {
         let next = self.next_epoch();
-        let Self { peers, backoff, seed, .. } = self;
+        let Self { peers, pauses, backoff, seed, .. } = self;
         // Links of several lanes are started together and fail together. That is one failure. And a link to an address of
         // before says nothing about the address of now.
         let Some(state) = peers.get_mut(&peer).filter(|state| state.epoch == epoch) else { return };
         state.failures = state.failures.saturating_add(1);
+        if let Some(at) = state.not_before.take() {
+            pauses.remove(&(at, peer));
+        }
         state.not_before = now.checked_add(backoff.wait(state.failures, seed));
+        pauses.extend(state.not_before.map(|at| (at, peer)));
         state.last = Some(reason);
         state.epoch = next;
     }
@@ -94,13 +112,16 @@ impl Peers {
     pub(super) fn note_answered(&mut self, peer: Peer, address: &Arc<HostPort>) {
         if let Some(state) = self.peers.get_mut(&peer).filter(|state| state.address == *address) {
             state.failures = 0;
-            state.not_before = None;
+            if let Some(at) = state.not_before.take() {
+                self.pauses.remove(&(at, peer));
+            }
             state.last = None;
         }
     }
 
-    /// The number of peers that are not connected to at this time.
+    /// The number of peers that are not connected to at this time. Costs a look at each of these.
     pub(super) fn backing_off(&self, now: Option<Instant>) -> usize {
-        self.peers.values().filter(|state| state.not_before.is_some_and(|at| now.is_some_and(|now| at > now))).count()
+        let Some(now) = now else { return 0 };
+        self.pauses.range((now, Peer::Bootstrap(0))..).filter(|(at, _)| *at > now).count()
     }
 }

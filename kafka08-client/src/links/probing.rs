@@ -5,6 +5,7 @@ use std::{io, time::Instant};
 use kafka08_proto::{
     Connection as _,
     adapter::ConnectError,
+    connection::StagedTo,
     probe::{Probe, ProbeStep, Release},
 };
 
@@ -20,6 +21,8 @@ pub(super) struct Probing {
     pub(super) probe: Probe,
     /// The link that is being connected or used. `None` while a link is wished for.
     pub(super) link: Option<LinkId>,
+    /// What was staged when the driver was told to write the link.
+    pub(super) named: Option<(LinkId, StagedTo)>,
 }
 
 impl Links {
@@ -37,7 +40,8 @@ impl Links {
         if let Some(address) = self.address(peer) {
             config = config.with_peer(address.clone());
         }
-        self.probes.insert(peer, Probing { probe: Probe::new(config), link: None });
+        // Inserted before the first step, which looks it up.
+        self.probes.insert(peer, Probing { probe: Probe::new(config), link: None, named: None });
         self.step_probe(peer, now);
     }
 
@@ -48,9 +52,13 @@ impl Links {
         match probing.probe.poll_step(now) {
             ProbeStep::Pump => {
                 // The second question of a link is staged here, and nothing else would have it written.
-                let wants_write = probing.probe.client_connection().is_some_and(|connection| connection.wants_write());
+                let connection = probing.probe.client_connection();
+                let staged = connection.filter(|connection| connection.wants_write()).map(|it| it.staged_to());
                 if let Some(link) = link {
-                    if wants_write {
+                    let news = staged.map(|staged| (link, staged));
+                    // Once for what is staged: a socket that takes nothing is not to be tried again and again.
+                    if news.is_some() && news != probing.named {
+                        probing.named = news;
                         self.name(link);
                     }
                     self.renew(link);
@@ -69,6 +77,7 @@ impl Links {
     }
 
     fn finish_probe(&mut self, peer: Peer, release: Release, now: Instant) {
+        // Removed before its link is dropped, which would otherwise look for its probe.
         let Some(probing) = self.probes.remove(&peer) else { return };
         self.forget_wish(Wish { peer, purpose: Purpose::Probe });
         if let Some(link) = probing.link.and_then(|link| self.drop_link(link)) {

@@ -9,7 +9,7 @@ use kafka08_proto::{
 
 use super::{
     Action, LinkNews, Links,
-    link::{Link, State},
+    link::{Link, Share, State},
     peer::{Purpose, Wish},
     requests::Place,
     schedule::Due,
@@ -74,14 +74,23 @@ impl Links {
             self.looks += 1;
         }
         let Self { links, tokens, news, peers, .. } = self;
-        let Link { peer, address, state: State::Open(open), .. } = links.get_mut(&id)? else { return None };
+        let Link { peer, purpose, address, state: State::Open(open), .. } = links.get_mut(&id)? else { return None };
         let peer = *peer;
         // Until there is none: the connection reads nothing more while an event waits to be taken.
         loop {
             let event = open.connection.poll_event();
             // Also when there is no event: answers to requests that were given up are dropped without one.
             let was_answered = open.answered_at.is_some();
+            let was_silent = open.is_silent;
             let answered = open.note_answers(now);
+            // Without this, nothing would tell that the peer is back: its answer has no event.
+            if let Purpose::Lane(lane) = *purpose
+                && was_silent
+                && !open.is_silent
+                && answered.is_none()
+            {
+                news.push_back(LinkNews::Awake { peer, lane });
+            }
             // Not at the connecting: a peer that accepts and closes is to be backed off from, too.
             if !was_answered && open.answered_at.is_some() {
                 peers.note_answered(peer, address);
@@ -123,7 +132,7 @@ impl Links {
         }
     }
 
-    /// Renews the deadline of a link. To be called whenever something has changed on it.
+    /// Renews the deadline of a link, and what it adds to the numbers. To be called whenever something has changed on it.
     pub(super) fn renew(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let due = match &link.state {
@@ -136,6 +145,9 @@ impl Links {
         };
         self.schedule.renew(Due::Link(id), link.due, due);
         link.due = due;
+        let share = Share::of(&link.state);
+        self.shares.replace(link.share, share);
+        link.share = share;
     }
 
     /// Has the driver write a link. Once for all that is staged until it takes the action.

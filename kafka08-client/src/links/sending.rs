@@ -83,6 +83,7 @@ impl Links {
         let Some(Link { state: State::Open(open), .. }) = self.links.get_mut(&link) else {
             return Cancelled::NotOutstanding;
         };
+        // The connection knows what the transport has taken, and decides.
         let how = open.connection.cancel(id);
         if how != Cancelled::NotOutstanding {
             self.tokens.remove(&token);

@@ -1,6 +1,6 @@
 //! Numbers of links by state.
 
-use super::{Links, link::State};
+use super::{Links, link::Share};
 
 /// Numbers of links by state, and what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -25,27 +25,18 @@ pub struct LinkStats {
 }
 
 impl Links {
-    /// Counts the links. It looks at each of them, so it is for users and not for every step.
+    /// The numbers. Costs the same for any number of links, because handles want them in every turn.
     pub(crate) fn stats(&self) -> LinkStats {
-        let mut stats = LinkStats {
+        let Share { connecting, ready, draining, staged } = self.shares;
+        LinkStats {
+            connecting,
+            ready,
+            draining,
             backing_off: self.peers.backing_off(self.seen),
             in_flight: self.tokens.len(),
+            staged,
             connects: self.connects,
             connects_failed: self.connects_failed,
-            ..LinkStats::default()
-        };
-        for link in self.links.values() {
-            match &link.state {
-                State::Connecting => stats.connecting += 1,
-                State::Open(open) if open.is_draining => stats.draining += 1,
-                State::Open(_) => stats.ready += 1,
-                // A probe takes no requests of others.
-                State::Probing => {}
-            }
-            if let State::Open(open) = &link.state {
-                stats.staged += open.connection.staged();
-            }
         }
-        stats
     }
 }

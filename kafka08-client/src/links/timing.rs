@@ -54,6 +54,7 @@ impl Links {
                 if let Some(Link { state: State::Open(open), .. }) = self.links.get_mut(&id)
                     && open.idle_at(patience).is_some_and(|at| at <= now)
                 {
+                    // Behind the rest: an answer or a request may have come in the same step.
                     open.connection.close();
                     self.settle(id, now);
                 }

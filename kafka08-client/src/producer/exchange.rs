@@ -13,12 +13,14 @@ impl<C: Clone> Producer<C> {
     /// lock around an accumulator is held briefly.
     pub fn exchange(&mut self, with: &mut Accumulator<C>, now: Instant) {
         self.take_news(now);
+        // Before batches are taken: after the deadline they end, and are not sent.
         if let Some(deadline) = with.closing() {
             self.begin_close(with, now, deadline);
         }
         self.exchange_topics(with, now);
         // With an abort, everything ends; otherwise, what was not taken in time.
         let until = (self.life != Life::Aborting).then_some(now);
+        // Before the ready ones: what has expired must not be sent any more.
         while let Some(batch) = with.poll_expired(until) {
             match until {
                 None => self.batches.end_unsent(batch, ProduceCause::Aborted),
@@ -35,6 +37,7 @@ impl<C: Clone> Producer<C> {
             // Partitions may have turned out to be stuck.
             self.give_back(with);
         }
+        // Behind the batches, for a flush that finds none left ends at once.
         while let Some((id, before)) = with.poll_flush() {
             self.flushes.begin(Some(id), before);
         }
@@ -42,6 +45,7 @@ impl<C: Clone> Producer<C> {
         if std::mem::take(&mut self.freed) && with.poll_room() {
             self.batches.events.push_back(ProducerEvent::Room);
         }
+        // Last: what was given back above may have made batches ready, which changes the time.
         self.look_at = with.asleep();
         self.end_close(with.oldest(), now);
     }

@@ -2,6 +2,14 @@
 //!
 //! A [`Producer`] owns a cluster, and takes batches from an [`Accumulator`]. Callers never touch the producer: they
 //! append to the accumulator, and read events.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `event`, `error` | what a user is told, and why records were not delivered |
+//! | `exchange` | where the producer and its accumulator meet |
+//! | `flushes` | flushes, in order, and what each waits for |
+//! | `net` | what batches need of the cluster, so that they can be tested without one |
+//! | `batches` | batches: queued for a broker, in flight, waiting for another attempt; retries, halves, outcomes, acks 0 |
 
 mod batches;
 mod error;
@@ -10,9 +18,9 @@ mod exchange;
 mod flushes;
 mod net;
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use kafka08_proto::{ClientConnection, adapter::ConnectError, error_code::ErrorCode, ids::Text};
+use kafka08_proto::{ClientConnection, adapter::ConnectError, api::Topics, error_code::ErrorCode, ids::Text};
 
 pub use error::{ProduceCause, ProduceError};
 pub use event::{Outcome, ProducerEvent};
@@ -23,6 +31,7 @@ use crate::accumulator::Accumulator;
 use crate::{
     cluster::{Cluster, ClusterStats, ForOwner},
     config::ProducerConfig,
+    error::Unreachable,
     links::{Lane, LinkNews, Peer},
     machine::{LinkId, Machine, Output},
     view::{Changes, View},
@@ -128,7 +137,31 @@ impl<C: Clone> Producer<C> {
         self.cluster.view()
     }
 
-    /// What the producer has done, and what it holds. Costs a look at each link.
+    /// Connects to a broker now, and asks which brokers there are. This creates no topic. Without this, it connects when
+    /// it is first asked for a topic.
+    pub fn connect(&mut self, now: Instant) {
+        self.cluster.refresh(now, Topics::All);
+    }
+
+    /// Whether any broker has answered so far.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.cluster.has_answered()
+    }
+
+    /// What happened at each address, if every broker was tried and none could be connected to.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
+        self.cluster.unreachable()
+    }
+
+    /// What happened at each address that has failed and has not answered since.
+    #[must_use]
+    pub fn trouble(&self) -> Unreachable {
+        self.cluster.trouble()
+    }
+
+    /// What the producer has done, and what it holds. Costs the same for any number of links.
     #[must_use]
     pub fn stats(&self) -> ProducerStats {
         let counts = self.batches.counts;
@@ -168,7 +201,8 @@ impl<C: Clone> Producer<C> {
             LinkNews::Failed { token, error, progress, fate, .. } => {
                 batches.handle_failed(net, now, token, &error, progress, fate);
             }
-            LinkNews::Ready { peer: Peer::Node(node), lane: Lane::Produce } => batches.handle_ready(node),
+            LinkNews::Ready { peer: Peer::Node(node), lane: Lane::Produce }
+            | LinkNews::Awake { peer: Peer::Node(node), lane: Lane::Produce } => batches.handle_ready(now, node),
             LinkNews::NotConnected { peer: Peer::Node(node), lane: Lane::Produce, reason } => {
                 batches.handle_not_connected(node, reason);
             }
@@ -184,6 +218,7 @@ impl<C: Clone> Producer<C> {
         for node in changes.endpoints {
             self.batches.handle_endpoint(node);
         }
+        // Behind the addresses, which the placing of batches looks at.
         for of in changes.leaders {
             self.batches.handle_leader(&mut self.cluster, now, &of);
             self.listed.insert(of.topic);
@@ -198,6 +233,7 @@ impl<C: Clone> Machine for Producer<C> {
     fn poll_output(&mut self, now: Instant) -> Option<Output<ProducerEvent<C>>> {
         loop {
             self.take_news(now);
+            // Events first, because they let callers append again.
             if let Some(event) = self.batches.events.pop_front() {
                 return Some(Output::Event(event));
             }
@@ -243,6 +279,9 @@ impl<C: Clone> Machine for Producer<C> {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        if self.life == Life::Over {
+            return self.cluster.poll_timeout();
+        }
         let closing = match self.life {
             Life::Closing(deadline) => Some(deadline),
             Life::Open | Life::Aborting | Life::Over => None,
@@ -254,6 +293,7 @@ impl<C: Clone> Machine for Producer<C> {
     fn handle_timeout(&mut self, now: Instant) {
         self.cluster.handle_timeout(now);
         self.take_news(now);
+        // Behind the news: an answer that is here counts, though the time of its batch is over.
         self.batches.handle_timeout(&mut self.cluster, now);
         if self.look_at.is_some_and(|at| at <= now) {
             // The exchange that follows says when to look again.

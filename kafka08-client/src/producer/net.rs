@@ -33,6 +33,8 @@ pub(super) trait Net {
     fn drain(&mut self, now: Instant, node: NodeId);
     /// Says that the leader of a partition of this topic was wrong or was lost.
     fn note_stale(&mut self, now: Instant, topic: &Text);
+    /// The number of replicas of a partition, if it is known.
+    fn replicas(&self, of: &TopicPartition) -> Option<usize>;
     /// The release of a broker, if it is known.
     fn profile(&self, node: NodeId) -> Option<Profile>;
     /// Finds out the release of a broker.
@@ -44,6 +46,10 @@ pub(super) trait Net {
 impl Net for Cluster {
     fn leader(&self, of: &TopicPartition) -> Result<NodeId, LeaderProblem> {
         self.view().leader(&of.topic, of.partition)
+    }
+
+    fn replicas(&self, of: &TopicPartition) -> Option<usize> {
+        self.view().topic(&of.topic)?.partition(of.partition)?.replicas
     }
 
     fn open(&mut self, now: Instant, node: NodeId) -> Opening {

@@ -186,7 +186,7 @@ fn add_leaders(changes: &mut Changes, topic: &Name, partitions: impl IntoIterato
 }
 
 /// The topics of which a broker leads partitions.
-fn led_by(led: &BTreeSet<(NodeId, Name)>, node: NodeId) -> impl Iterator<Item = &Name> {
+pub(super) fn led_by(led: &BTreeSet<(NodeId, Name)>, node: NodeId) -> impl Iterator<Item = &Name> {
     let first = (node, Name::default());
     let from = led.range((Bound::Included(first), Bound::Unbounded));
     from.take_while(move |(leader, _)| *leader == node).map(|(_, name)| name)

@@ -63,6 +63,8 @@ pub struct PartitionView {
     /// The code that metadata had for the partition. It matters only if there is no leader: with
     /// [`ErrorCode::REPLICA_NOT_AVAILABLE`] the leader serves.
     pub error: ErrorCode,
+    /// The number of replicas. `None` as long as every answer had an error, because then only live replicas are listed.
+    pub replicas: Option<usize>,
     /// When an answer confirmed this last.
     pub confirmed: Instant,
 }
@@ -149,6 +151,16 @@ impl View {
     /// -1), and those with a partition that has no leader, or a leader without a usable address.
     pub fn unsettled(&self) -> impl Iterator<Item = &Text> {
         self.unsettled.iter().map(|name| &name.0)
+    }
+
+    /// Whether a topic is one of [`View::unsettled`].
+    pub(crate) fn is_unsettled(&self, topic: &str) -> bool {
+        self.unsettled.contains(topic.as_bytes())
+    }
+
+    /// The topics of which a broker leads partitions.
+    pub(crate) fn led_by(&self, node: NodeId) -> impl Iterator<Item = &Text> {
+        merge::led_by(&self.led, node).map(|name| &name.0)
     }
 
     /// When the last answer came for the topic that was not asked for the longest. `None` if no topic is known.

@@ -106,7 +106,8 @@ impl TopicView {
         self.leads.keys().copied()
     }
 
-    pub(super) fn is_led_by(&self, node: NodeId) -> bool {
+    /// Whether a broker leads a partition of this topic.
+    pub(crate) fn is_led_by(&self, node: NodeId) -> bool {
         self.leads.contains_key(&node)
     }
 
@@ -176,6 +177,7 @@ impl TopicView {
         partition.round = at.round;
         partition.view.confirmed = at.now;
         partition.view.error = listed.error;
+        partition.view.replicas = replicas(listed).or(partition.view.replicas);
         // A leader that was found stays found, so an unchanged partition costs no look-up of its broker.
         if partition.view.leader.ok() == listed.leader && listed.leader.is_some() {
             return true;
@@ -201,7 +203,8 @@ impl TopicView {
                 news.leaders.push(listed.partition);
             }
             self.count(None, named(leader), news);
-            let view = PartitionView { leader, error: listed.error, confirmed: at.now };
+            let (error, replicas) = (listed.error, replicas(listed));
+            let view = PartitionView { leader, error, replicas, confirmed: at.now };
             self.partitions.push(Numbered { id: listed.partition, round: at.round, view });
         }
         if !fresh.is_empty() {
@@ -260,6 +263,11 @@ impl TopicView {
 }
 
 /// The leader that an answer names.
+/// The number of replicas, if all of them are listed.
+fn replicas(listed: &PartitionMetadata) -> Option<usize> {
+    listed.error.is_ok().then_some(listed.replicas.len())
+}
+
 fn leader(listed: &PartitionMetadata, brokers: &Brokers) -> Result<NodeId, LeaderProblem> {
     // -1 is no leader on the wire. Other negative numbers come from no broker, and no broker has them.
     match listed.leader.filter(|node| node.0 >= 0) {

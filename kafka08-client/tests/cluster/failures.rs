@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka08_broker::BrokerConfig;
 use kafka08_client::{config::ClusterConfig, error::Cause};
 use kafka08_proto::{
-    api::{ListOffsetsRequest, ProduceRequest},
+    api::{ConsumerMetadataRequest, ListOffsetsRequest, OffsetFetchRequestV1, ProduceRequest},
     fate::Fate,
     ids::{Acks, Millis, NodeId},
     message::MessageSet,
@@ -146,4 +146,42 @@ fn an_address_that_drops_packets_does_not_stop_the_other_leaders() {
     let answer = call(&mut rig, all()).expect("some have answered");
     assert!(answer.failed.iter().all(|(of, _)| leader(&rig, of.partition.0) == lost));
     assert!(!answer.failed.is_empty() && !answer.response.topics.is_empty());
+}
+
+#[test]
+fn a_commit_survives_the_death_of_its_coordinator() {
+    // Whether the release of the coordinator is known by then, or not.
+    for warm in [1, 0] {
+        let mut rig = three();
+        call(&mut rig, all()).expect("brokers are up");
+        for _ in 0..warm {
+            call(&mut rig, OffsetFetchRequestV1::new("group").with("t", 0)).expect("there is a coordinator");
+        }
+        let found = call(&mut rig, ConsumerMetadataRequest::new("group")).expect("brokers are up");
+        let dead = found.response.coordinator().expect("there is one").node;
+        rig.brokers(|brokers, now| brokers.kill(dead, now));
+        let before = rig.elapsed();
+        let answer = call(&mut rig, OffsetFetchRequestV1::new("group").with("t", 0)).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{warm}: {:?}", answer.failed);
+        assert!(answer.response.topics.iter().all(|(_, _, found)| found.error.is_ok()), "{warm}: {answer:?}");
+        assert!(rig.elapsed() - before < 20 * SECOND, "{warm}: {:?}", rig.elapsed() - before);
+    }
+}
+
+#[test]
+fn a_coordinator_that_dies_while_it_is_looked_up_is_looked_up_again() {
+    let mut rig = three();
+    call(&mut rig, all()).expect("brokers are up");
+    for node in 1..=3 {
+        rig.brokers(|brokers, now| brokers.pause(NodeId(node), now));
+    }
+    let claim = start(&mut rig, OffsetFetchRequestV1::new("group").with("t", 0));
+    rig.pass(SECOND);
+    for node in 1..=3 {
+        rig.cut(NodeId(node));
+        rig.brokers(|brokers, now| brokers.resume(NodeId(node), now));
+    }
+    let answer = finish(&mut rig, claim).expect("brokers are up");
+    assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    assert!(rig.elapsed() < 10 * SECOND, "{:?}", rig.elapsed());
 }

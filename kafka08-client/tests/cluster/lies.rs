@@ -1,12 +1,17 @@
 //! Brokers that lie in their answers.
 
-use kafka08_broker::{Lie, Rule};
+use kafka08_broker::{BrokerConfig, Lie, Rule};
+use kafka08_client::config::ClusterConfig;
 use kafka08_proto::{
     api::{ListOffsetsRequest, MetadataRequest, OffsetFetchRequestV1},
     ids::ApiKey,
 };
 
-use super::{SECOND, call, leader, start, three};
+use super::{
+    SECOND, call, leader,
+    rig::{Behaviour, address},
+    start, three, with,
+};
 
 /// Every lie in every answer, for a minute. The client neither spins nor fills its tables, and goes on when the lie ends.
 #[test]
@@ -46,6 +51,20 @@ fn an_address_that_cannot_be_used_is_told_with_its_broker() {
     rig.brokers(|brokers, _| brokers.add_rule(Rule::on(ApiKey::METADATA).lie(Lie::Port { port: 65_536 })));
     let claim = start(&mut rig, ListOffsetsRequest::latest([("t", 0)]));
     let failed = super::finish(&mut rig, claim).expect("it ends").failed;
+    let text = failed.iter().map(|(_, failure)| failure.to_string()).collect::<String>();
+    assert!(text.contains("65536") && text.contains(&bad.to_string()), "{text}");
+}
+
+#[test]
+fn a_call_that_waits_for_a_link_learns_that_the_address_cannot_be_used_any_more() {
+    let config = ClusterConfig::default().with_call_timeout(8 * SECOND);
+    let mut rig = with(BrokerConfig::default().with_brokers(3).with_topic("t", 6), config);
+    call(&mut rig, ListOffsetsRequest::latest([("t", 0)])).expect("brokers are up");
+    let bad = leader(&rig, 0);
+    rig.set(&address(bad.0), Behaviour::DropsPackets);
+    rig.cut(bad);
+    rig.brokers(|brokers, _| brokers.add_rule(Rule::on(ApiKey::METADATA).lie(Lie::Port { port: 65_536 })));
+    let failed = call(&mut rig, ListOffsetsRequest::latest([("t", 0)])).expect("it ends").failed;
     let text = failed.iter().map(|(_, failure)| failure.to_string()).collect::<String>();
     assert!(text.contains("65536") && text.contains(&bad.to_string()), "{text}");
 }

@@ -11,6 +11,7 @@ mod ends;
 mod failures;
 mod lies;
 mod scale;
+mod silence;
 mod topics;
 
 use std::time::Duration;

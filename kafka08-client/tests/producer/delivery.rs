@@ -190,3 +190,16 @@ fn a_machine_that_sleeps_is_woken_by_a_shorter_linger() {
     rig.pass(Duration::from_millis(6));
     assert_eq!(ends(&mut rig).len(), 1);
 }
+
+#[test]
+fn offsets_of_small_batches_are_corrected_too() {
+    let brokers = BrokerConfig::default().with_topic("t", 1).with_profile(Profile::V0_8_1);
+    let mut rig = rig(brokers, ProducerConfig::default().with_batch_size(67));
+    for n in 0..4 {
+        let place = append(&mut rig, 0, b"a");
+        flush(&mut rig, SECOND);
+        let ends = ends(&mut rig);
+        let End::Delivered { base, .. } = ends[&place] else { panic!("{:?}", ends[&place]) };
+        assert!(base.is_none_or(|base| base == n), "{base:?} instead of {n}");
+    }
+}

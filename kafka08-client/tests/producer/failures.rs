@@ -166,3 +166,20 @@ fn a_lost_connection_is_an_attempt_only_if_the_policy_says_so() {
         }
     }
 }
+
+#[test]
+fn records_that_wait_for_a_dead_leader_follow_the_new_one_long_after_its_death() {
+    let mut rig = rig(replicated(), ProducerConfig::default());
+    append(&mut rig, 0, b"0");
+    flush(&mut rig, SECOND);
+    let dead = leader(&rig, 0);
+    // It still leads for the others, but cannot be connected to any more.
+    rig.set(&address(dead.0), Behaviour::Refuses);
+    rig.cut(dead);
+    append(&mut rig, 0, b"1");
+    rig.pass(25 * SECOND);
+    rig.brokers(|brokers, now| brokers.move_leader("t", 0, another(dead), now)).expect("it exists");
+    // The back-off of connecting is up to ten seconds by now, and is not waited for.
+    assert_eq!(flush(&mut rig, 2 * SECOND), (0, 0));
+    assert_eq!(log(&mut rig, 0).concat(), b"01");
+}

@@ -8,6 +8,7 @@ mod chaos;
 mod closing;
 mod delivery;
 mod failures;
+mod scale;
 mod unanswered;
 
 use std::time::Duration;

@@ -88,24 +88,26 @@ impl Asking {
     fn handle_response(&mut self, now: Instant, frame: &ResponseFrame) -> Option<Outcome> {
         let outcome = match self.asked {
             Question::ListOffsets => match ListOffsetsResponse::decode(&frame.body) {
-                Ok(_) => return self.ask_last(now),
+                Ok(_) => return self.ask(self.goal, now),
                 Err(error) => Err(error),
             },
             Question::Heartbeat => HeartbeatResponse::decode(&frame.body).map(|answer| {
                 let is_0_8_2 = answer.error == ErrorCode::UNKNOWN;
                 Outcome::Found(if is_0_8_2 { Release::Known(Profile::V0_8_2) } else { Release::Newer })
             }),
-            Question::OffsetFetch => {
-                OffsetFetchResponseV0::decode(&frame.body).map(|_| Outcome::Found(Release::Known(Profile::V0_8_1)))
-            }
+            // 0.8.2 answers this too. If the close before had another cause, it now answers Heartbeat.
+            Question::OffsetFetch => match OffsetFetchResponseV0::decode(&frame.body) {
+                Ok(_) => return self.ask(Question::Heartbeat, now),
+                Err(error) => Err(error),
+            },
             Question::ApiVersions => ApiVersions::decode(&frame.body).map(|answer| judge(&answer)),
         };
         let malformed = |error| Outcome::NotFound(UndeterminedReason::Malformed { api: self.asked.api(), error });
         Some(outcome.unwrap_or_else(malformed))
     }
 
-    fn ask_last(&mut self, now: Instant) -> Option<Outcome> {
-        self.asked = self.goal;
+    fn ask(&mut self, question: Question, now: Instant) -> Option<Outcome> {
+        self.asked = question;
         match self.asked.stage(&mut self.connection.0, now) {
             // A connection that has ended says so in its last event.
             Ok(_) | Err(SendError::Closed(_)) => None,
@@ -126,6 +128,10 @@ impl Asking {
         match (self.asked, self.goal, heard_before_clean_close) {
             (Question::ListOffsets, Question::Heartbeat, Some(Heard::Nothing)) => {
                 Outcome::ConnectFor(Question::ApiVersions)
+            }
+            // It has answered OffsetFetch before, so it is not 0.8.0.
+            (Question::Heartbeat, Question::OffsetFetch, Some(Heard::Frames)) => {
+                Outcome::Found(Release::Known(Profile::V0_8_1))
             }
             (Question::Heartbeat, _, Some(Heard::Frames)) => Outcome::ConnectFor(Question::OffsetFetch),
             (Question::OffsetFetch, _, Some(Heard::Frames)) => Outcome::Found(Release::Known(Profile::V0_8_0)),

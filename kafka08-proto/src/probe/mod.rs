@@ -9,14 +9,16 @@
 //! | first | ListOffsets v0 of no topics | send Heartbeat | if no byte has come: connect again, send ApiVersions |
 //! | first | Heartbeat v0 | -1: 0.8.2; another code: 0.9 to 3.9 | connect again, send ListOffsets, then OffsetFetch |
 //! | second | ListOffsets v0 of no topics | send OffsetFetch | undetermined: the broker is stopping |
-//! | second | OffsetFetch v0 of no topics | 0.8.1 | 0.8.0 |
+//! | second | OffsetFetch v0 of no topics | send Heartbeat again | 0.8.0 |
+//! | second | Heartbeat v0 | as on the first connection, which ended for another cause | 0.8.1 |
 //! | second | ApiVersions v0 | without ListOffsets v0: 4.0 or later | undetermined: perhaps not a Kafka broker |
 //!
 //! None of them creates or changes anything on the broker. The largest response is that of ApiVersions, which has six bytes for
 //! each API. All other responses have four bytes at most, whatever the size of the cluster.
 //!
 //! A close counts only if it is clean: the whole request was written, and the stream ended between two frames. A reset, a
-//! timeout or a part of a response tells nothing about the release.
+//! timeout or a part of a response tells nothing about the release. A broker that stops, or a proxy, may close cleanly at the
+//! moment of a question, so one close alone does not make a broker 0.8.1.
 
 mod api_versions;
 mod asking;
@@ -44,7 +46,7 @@ use crate::{
 ///   [`Connection`](crate::Connection).
 /// * [`ProbeStep::Done`]: that is the answer.
 ///
-/// The probe makes at most two connections, one after the other, and sends at most two small requests on each. Each request
+/// The probe makes at most two connections, one after the other, and sends at most three small requests on each. Each request
 /// has the time of [`ClientConfig::with_request_timeout`]. Nothing is created or changed on the broker.
 ///
 /// Both connections must lead to the same broker: a name with several addresses, or a load balancer, may lead to brokers of

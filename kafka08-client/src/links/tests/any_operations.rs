@@ -14,7 +14,10 @@ use kafka08_proto::{
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    super::{Lane, LinkNews, Opening, Peer, Token, link::State},
+    super::{
+        Lane, LinkNews, Opening, Peer, Token,
+        link::{Share, State},
+    },
     rig::{Rig, SECOND, address, config, prompt, quiet, waiting},
 };
 use crate::machine::LinkId;
@@ -249,13 +252,17 @@ impl Model {
                     assert!(unconfirmed.iter().all(|token| self.written.remove(token)), "told twice, or not written");
                 }
                 LinkNews::Probed { peer, .. } => assert!(self.probing.remove(&peer), "{peer:?} was not probed"),
-                LinkNews::NotConnected { .. } | LinkNews::Silent { .. } => {}
+                LinkNews::NotConnected { .. } | LinkNews::Silent { .. } | LinkNews::Awake { .. } => {}
             }
         }
         let links = &self.rig.links;
         assert_eq!(links.tokens.keys().copied().collect::<BTreeSet<_>>(), self.outstanding);
         let open = links.links.values().filter(|link| matches!(link.state, State::Open(_))).count();
         assert_eq!(open, self.connected.values().sum::<usize>());
+        let mut counted = Share::default();
+        links.links.values().for_each(|link| counted.replace(Share::default(), Share::of(&link.state)));
+        // What is staged is counted when the driver tells of it.
+        assert_eq!(links.shares, Share { staged: links.shares.staged, ..counted });
         for link in links.current.values().filter_map(|link| links.links.get(link)) {
             assert!(!matches!(&link.state, State::Open(open) if open.connection.is_stalled() || open.is_draining));
         }
@@ -267,6 +274,7 @@ impl Model {
         self.check();
         let links = &self.rig.links;
         assert!(links.is_empty(), "{links:?}");
+        assert_eq!(links.shares, Share::default());
         assert!(self.outstanding.is_empty() && self.probing.is_empty());
         assert!(links.current.is_empty() && links.probes.is_empty() && links.tokens.is_empty());
         assert_eq!((links.schedule.len(), links.poll_timeout()), (0, None));

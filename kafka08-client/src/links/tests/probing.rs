@@ -65,6 +65,8 @@ fn a_broker_of_0_8_1_is_found_out_on_two_links_without_a_back_off_between_them()
     rig.answer(second);
     assert_eq!(key(&mut rig, second), Some(ApiKey::OFFSET_FETCH));
     rig.answer(second);
+    assert_eq!(key(&mut rig, second), Some(ApiKey::HEARTBEAT));
+    rig.cut(second, Disconnect::Eof);
     assert_eq!(probed(&mut rig), Release::Known(Profile::V0_8_1));
 }
 

@@ -280,6 +280,7 @@ fn short(news: &LinkNews) -> String {
         LinkNews::Written { token, .. } => format!("written {}", token.0),
         LinkNews::Failed { token, fate, .. } => format!("failed {} {fate:?}", token.0),
         LinkNews::Silent { lane, .. } => format!("silent {lane:?}"),
+        LinkNews::Awake { lane, .. } => format!("awake {lane:?}"),
         LinkNews::Ended { lane, unconfirmed, was_idle, .. } => {
             let tokens: Vec<_> = unconfirmed.iter().map(|token| token.0).collect();
             format!("ended {lane:?} {}{tokens:?}", if *was_idle { "idle " } else { "" })

@@ -54,10 +54,11 @@ impl<C: Clone> Batches<C> {
         token: Token,
         body: &Bytes,
     ) {
-        let Some(sent) = self.end_request(token) else { return self.confirmed(token) };
+        let Some(sent) = self.end_request(now, token) else { return self.confirmed(token) };
         // It has answered, so it is not silent.
         self.set_trouble(sent.node, None);
         let answer = ProduceResponse::decode(body);
+        let says = self.says(net, &sent);
         for id in sent.batches {
             let Some(flight) = self.flights.get(&id).filter(|flight| flight.place == Place::Sent(token)) else {
                 continue;
@@ -69,18 +70,43 @@ impl<C: Clone> Batches<C> {
                 Err(error) => Err(Cause::Malformed { peer: net.address(sent.node), error: *error }),
             };
             match found {
-                Ok(produced) => self.answered(net, now, id, sent.node, produced),
+                Ok(produced) => self.answered(net, now, id, sent.node, produced, says),
                 // The broker has acted, and does not say how.
                 Err(cause) => self.attempt_failed(net, now, id, sent.node, Failure::new(cause, Fate::MaybeApplied)),
             }
         }
     }
 
-    fn answered(&mut self, net: &mut impl Net, now: Instant, id: BatchId, node: NodeId, found: ProducedPartition) {
-        let acks = self.terms.acks;
-        let Some(fate) = found.error.produce_fate(acks) else {
-            let profile = net.profile(node);
-            return self.delivered(net, now, id, found.offset, profile);
+    /// Which offset the answer to a request says (T11).
+    fn says(&self, net: &impl Net, sent: &Sent) -> Says {
+        let profile = net.profile(sent.node);
+        if self.terms.acks == Acks::LEADER || profile.is_some_and(|profile| profile >= Profile::V0_8_2) {
+            return Says::First;
+        }
+        if profile.is_none() {
+            return Says::Unknown;
+        }
+        // Earlier releases answer at once, and say the first offset, if no partition of the request has a second replica.
+        let replicas = sent.batches.iter().map(|id| net.replicas(&self.flights.get(id)?.to));
+        let all: Option<Vec<_>> = replicas.collect();
+        match all {
+            Some(all) if all.iter().all(|replicas| *replicas == 1) => Says::First,
+            Some(_) => Says::Behind,
+            None => Says::Unknown,
+        }
+    }
+
+    fn answered(
+        &mut self,
+        net: &mut impl Net,
+        now: Instant,
+        id: BatchId,
+        node: NodeId,
+        found: ProducedPartition,
+        says: Says,
+    ) {
+        let Some(fate) = found.error.produce_fate(self.terms.acks) else {
+            return self.delivered(net, now, id, found.offset, says);
         };
         let code = found.error;
         let failure = Failure {
@@ -103,7 +129,7 @@ impl<C: Clone> Batches<C> {
         progress: Progress,
         fate: Fate,
     ) {
-        let Some(sent) = self.end_request(token) else { return self.not_confirmed(token) };
+        let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
         if matches!(error, RequestError::TimedOut { .. })
             && let Some(state) = self.nodes.get_mut(&sent.node)
         {
@@ -123,7 +149,7 @@ impl<C: Clone> Batches<C> {
 
     /// Takes the news that a request without an answer was written.
     pub(in crate::producer) fn handle_written(&mut self, net: &mut impl Net, now: Instant, token: Token) {
-        let Some(sent) = self.end_request(token) else { return };
+        let Some(sent) = self.end_request(now, token) else { return };
         let mut records = 0u64;
         for id in &sent.batches {
             let Some(flight) = self.flights.get_mut(id).filter(|flight| flight.place == Place::Sent(token)) else {
@@ -141,23 +167,24 @@ impl<C: Clone> Batches<C> {
     }
 
     /// Forgets a request, and lets its broker have another.
-    fn end_request(&mut self, token: Token) -> Option<Sent> {
+    fn end_request(&mut self, now: Instant, token: Token) -> Option<Sent> {
         let sent = self.requests.remove(&token)?;
         if let Some(state) = self.nodes.get_mut(&sent.node) {
             state.in_flight.remove(&token);
         }
         self.to_fill.insert(sent.node);
+        self.watch(now, sent.node);
         Some(sent)
     }
 
-    fn delivered(&mut self, net: &mut impl Net, now: Instant, id: BatchId, offset: Offset, profile: Option<Profile>) {
+    fn delivered(&mut self, net: &mut impl Net, now: Instant, id: BatchId, offset: Offset, says: Says) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         if flight.told == Told::Yes {
             return self.release(id);
         }
         let (to, content) = (flight.to.clone(), flight.content);
         let piece = flight.piece();
-        let base = base(self.terms.acks, offset, piece.records, content, profile);
+        let base = base(offset, piece.records, content, says);
         let maybe_applied = piece.maybe_applied;
         self.end_front(net, now, id, Outcome::Delivered { to, base, maybe_applied });
     }
@@ -171,6 +198,7 @@ impl<C: Clone> Batches<C> {
         if flight.told == Told::Yes {
             return self.release(id);
         }
+        // As it is known now. It is another one than `node` if metadata has come since the request was sent.
         let leader = net.leader(&flight.to).ok();
         let content = flight.content;
         let piece = flight.piece();
@@ -187,11 +215,13 @@ impl<C: Clone> Batches<C> {
             && let Some([left, right]) = piece.halves()
         {
             flight.pieces.pop_front();
+            // In front of the pieces behind it, so that the order of the records stays.
             flight.pieces.push_front(right);
             flight.pieces.push_front(left);
             self.counts.splits += 1;
             return self.place(net, now, id);
         }
+        // Counted apart from the failures: a lost connection says nothing of a code that may never pass.
         piece.limited += u32::from(failure.retry == Retry::Limited);
         let helps = match failure.retry {
             Retry::Yes => true,
@@ -276,6 +306,7 @@ impl<C: Clone> Batches<C> {
             self.events.push_back(ended(flight, id, &piece, outcome));
             self.counts.failed += u64::from(piece.records);
         }
+        // It keeps its place: nothing of this partition may overtake bytes that are on their way.
         flight.told = Told::Yes;
         self.returns.ended.push(id);
         if !in_flight {
@@ -359,16 +390,27 @@ fn ended<C: Clone>(flight: &Flight<C>, batch: BatchId, piece: &Piece, outcome: O
     ProducerEvent::Ended { completion: flight.completion.clone(), batch, records, outcome }
 }
 
+/// Which offset a broker says in its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// That of the first record.
+    First,
+    /// The offset behind the last record.
+    Behind,
+    /// One of both.
+    Unknown,
+}
+
 /// The offset of the first record.
-fn base(acks: Acks, offset: Offset, records: u32, content: Content, profile: Option<Profile>) -> Option<Offset> {
+fn base(offset: Offset, records: u32, content: Content, says: Says) -> Option<Offset> {
     // A broker that has stored nothing, or does not know the offset, says -1.
     let offset = Some(offset).filter(|offset| offset.0 >= 0)?;
-    if acks == Acks::LEADER || profile? >= Profile::V0_8_2 {
-        return Some(offset);
+    match says {
+        Says::First => Some(offset),
+        // A set that was appended compressed has records that were not counted.
+        Says::Behind if content != Content::CompressedSet => {
+            offset.0.checked_sub(i64::from(records)).filter(|first| *first >= 0).map(Offset)
+        }
+        Says::Behind | Says::Unknown => None,
     }
-    // T11: with other acks, earlier releases answer with the offset behind the last record.
-    if content == Content::CompressedSet {
-        return None;
-    }
-    offset.0.checked_sub(i64::from(records)).filter(|first| *first >= 0).map(Offset)
 }

@@ -24,7 +24,7 @@ use kafka08_proto::{
 pub(super) use self::sending::Progress;
 use self::{
     flight::{Flight, Place, Told},
-    node::{Node, Sent, Trouble},
+    node::{Node, SLOW, Sent, Trouble},
 };
 use super::{ProduceCause, ProducerEvent, net::Net};
 use crate::{
@@ -61,6 +61,8 @@ enum Timer {
     Expiry(BatchId),
     /// The end of a batch's pause.
     Retry(BatchId),
+    /// A broker may owe an answer for too long.
+    Slow(NodeId),
 }
 
 /// A partition that has batches here.
@@ -145,7 +147,7 @@ impl<C: Clone> Batches<C> {
             to_fill: BTreeSet::new(),
             next_token: OWNERS_TOKENS,
             // The cluster draws from the same seed, and must not draw the same numbers.
-            seed: Seed::new(!config.cluster.seed),
+            seed: Seed::new(!config.cluster.seed_or_zero()),
             deflater,
             writer: EntryWriter::new(),
             events: VecDeque::new(),
@@ -189,6 +191,7 @@ impl<C: Clone> Batches<C> {
             match timer {
                 Timer::Retry(id) => self.place(net, now, id),
                 Timer::Expiry(id) => self.expire(net, now, id),
+                Timer::Slow(node) => self.watch(now, node),
             }
         }
     }
@@ -227,7 +230,11 @@ impl<C: Clone> Batches<C> {
     /// Finds out whether a partition is stuck, and has the accumulator told if that has changed.
     fn judge(&mut self, at: PartIndex) {
         let Some(part) = self.parts.get_mut(&at) else { return };
-        let trouble = |node: &NodeId| self.nodes.get(node).is_some_and(|node| node.trouble.is_some());
+        let trouble = |node: &NodeId| {
+            let state = self.nodes.get(node);
+            state.is_some_and(|node| node.trouble.is_some() || node.is_slow)
+        };
+        // One batch is enough: those behind it cannot overtake it.
         let is_stuck = part.batches.iter().any(|id| match self.flights.get(id).map(|flight| flight.place) {
             Some(Place::NoLeader | Place::Pause { .. }) => true,
             Some(Place::Queued(node)) => trouble(&node),
@@ -256,6 +263,20 @@ impl<C: Clone> Batches<C> {
         }
     }
 
+    /// Finds out whether a broker owes an answer for too long, and when to find out again.
+    fn watch(&mut self, now: Instant, node: NodeId) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let oldest = state.in_flight.first().and_then(|token| self.requests.get(token));
+        let due = oldest.and_then(|sent| sent.at.checked_add(SLOW));
+        let was_slow = state.is_slow;
+        state.is_slow = due.is_some_and(|due| due <= now);
+        // A slow broker is watched again when it has answered.
+        self.timers.set(Timer::Slow(node), due.filter(|due| *due > now));
+        if was_slow != self.nodes.get(&node).is_some_and(|state| state.is_slow) {
+            self.judge_all(node);
+        }
+    }
+
     fn set_trouble(&mut self, node: NodeId, trouble: Option<Trouble>) {
         let Some(state) = self.nodes.get_mut(&node) else { return };
         let had = state.trouble.is_some();
@@ -266,8 +287,9 @@ impl<C: Clone> Batches<C> {
     }
 
     /// A link can take requests.
-    pub(super) fn handle_ready(&mut self, node: NodeId) {
+    pub(super) fn handle_ready(&mut self, now: Instant, node: NodeId) {
         self.set_trouble(node, None);
+        self.watch(now, node);
         self.to_fill.insert(node);
     }
 
@@ -350,6 +372,7 @@ impl<C: Clone> Batches<C> {
             return Withdrawn::No;
         }
         let Some(sent) = self.requests.remove(&token) else { return Withdrawn::No };
+        // The request has left room for another one.
         self.to_fill.insert(sent.node);
         if let Some(node) = self.nodes.get_mut(&sent.node) {
             node.in_flight.remove(&token);

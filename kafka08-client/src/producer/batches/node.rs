@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use kafka08_proto::ids::{NodeId, Text};
@@ -13,6 +14,11 @@ use crate::{
     links::Token,
     machine::LinkId,
 };
+
+/// How long a broker may owe an answer before its partitions count as stuck. It is far shorter than the time after which
+/// other brokers are asked: with acks -1 a broker may wait for replicas for long, and until it answers, the records of its
+/// partitions must not fill the buffer.
+pub(super) const SLOW: Duration = Duration::from_millis(500);
 
 /// A broker, as batches see it.
 #[derive(Debug, Default)]
@@ -24,6 +30,8 @@ pub(super) struct Node {
     /// Unanswered requests on the link that takes new ones.
     pub(super) in_flight: BTreeSet<Token>,
     pub(super) trouble: Option<Trouble>,
+    /// It owes an answer for longer than [`SLOW`].
+    pub(super) is_slow: bool,
     /// With acks 0: requests that were written and that no answer has confirmed.
     pub(super) written: BTreeMap<Token, Written>,
     /// The last topic that was sent, which exists.
@@ -68,6 +76,7 @@ pub(super) enum Trouble {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) node: NodeId,
+    pub(super) at: Instant,
     pub(super) link: LinkId,
     pub(super) batches: Vec<BatchId>,
 }

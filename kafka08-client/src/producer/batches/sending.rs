@@ -88,6 +88,7 @@ impl<C: Clone> Batches<C> {
                 return Progress::None;
             }
         };
+        // A new token for each attempt, so that late news of the one before finds nothing.
         let token = self.token();
         match net.send(now, node, &request, token) {
             Ok(link) => {
@@ -99,15 +100,17 @@ impl<C: Clone> Batches<C> {
                     self.counts.retries += u64::from(piece.attempts > 0);
                     piece.attempts = piece.attempts.saturating_add(1);
                 }
-                self.requests.insert(token, Sent { node, link, batches });
+                self.requests.insert(token, Sent { node, at: now, link, batches });
                 self.counts.requests += 1;
                 let state = self.nodes.entry(node).or_default();
                 for pick in &picked {
                     state.ready.remove(pick);
                 }
+                // The next request begins behind it, so that no partition starves.
                 state.cursor = Some(last);
                 state.in_flight.insert(token);
                 state.topic = topic;
+                self.watch(now, node);
                 self.ask_release(net, now, node);
                 Progress::Some
             }

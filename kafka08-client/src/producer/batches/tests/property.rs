@@ -82,7 +82,7 @@ impl World {
                 self.rig.batches.handle_silent(&mut self.rig.net, self.rig.now, NodeId(*node));
             }
             Step::Lost(node) => self.rig.batches.handle_not_connected(NodeId(*node), "refused".into()),
-            Step::Ready(node) => self.rig.batches.handle_ready(NodeId(*node)),
+            Step::Ready(node) => self.rig.batches.handle_ready(self.rig.now, NodeId(*node)),
             Step::Move { partition, node } => self.rig.move_leader(*partition, *node),
             Step::Pass(millis) => self.rig.pass(Duration::from_millis(*millis)),
         }

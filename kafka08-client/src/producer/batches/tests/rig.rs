@@ -36,6 +36,8 @@ pub(super) struct Fake {
     pub(super) stale: Vec<Text>,
     pub(super) sent: Vec<(NodeId, Token)>,
     pub(super) profile: Option<Profile>,
+    /// The number of replicas of each partition.
+    pub(super) replicas: Option<usize>,
     pub(super) probes: usize,
 }
 
@@ -68,6 +70,10 @@ impl Net for Fake {
 
     fn note_stale(&mut self, _: Instant, topic: &Text) {
         self.stale.push(topic.clone());
+    }
+
+    fn replicas(&self, _: &TopicPartition) -> Option<usize> {
+        self.replicas
     }
 
     fn profile(&self, _: NodeId) -> Option<Profile> {
@@ -106,7 +112,7 @@ impl Rig {
     /// Partition p of the topic "t" is led by broker p % 2 + 1.
     pub(super) fn new(config: &ProducerConfig) -> Self {
         let leaders = (0..10).map(|p| (to(p), p % 2 + 1)).collect();
-        let net = Fake { leaders, profile: Some(Profile::V0_8_2), ..Fake::default() };
+        let net = Fake { leaders, profile: Some(Profile::V0_8_2), replicas: Some(3), ..Fake::default() };
         Self { batches: Batches::new(config), net, now: start(), next: 0 }
     }
 

@@ -95,7 +95,7 @@ fn partitions_without_leader_in_pause_or_at_a_lost_broker_are_stuck() {
     assert_eq!(stuck(&mut rig), [(PartIndex(0), Stuck::No)]);
     rig.batches.handle_not_connected(NodeId(1), Arc::from("refused"));
     assert_eq!(stuck(&mut rig), [(PartIndex(0), Stuck::Yes)]);
-    rig.batches.handle_ready(NodeId(1));
+    rig.batches.handle_ready(rig.now, NodeId(1));
     let token = rig.send_one();
     rig.answer(token, &[(0, 19, -1)]);
     rig.pass(Duration::from_secs(1));
