@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, path::Path};
 
 /// The examples of the workspace's README, in its order.
-const WORKSPACE: [&str; 8] = [
+const WORKSPACE: [&str; 12] = [
     "workspace",
     "ten_lines_one_thread",
     "ten_lines_many_threads",
@@ -11,6 +11,10 @@ const WORKSPACE: [&str; 8] = [
     "ten_lines_async_std",
     "ten_lines_smol",
     "own_loop",
+    "producer_tokio",
+    "producer_threads",
+    "cluster_tokio",
+    "cluster_threads",
     "server",
 ];
 
@@ -19,9 +23,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (readme, fence, names) in [
         // This one is not the documentation of a crate, so rustdoc sees none of its examples.
         ("../README.md", "```rust\n", &WORKSPACE[..]),
-        ("../kafka08-blocking/README.md", "```rust,no_run\n", &["blocking"]),
-        ("../kafka08-tokio/README.md", "```rust,no_run\n", &["tokio"]),
-        ("../kafka08-async-std/README.md", "```rust,no_run\n", &["async_std"]),
+        ("../kafka08-blocking/README.md", "```rust,no_run\n", &["blocking", "blocking_producer", "blocking_cluster"]),
+        ("../kafka08-tokio/README.md", "```rust,no_run\n", &["tokio", "tokio_producer", "tokio_cluster"]),
+        (
+            "../kafka08-async-std/README.md",
+            "```rust,no_run\n",
+            &["async_std", "async_std_producer", "async_std_cluster"],
+        ),
     ] {
         println!("cargo::rerun-if-changed={readme}");
         let text = fs::read_to_string(readme)?;
@@ -33,7 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (block, _) = from_block.split_once("```").ok_or_else(|| format!("{name} of {readme} does not end"))?;
             // Lines that begin with `# ` are for rustdoc only, which makes a program of the example.
             let lines = block.lines().filter(|line| !line.starts_with("# "));
-            let code = lines.collect::<Vec<_>>().join("\n").replace("\"localhost:9092\"", "broker");
+            let code = lines.collect::<Vec<_>>().join("\n");
+            let code =
+                code.replace("\"localhost:9092\"", "broker").replace("\"broker1:9092\", \"broker2:9092\"", "broker");
             fs::write(Path::new(&out).join(format!("{name}.rs")), format!("{{\n{code}\nOk(())\n}}\n"))?;
         }
     }

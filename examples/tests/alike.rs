@@ -63,6 +63,37 @@ const QUICK_STARTS: [(&str, &[(&str, &str)]); 4] = [
     ),
 ];
 
+/// The other examples of a producer, in the same way.
+const PRODUCERS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "kafka08-tokio/examples/produce_tokio.rs",
+        &[
+            ("produce_tokio", "produce"),
+            ("use kafka08_tokio::{", "use kafka08_blocking::{"),
+            ("#[tokio::main(flavor = \"current_thread\")]\n", ""),
+            ("delivery?", "delivery.wait()?"),
+        ],
+    ),
+    (
+        "kafka08-async-std/examples/produce_async_std.rs",
+        &[
+            ("produce_async_std", "produce"),
+            ("use kafka08_async_std::{", "use kafka08_blocking::{"),
+            ("async_std::task::block_on(run())", "run()"),
+            ("delivery?", "delivery.wait()?"),
+        ],
+    ),
+    (
+        "kafka08-async-std/examples/produce_smol.rs",
+        &[
+            ("produce_smol", "produce"),
+            ("use kafka08_async_std::smol::{", "use kafka08_blocking::{"),
+            ("smol::block_on(run())", "run()"),
+            ("delivery?", "delivery.wait()?"),
+        ],
+    ),
+];
+
 /// A claim is a future. In plain threads the client waits for it, because bytes move only while one of its methods runs.
 const CLAIMS: [(&str, &str); 2] = [
     ("show_messages(&fetched?)", "show_messages(&client.wait(fetched)?)"),
@@ -91,6 +122,16 @@ fn quick_starts_differ_in_imports_and_in_how_they_wait_only() {
 }
 
 #[test]
+fn examples_of_a_producer_differ_in_imports_and_in_how_they_wait_only() {
+    let threads = source("kafka08-blocking/examples/produce.rs");
+    for (path, differences) in PRODUCERS {
+        let text = source(path).replace(".await", "").replace("async fn ", "fn ");
+        let text = replaced(path, &text, differences);
+        assert!(lines(&text).eq(lines(&threads)), "{path}:\n{text}");
+    }
+}
+
+#[test]
 fn the_ten_lines_of_the_readme_differ_in_imports_and_in_how_they_wait_only() {
     let readme = source("README.md");
     let (_, section) = readme.split_once("\n## The same ten lines everywhere\n").expect("it has the section");
@@ -115,8 +156,8 @@ fn the_ten_lines_of_the_readme_differ_in_imports_and_in_how_they_wait_only() {
 fn the_adapters_have_the_same_names() {
     let mut same: Option<BTreeSet<String>> = None;
     for (path, own) in [
-        // The runtime as a type, and what it is made of.
-        ("kafka08-tokio/src/lib.rs", &["Sleeping", "Stream", "Tokio"][..]),
+        // The runtime as a type, and what it is made of. The guide is for all of them.
+        ("kafka08-tokio/src/lib.rs", &["Sleeping", "Stream", "Tokio", "guide"][..]),
         // `smol` is the other runtime of the crate. Both have the timer.
         ("kafka08-async-std/src/lib.rs", &["AsyncStd", "Timer", "smol"]),
         ("kafka08-async-std/src/smol.rs", &["Smol"]),
@@ -158,8 +199,22 @@ fn the_claims_have_the_same_methods() {
 }
 
 #[test]
+fn the_clusters_have_the_same_methods() {
+    assert_eq!(methods("kafka08-blocking/src", "Cluster"), methods("kafka08-async/src/cluster", "Cluster"));
+}
+
+#[test]
 fn the_servers_have_the_same_methods() {
     assert_eq!(methods("kafka08-blocking/src", "Server"), methods("kafka08-async/src/server", "Server"));
+}
+
+#[test]
+fn the_producers_have_the_same_methods() {
+    let tasks = methods("kafka08-async/src/producer", "Producer");
+    assert_eq!(methods("kafka08-blocking/src/producer", "Producer"), tasks);
+    // A delivery is a future, except in plain threads.
+    let shared = without("Delivery", methods("kafka08-blocking/src/producer", "Delivery"), &["wait"]);
+    assert_eq!(shared, methods("kafka08-async/src/producer", "Delivery"));
 }
 
 fn source(path: &str) -> String {

@@ -79,6 +79,76 @@ fn the_ten_lines_run_in_a_loop_of_ones_own() -> Result<(), Box<dyn Error>> {
     include!(concat!(env!("OUT_DIR"), "/own_loop.rs"))
 }
 
+#[tokio::test]
+async fn the_producer_runs_on_tokio() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/producer_tokio.rs"))
+}
+
+#[test]
+fn the_producer_runs_on_many_threads() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/producer_threads.rs"))
+}
+
+#[tokio::test]
+async fn the_cluster_runs_on_tokio() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/cluster_tokio.rs"))
+}
+
+#[test]
+fn the_cluster_runs_on_many_threads() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/cluster_threads.rs"))
+}
+
+#[test]
+fn the_cluster_of_the_blocking_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/blocking_cluster.rs"))
+}
+
+#[tokio::test]
+async fn the_cluster_of_the_tokio_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/tokio_cluster.rs"))
+}
+
+#[test]
+fn the_cluster_of_the_async_std_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    async_std::task::block_on(async { include!(concat!(env!("OUT_DIR"), "/async_std_cluster.rs")) })
+}
+
+#[test]
+fn the_producer_of_the_blocking_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/blocking_producer.rs"))
+}
+
+#[tokio::test]
+async fn the_producer_of_the_tokio_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/tokio_producer.rs"))
+}
+
+#[test]
+fn the_producer_of_the_async_std_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    async_std::task::block_on(async { include!(concat!(env!("OUT_DIR"), "/async_std_producer.rs")) })
+}
+
 #[test]
 fn the_proxy_runs() -> Result<(), Box<dyn Error>> {
     let server = start()?;

@@ -8,10 +8,12 @@ pub mod smol;
 mod timer;
 
 pub use kafka08_async::{
-    Call, CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, ServeConfig, ServerStats,
-    Undecoded, bytes, proto,
+    AppendError, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError, ClusterConfig, ConnectError,
+    Delivered, Delivery, DeliveryError, FlushError, HostPort, MAX_UNTOLD, Partitioner, Pending, ProduceCause,
+    ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy, SendError, SendSetError,
+    ServeConfig, ServerStats, Undecoded, Undelivered, bytes, kafka08_client, proto,
 };
 #[cfg(feature = "async-std")]
-pub use on_async_std::{AsyncStd, Client, Server, probe};
+pub use on_async_std::{AsyncStd, Client, Cluster, Producer, Server, probe};
 #[cfg(any(feature = "async-std", feature = "smol"))]
 pub use timer::Timer;

@@ -17,6 +17,12 @@ use crate::Timer;
 /// A connection to one broker, for any number of tasks, on async-std. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<AsyncStd>;
 
+/// A producer for any number of tasks, on async-std. See [`kafka08_async::Producer`].
+pub type Producer = kafka08_async::Producer<AsyncStd>;
+
+/// A client of all brokers of a cluster, for any number of tasks, on async-std. See [`kafka08_async::Cluster`].
+pub type Cluster = kafka08_async::Cluster<AsyncStd>;
+
 /// A server for clients of Kafka 0.8, on async-std. See [`kafka08_async::Server`].
 pub type Server = kafka08_async::Server<AsyncStd>;
 

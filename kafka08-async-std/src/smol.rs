@@ -3,8 +3,10 @@
 use std::{io, net::SocketAddr, time::Instant};
 
 pub use kafka08_async::{
-    Call, CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, ServeConfig, ServerStats,
-    Undecoded, bytes, proto,
+    AppendError, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError, ClusterConfig, ConnectError,
+    Delivered, Delivery, DeliveryError, FlushError, HostPort, MAX_UNTOLD, Partitioner, Pending, ProduceCause,
+    ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy, SendError, SendSetError,
+    ServeConfig, ServerStats, Undecoded, Undelivered, bytes, kafka08_client, proto,
 };
 use kafka08_async::{
     Runtime, Wrap,
@@ -17,6 +19,12 @@ use crate::Timer;
 
 /// A connection to one broker, for any number of tasks, on smol. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<Smol>;
+
+/// A producer for any number of tasks, on smol. See [`kafka08_async::Producer`].
+pub type Producer = kafka08_async::Producer<Smol>;
+
+/// A client of all brokers of a cluster, for any number of tasks, on smol. See [`kafka08_async::Cluster`].
+pub type Cluster = kafka08_async::Cluster<Smol>;
 
 /// A server for clients of Kafka 0.8, on smol. See [`kafka08_async::Server`].
 pub type Server = kafka08_async::Server<Smol>;
@@ -34,6 +42,7 @@ impl Runtime for Smol {
     type TcpListener = TcpListener;
 
     fn now() -> Instant {
+        // smol has no clock of its own that could be paused.
         Instant::now()
     }
 

@@ -21,6 +21,7 @@ impl kafka08_async::Timer for Timer {
     }
 
     fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // It also keeps the waker, and wakes it at the deadline of the last `set_at`.
         Pin::new(&mut self.0).poll(cx).map(drop)
     }
 }

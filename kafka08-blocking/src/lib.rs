@@ -1,18 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod cluster;
 mod connect;
 mod driver;
 mod pending;
 mod probe;
+mod producer;
 mod server;
 mod shared_client;
 pub mod threads;
 
 pub use bytes;
 pub use client::Client;
+pub use cluster::Cluster;
 pub use driver::Driver;
-pub use kafka08_async::{Call, MAX_UNTOLD, ServeConfig, ServerStats, Undecoded};
+pub use kafka08_async::{
+    AppendError, BootstrapError, Call, Choose, ClusterCallError, ClusterConfig, Delivered, DeliveryError, MAX_UNTOLD,
+    Partitioner, ProduceCause, ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy,
+    SendError, SendSetError, ServeConfig, ServerStats, Undecoded, Undelivered, kafka08_client,
+};
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{
     HostPort,
@@ -20,5 +27,6 @@ pub use kafka08_proto::{
 };
 pub use pending::Pending;
 pub use probe::probe;
+pub use producer::{Delivery, Producer};
 pub use server::Server;
 pub use shared_client::{SharedClient, SharedPending};

@@ -133,7 +133,9 @@ mod tests {
             let (mut stream, _) = listener.accept().expect("the probe connects again");
             answer(&mut stream);
             answer(&mut stream);
-            drop(another);
+            // It is asked once more, and closes again.
+            read_id(&mut stream);
+            drop((stream, another));
         });
         let target = HostPort::new("cluster", second.port());
         let release = probe_addresses(&target, vec![first, second], &ClientConfig::default());

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod guide;
 mod probe;
 mod runtime;
 mod stream;
 
 pub use kafka08_async::{
-    Call, CallError, CloseReport, ConnectError, FlushError, HostPort, MAX_UNTOLD, Pending, ServeConfig, ServerStats,
-    Undecoded, bytes, proto,
+    AppendError, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError, ClusterConfig, ConnectError,
+    Delivered, Delivery, DeliveryError, FlushError, HostPort, MAX_UNTOLD, Partitioner, Pending, ProduceCause,
+    ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy, SendError, SendSetError,
+    ServeConfig, ServerStats, Undecoded, Undelivered, bytes, kafka08_client, proto,
 };
 pub use probe::probe;
 pub use runtime::{Sleeping, Tokio};
@@ -15,5 +18,11 @@ pub use stream::Stream;
 /// A connection to one broker, for any number of tasks, on tokio. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<Tokio>;
 
+/// A producer for any number of tasks, on tokio. See [`kafka08_async::Producer`].
+pub type Producer = kafka08_async::Producer<Tokio>;
+
 /// A server for clients of Kafka 0.8, on tokio. See [`kafka08_async::Server`].
 pub type Server = kafka08_async::Server<Tokio>;
+
+/// A client of all brokers of a cluster, for any number of tasks, on tokio. See [`kafka08_async::Cluster`].
+pub type Cluster = kafka08_async::Cluster<Tokio>;

@@ -2,7 +2,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `line`, `flushes`, `watchers` | requests that wait for room, flushes that have not ended, and waits for the end |
+//! | `line`, `flushes` | requests that wait for room, and flushes that have not ended |
 //! | `shared` | the state that handles, claims and the connection's task share |
 //! | `pending` | the futures |
 //! | `task` | the task that owns the stream |
@@ -16,7 +16,6 @@ mod pending;
 mod sending;
 mod shared;
 mod task;
-mod watchers;
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 

@@ -25,7 +25,6 @@ use kafka08_proto::{
 use super::{
     flushes::Flushes,
     line::{Kind, Left, Line, Number},
-    watchers::Watchers,
 };
 use crate::{
     id_hasher::IdHasher,
@@ -33,6 +32,7 @@ use crate::{
     sync::{Mutex, MutexGuard, PoisonError},
     trace::{Teller, Trace},
     waker::keep_waker,
+    watchers::Watchers,
 };
 
 /// The number of unreported failures from which on requests without a claim are refused as busy. A failure is

@@ -27,6 +27,7 @@ impl Caller {
     /// Call it after the locks of the owner were released. Several calls before the turn are one.
     pub fn call(&self) {
         let mut state = self.0.lock();
+        // Noted also if no waker is kept: the task may be in a turn, and looks at the flag before it sleeps.
         state.is_called = true;
         let task = state.task.take();
         drop(state);
@@ -79,9 +80,16 @@ impl Board {
         ready.extend(state.woken.drain(..));
     }
 
+    /// Moves the links that were woken to the end of `ready`. A call of a handle stays: the outputs that it leads to were not
+    /// taken yet.
+    pub(super) fn take_woken(&self, ready: &mut VecDeque<LinkId>) {
+        ready.extend(self.lock().woken.drain(..));
+    }
+
     /// Whether the task may sleep, because nobody has called. Then the next call wakes it.
     pub(super) fn may_sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
+        // Looked at under the lock under which the waker is kept. Otherwise a call between the two would wake nobody.
         if state.is_called || !state.woken.is_empty() {
             return false;
         }
@@ -113,11 +121,13 @@ impl Bell {
 
     /// Notes that the machine has named the link. Returns whether the task has to list it.
     pub(super) fn name(&self) -> bool {
+        // Not a swap: that would turn WOKEN into NAMED, and the link would be touched without a try to read.
         self.state.compare_exchange(IDLE, NAMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Notes that the socket may be ready. Returns whether the task has to list the link.
     pub(super) fn note_ready(&self) -> bool {
+        // A link that is NAMED stands in a list already. Listed twice, it would be touched twice in a turn.
         self.state.swap(WOKEN, Ordering::SeqCst) == IDLE
     }
 

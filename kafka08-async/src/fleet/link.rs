@@ -75,6 +75,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
     pub(super) fn pump<M: Machine>(&mut self, machine: &mut M, id: LinkId, is_ready: bool, now: Instant) -> Pumped {
         let Phase::Open(socket) = &mut self.phase else { return Pumped::default() };
         if is_ready {
+            // The bell does not say which way is ready, so both are tried. A link that was only named keeps its flags:
+            // a read that would block is a system call for nothing.
             socket.blocks_reads = false;
             socket.blocks_writes = false;
         }
@@ -82,6 +84,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
         let cx = &mut Context::from_waker(&self.waker);
         let mut steps = STEPS_PER_TURN;
         loop {
+            // Asked for in each round, because the machine may have dropped the link in `handle_progress`.
             let Some(connection) = machine.link(id) else { return pumped };
             self.is_owed = connection.in_flight() > 0;
             // Reading comes first, so that a late answer is found before anything else happens to its request.
@@ -89,6 +92,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
             let has_moved = has_read || socket.write::<Rt>(cx, connection, &mut steps, &mut pumped);
             if has_moved {
                 pumped.has_moved = true;
+                // In each round, not once at the end: a frame that was not taken keeps `wants_read` false, and an
+                // answer may let the machine stage the next request here.
                 machine.handle_progress(id, now);
             } else {
                 pumped.has_more = socket.may_move(connection);
@@ -146,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     has_read = true;
                 }
                 Poll::Pending if Rt::is_pending_true() => self.blocks_reads = true,
+                // The runtime wants the task to return. The socket may have more bytes, so it is not noted as blocked.
                 Poll::Pending => pumped.is_spent = true,
             }
         }
@@ -177,6 +183,7 @@ impl Pumped {
     /// Takes one of the steps that are left.
     fn may_go_on(&self, steps: &mut usize) -> bool {
         let may_go_on = *steps > 0 && !self.is_spent;
+        // An attempt that blocks takes a step too, because it may be a system call under the owner's lock.
         if may_go_on {
             *steps -= 1;
         }

@@ -38,6 +38,7 @@ impl Look {
     /// Notes that the first link of the list was read.
     pub(super) fn note_touched(&mut self, has_more: bool) {
         if self.left > 0 {
+            // Only of links that the look waits for. Others may be touched in the same turn after the last of them.
             self.left -= 1;
             self.has_more |= has_more;
         }
@@ -51,6 +52,8 @@ impl Look {
             self.has_more = false;
             self.rounds += 1;
         }
+        // The machine is told the time at which the look began. An answer that has come after that may be unread, so a
+        // deadline between then and now must not take effect yet.
         if self.left == 0 { Seen::All(self.at) } else { Seen::Part }
     }
 }

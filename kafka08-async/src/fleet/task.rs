@@ -37,6 +37,8 @@ pub struct Fleet<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> {
     /// The links to touch, in the order in which they came. Each stands here once, because its bell says so.
     ready: VecDeque<LinkId>,
     /// Links on which an answer was due when they were touched, since a look has last removed those on which none is due.
+    // A list, so that a look need not visit all links: a cluster has many that are idle. It is cleaned only by a look,
+    // because a removal at each answer would search it.
     watched: Vec<LinkId>,
     alarm: Alarm<Rt::Timer>,
     look: Option<Look>,
@@ -111,12 +113,15 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Next {
         let now = Rt::now();
+        // Before the exchange, because it forgets calls. What a handle changes after the exchange then leads to another
+        // turn.
         self.board.take(&mut self.ready);
         self.exchange(now);
         let mut room = Room { links: LINKS_PER_TURN, bytes: BYTES_PER_TURN };
         loop {
             let has_touched_all = self.touch_ready(now, &mut room);
             let time = self.mind_time(cx, now);
+            // Asked after the time was minded, because a machine that closes may be over by its deadline.
             if self.guard.0.is_over() {
                 return Next::End;
             }
@@ -143,6 +148,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
                 Output::Connect { link: id, to, within } => {
                     let link = Link::connect(id, to, within, &self.board);
                     self.links.insert(id, link);
+                    // The attempt to connect makes its first step when it is polled, and nothing wakes the bell before
+                    // that.
                     self.list_ready(id);
                 }
                 // Also while it is connected: the attempt is dropped.
@@ -169,6 +176,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
         let mut has_moved = false;
         loop {
             while let Some(&id) = self.ready.front() {
+                // Looked at before a link is taken off the list. Its bell says that it is listed, so it must stay
+                // there.
                 if room.links == 0 || room.bytes == 0 {
                     return false;
                 }
@@ -179,6 +188,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
                 if let Some(look) = &mut self.look {
                     look.note_touched(pumped.has_more);
                 }
+                // At the end of the list, so that a link with much to read does not hold up the others.
                 if pumped.has_more {
                     self.list_ready(id);
                 }
@@ -201,6 +211,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
     fn touch(&mut self, id: LinkId, now: Instant) -> Pumped {
         // A link that was dropped may still be listed.
         let Some(link) = self.links.get_mut(&id) else { return Pumped::default() };
+        // Before the socket is touched. A wake-up during the touch lists the link again; taken afterwards, it would be
+        // lost.
         let is_ready = link.bell.take();
         let owner = &mut self.guard.0;
         match link.poll_connect() {
@@ -236,6 +248,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
             self.look = None;
             return if self.alarm.poll_until(cx, deadline).is_ready() { Time::Turn } else { Time::Wait };
         }
+        // A deadline takes effect only after a look. The process may have been stopped, and then answers are here that
+        // no socket has told yet.
         let Some(look) = &mut self.look else {
             // Timers of some runtimes fire only after the runtime has looked at its sockets. So the timer is asked although the
             // time has come.
@@ -259,7 +273,8 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
     /// Lists each link that may have an answer. Timers of other runtimes fire by the clock, and then their sockets show what is
     /// there only when they are read.
     fn begin_look(&mut self, now: Instant) {
-        self.board.take(&mut self.ready);
+        // Links that were woken since the turn began belong to the look: their bytes are here.
+        self.board.take_woken(&mut self.ready);
         let Self { links, ready, watched, .. } = self;
         watched.retain(|id| {
             let Some(link) = links.get_mut(id) else { return false };

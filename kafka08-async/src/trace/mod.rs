@@ -6,16 +6,27 @@
 #[cfg(feature = "tracing")]
 mod on;
 #[cfg(feature = "tracing")]
+mod on_cluster;
+#[cfg(feature = "tracing")]
 pub use on::{Notes, Teller, Trace, connect_ended};
 #[cfg(feature = "tracing")]
 pub(crate) use on::{accept_failed, served};
+#[cfg(feature = "tracing")]
+pub(crate) use on_cluster::{ClusterNotes, ClusterTeller, ClusterTrace};
 
 #[cfg(not(feature = "tracing"))]
 mod off;
 #[cfg(not(feature = "tracing"))]
-pub use off::{Notes, Teller, Trace, connect_ended};
+pub(crate) use off::{ClusterNotes, ClusterTeller, ClusterTrace, accept_failed, served};
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{accept_failed, served};
+pub use off::{Notes, Teller, Trace, connect_ended};
+
+#[cfg(not(feature = "tracing"))]
+#[path = "off_producer.rs"]
+pub(crate) mod of_producer;
+#[cfg(feature = "tracing")]
+#[path = "on_producer.rs"]
+pub(crate) mod of_producer;
 
 use kafka08_proto::{
     connection::ServerCloseReason,

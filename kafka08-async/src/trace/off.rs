@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
+use kafka08_client::{cluster::ClusterStats, config::ClusterConfig};
 use kafka08_proto::{
     ClientConfig, HostPort,
     adapter::{CallError, ConnectError},
@@ -55,3 +56,26 @@ pub fn connect_ended(_: &HostPort, _: Instant, _: Instant, _: Result<SocketAddr,
 pub(crate) fn served(_: ConnectionId, _: Served<'_>) {}
 
 pub(crate) fn accept_failed(_: &std::io::Error) {}
+
+/// Notes what a cluster does.
+pub(crate) struct ClusterTrace;
+
+/// What was noted of a cluster.
+pub(crate) struct ClusterNotes;
+
+/// Tells what was noted of a cluster.
+pub(crate) struct ClusterTeller;
+
+impl ClusterTrace {
+    pub(crate) fn note(&mut self, _: impl FnOnce() -> ClusterStats) -> ClusterNotes {
+        ClusterNotes
+    }
+}
+
+impl ClusterTeller {
+    pub(crate) fn new(_: &ClusterConfig) -> (Self, ClusterTrace) {
+        (Self, ClusterTrace)
+    }
+
+    pub(crate) fn tell(&self, _: ClusterNotes) {}
+}

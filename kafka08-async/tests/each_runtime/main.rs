@@ -33,6 +33,7 @@ mod sockets;
 
 mod abandoned;
 mod cancel;
+mod cluster;
 mod ends_of_sockets;
 mod giving_up;
 mod load;

@@ -92,6 +92,17 @@ impl Meter {
 }
 
 impl Sample {
+    /// Reads the line that the process of a lane prints: things, and elapsed and CPU time in nanoseconds.
+    pub(crate) fn read(line: &str) -> Result<Self> {
+        let numbers: Vec<u64> = line.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
+        match numbers.as_slice() {
+            &[things, wall, cpu] => {
+                Ok(Self { things, wall: Duration::from_nanos(wall), cpu: Duration::from_nanos(cpu) })
+            }
+            _ => Err("the lane has failed".into()),
+        }
+    }
+
     fn rate(&self, per: Per) -> f64 {
         let took = match per {
             Per::CpuSecond => self.cpu,
@@ -143,14 +154,7 @@ impl<'a> Race<'a> {
     fn sample(&self, lane: &str) -> Result<Sample> {
         let arguments = [LANE, self.title, lane];
         let output = Command::new(env::current_exe()?).args(arguments).stderr(Stdio::inherit()).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        let numbers: Vec<u64> = text.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
-        match numbers.as_slice() {
-            &[things, wall, cpu] => {
-                Ok(Sample { things, wall: Duration::from_nanos(wall), cpu: Duration::from_nanos(cpu) })
-            }
-            _ => Err("the lane has failed".into()),
-        }
+        Sample::read(&String::from_utf8(output.stdout)?)
     }
 
     fn print(&self, samples: &Samples, ratio: &Ratio) -> Result<()> {
@@ -185,6 +189,8 @@ impl<'a> Race<'a> {
 impl Lane<'_> {
     fn run_and_print(self) -> Result<()> {
         let peer = Peer::start(self.peer.0, self.peer.1)?;
+        // Afterwards, because the peer would inherit this processor and could not choose another.
+        pin(Core::OfClient)?;
         let Sample { things, wall, cpu } = (self.run)(peer.address())?;
         println!("{things} {} {}", wall.as_nanos(), cpu.as_nanos());
         Ok(())
@@ -210,7 +216,6 @@ pub(crate) fn main(cases: &[Case]) -> Result<()> {
     wanted.peek().ok_or_else(|| {
         format!("no such case; there are: {}", cases.iter().map(|(case, _)| *case).collect::<Vec<_>>().join(", "))
     })?;
-    pin(Core::OfClient)?;
     if !is_lane {
         print_head();
     }

@@ -43,6 +43,7 @@ impl<R: Ring> Bell<R> {
 
     /// Returns false if the task was woken since it was polled. If it returns true, the thread will be rung.
     pub fn may_sleep(&self) -> bool {
+        // One step too. A thread that was woken in between would go to sleep with its wake-up unseen.
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 

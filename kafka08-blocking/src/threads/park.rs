@@ -61,7 +61,8 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A thread that was woken and has not run since needs no second system call.
+        // A thread that was woken and has not run since needs no second system call. The flag is set before the thread
+        // is unparked: a thread that returns from `park` looks at it, and would park again.
         if !self.is_set.swap(true, Ordering::SeqCst) {
             self.thread.unpark();
         }

@@ -35,6 +35,7 @@ pub(crate) fn run<F: Future>(future: F) -> io::Result<F::Output> {
     let mut cx = Context::from_waker(&waker);
     // A handler of a server, which runs in the task of a connection, may connect to another server.
     let _outer = Outer(turn::replace(Turn::default()));
+    // Behind `_outer`, so that it is dropped first. Its streams look for their registrations in this turn.
     let mut future = pin!(future);
     let mut wakes = Vec::new();
     loop {

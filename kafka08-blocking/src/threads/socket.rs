@@ -42,6 +42,7 @@ impl Socket {
         let socket = Self(Arc::new(socket.into()));
         if !is_connected {
             let registration = socket.source()?;
+            // Otherwise the first look would call the socket ready, and `take_error` finds no error while it connects.
             registration.source.note_blocked(Way::Writes);
             ready(&registration, Way::Writes).await;
             // A socket is ready for writing when the attempt has ended, in either way.

@@ -56,7 +56,8 @@ impl Source {
 
     /// Notes what `poll(2)` has found. Returns the ways in which attempts may succeed now.
     pub(super) fn note_found(&self, found: PollFlags) -> impl Iterator<Item = Way> + use<> {
-        // Errors and the end of the stream are told by an attempt.
+        // An attempt tells an error or the end of the stream. It may be made in either way, because the stream may wait
+        // for only one of them.
         let is_broken = found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
         let reads = (is_broken || found.contains(PollFlags::IN)).then_some(Way::Reads);
         let writes = (is_broken || found.contains(PollFlags::OUT)).then_some(Way::Writes);

@@ -106,6 +106,7 @@ impl<S: Pollable> AsyncRead for Polled<S> {
         let room = space.len();
         let read = self.attempt(Way::Reads, cx, |stream| stream.read(space));
         if let Poll::Ready(Ok(n)) = &read
+            // Zero bytes are the end of the stream, and full space may not be all there is.
             && (1..room).contains(n)
             && let Ok(Registration { source, is_bare: true }) = &self.registration
         {

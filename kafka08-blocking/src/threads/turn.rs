@@ -92,6 +92,7 @@ pub(super) fn forget(source: &Arc<Source>) {
 /// already.
 pub(super) fn wait_until(due: Due, cx: &Context<'_>) -> bool {
     let (is_here, _replaced) = TURN.with_borrow_mut(|turn| {
+        // Not compared with the clock: what has arrived before this time may not have been read yet.
         if turn.looked_at.is_some_and(|looked_at| due.0 <= looked_at) {
             return (true, turn.timers.remove(&due));
         }
@@ -121,6 +122,8 @@ pub(super) fn replace(turn: Turn) -> Turn {
 /// what has come. Returns whether `bell` is readable.
 pub(super) fn wait(bell: &impl AsFd, sleeps: bool, wakes: &mut Vec<Waker>) -> bool {
     TURN.with_borrow_mut(|turn| {
+        // Before the wait, which may be long: such a source holds its descriptor open, so its peer does not see the end
+        // of the stream.
         turn.drop_dropped(wakes);
         loop {
             // A timer fires only if its time had come before this look. So what had arrived by then is found first, also if
@@ -168,6 +171,7 @@ impl Turn {
 
     fn release(&mut self, place: usize) -> Option<Want> {
         let want = self.wants.get_mut(place)?.take()?;
+        // The next source takes this place. So the list stays as long as the largest number that waited at once.
         self.free.push(place);
         Some(want)
     }
@@ -212,6 +216,7 @@ impl Turn {
     /// Ends the registrations of what was found.
     fn note_found(&mut self, wakes: &mut Vec<Waker>) {
         while let Some((place, flags)) = self.found.pop() {
+            // Only the ways that were found end. The other one still waits, and keeps its waker.
             let Some(want) = self.wants.get_mut(place).and_then(Option::as_mut) else { continue };
             for way in want.source.note_found(flags) {
                 wakes.extend(want.waker(way).take());

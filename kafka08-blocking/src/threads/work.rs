@@ -26,6 +26,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
     let filled = Arc::clone(&slot);
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         let result = Some(work());
+        // Locked only after the work, which may take minutes: the thread that waits locks it for each poll.
         let mut slot = filled.lock().unwrap_or_else(PoisonError::into_inner);
         slot.result = result;
         let waker = slot.waker.take();
@@ -39,6 +40,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
         if let Some(result) = slot.result.take() {
             return Poll::Ready(result);
         }
+        // Kept under the lock under which the result was looked for, so that a result in between is not missed.
         slot.waker = Some(cx.waker().clone());
         Poll::Pending
     })

@@ -3,13 +3,17 @@
 //! The types are in [`history`](crate::history), because they are a part of the public interface. The order of everything is
 //! fixed, so that two snapshots can be compared.
 
-use kafka08_proto::ids::{Offset, PartitionId, Timestamp};
+use bytes::{Bytes, BytesMut};
+use kafka08_proto::{
+    ids::{NodeId, Offset, PartitionId, Text, Timestamp},
+    message::{MessageSet, Origin},
+};
 
 use super::Cluster;
 use crate::{
     CommittedSnapshot, ConnectionSnapshot, OffsetStore, PartitionSnapshot, ReplicaSnapshot, Snapshot, TopicSnapshot,
     groups::OffsetKey,
-    state::{Partition, Topic},
+    state::{Partition, Topic, Tp},
     wire::Name,
 };
 
@@ -33,6 +37,20 @@ impl Cluster {
             connections: connections.collect(),
             log_memory: self.state.log_memory(),
         }
+    }
+
+    /// What the log of a replica holds from an offset on, also above its high watermark. It may begin below the offset, with the
+    /// compressed entry that contains it. `None` if the broker has no such replica, or the offset is not in the log.
+    #[must_use]
+    pub fn stored(&self, topic: &str, partition: i32, node: NodeId, from: Offset) -> Option<MessageSet> {
+        let tp = Tp { topic: self.state.topics.id(&Text::from(topic))?, partition: PartitionId(partition) };
+        let log = &self.state.partition(tp)?.replica(node)?.log;
+        let pieces = log.read(from, usize::MAX, log.end()).ok()?;
+        let bytes = pieces.into_iter().fold(BytesMut::new(), |mut all, piece: Bytes| {
+            all.extend_from_slice(&piece);
+            all
+        });
+        Some(MessageSet::new(bytes.freeze(), Origin::Fetched))
     }
 
     fn committed(&self) -> Vec<CommittedSnapshot> {

@@ -7,14 +7,25 @@ use std::{
 };
 
 use super::{connecting::Connecting, functions::Function, serving::Serving};
+use crate::cluster::OfCluster;
 
 /// What is not in a matrix, and where it is tested instead.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 15] = [
+    ("producer::connect", "`tests/producer/cancel`"),
+    ("producer::connect_with", "`tests/producer/cancel`"),
+    ("producer::send", "`tests/producer/cancel`"),
+    ("producer::send_set", "`tests/producer/cancel`"),
+    ("producer::flush", "`tests/producer/cancel`"),
+    ("producer::close", "`tests/producer/cancel`"),
+    ("producer::Delivery", "`tests/producer/cancel`"),
     ("client::with_task", "`ends`: its future is the connection's task"),
     ("client::Place<'_>", "inside `send` and the other functions that wait for room"),
     ("client::Flush<'_>", "inside `flush`"),
     ("client::End<'_>", "inside `wait_closed` and `close`"),
     ("fleet::run", "`tests/fleet`: its future is the task of a machine's links"),
+    ("cluster::Calling<'_, R>", "inside `call` and `call_at`"),
+    ("cluster::Reaching<'_, R>", "inside `connect`"),
+    ("cluster::Ending<'_>", "inside `close`"),
 ];
 
 fn sources(dir: &Path) -> Vec<PathBuf> {
@@ -55,6 +66,7 @@ fn every_public_future_of_the_crate_is_dropped_in_a_matrix() {
         .map(Function::name)
         .chain(Connecting::ALL.into_iter().map(Connecting::name))
         .chain(Serving::ALL.into_iter().map(Serving::name))
+        .chain(OfCluster::ALL.into_iter().map(OfCluster::name))
         .chain(ELSEWHERE.into_iter().map(|(name, _)| name))
         .map(str::to_owned)
         .collect();

@@ -1,0 +1,72 @@
+//! How a producer is created.
+
+use std::{future::poll_fn, marker::PhantomData, sync::Arc};
+
+use kafka08_client::{
+    accumulator::{Accumulator, Partitioner},
+    config::ProducerConfig,
+    error::BootstrapError,
+};
+
+use super::{Handle, Producer, owner::Owner, shared::Shared};
+use crate::{Runtime, Wrap, bootstrap, fleet::Fleet};
+
+impl<Rt> Producer<Rt>
+where
+    Rt: Wrap<<Rt as Runtime>::TcpStream, Stream: 'static>,
+{
+    /// Connects to a cluster, of which some brokers are given as `host:port`, `1.2.3.4:port` or `[::1]:port`, and spawns
+    /// the producer's task. The list replaces the brokers of the settings.
+    ///
+    /// One broker that answers is enough, and the others of the cluster are found through it. The call ends within
+    /// [`ClusterConfig::with_connect_timeout`](kafka08_client::config::ClusterConfig::with_connect_timeout).
+    ///
+    /// # Errors
+    /// No broker answers. The error lists what happened at each address. Or the list is empty, or an entry is not a host
+    /// and a port.
+    ///
+    /// # Cancel safety
+    /// Dropping this future gives up connecting.
+    pub async fn connect<B: AsRef<str>>(
+        brokers: impl IntoIterator<Item = B>,
+        config: ProducerConfig,
+    ) -> Result<Self, BootstrapError> {
+        Self::connect_with(brokers, config, Partitioner::default()).await
+    }
+
+    /// [`Producer::connect`] with another partitioner. A function of [`Partitioner::Custom`] runs while the producer is
+    /// locked, so it must not use the producer.
+    ///
+    /// # Errors
+    /// As [`Producer::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropping this future gives up connecting.
+    pub async fn connect_with<B: AsRef<str>>(
+        brokers: impl IntoIterator<Item = B>,
+        config: ProducerConfig,
+        partitioner: Partitioner,
+    ) -> Result<Self, BootstrapError> {
+        let cluster = bootstrap::config(brokers, config.cluster().clone())?;
+        // The handle exists before the first wait. If this future is dropped, the handle closes the producer.
+        let producer = Self::spawn(config.with_cluster(cluster), partitioner);
+        let shared = producer.shared();
+        poll_fn(|cx| shared.command(|desk, news| desk.contact.poll(cx, news))).await?;
+        Ok(producer)
+    }
+
+    /// Starts the task, which seeks a broker.
+    fn spawn(config: ProducerConfig, partitioner: Partitioner) -> Self {
+        let accumulator = Accumulator::new(&config).with_partitioner(partitioner);
+        let now = Rt::now();
+        let contact_by = now.checked_add(config.cluster().connect_timeout());
+        let shared = Arc::new(Shared::new(config, accumulator));
+        // Before the task runs. It looks for an answer only while one is sought, and may have one before this thread
+        // goes on.
+        shared.command(|desk, _| desk.contact.seek());
+        let owner = Owner::new(Arc::clone(&shared), now, contact_by);
+        let fleet = Fleet::<Rt, _>::new(owner, &shared.caller);
+        Rt::spawn(fleet.run());
+        Self { handle: Arc::new(Handle(shared)), runtime: PhantomData }
+    }
+}

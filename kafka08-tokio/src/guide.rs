@@ -1,0 +1,14 @@
+//! A guide to the producer and the cluster. Every example of it runs as a test.
+//!
+//! 1. [`guarantees`]: which guarantee each setting gives, the code that gets it, what it costs, and what it does not give.
+//! 2. [`coming_from`]: the settings of the Java producer, librdkafka and kafka-python, and what they are here.
+
+/// Which guarantee each setting gives.
+pub mod guarantees {
+    #![doc = include_str!("../docs/guarantees.md")]
+}
+
+/// The settings of other clients, and what they are here.
+pub mod coming_from {
+    #![doc = include_str!("../docs/coming_from.md")]
+}
