@@ -36,6 +36,13 @@ pub enum Error {
         /// The log's last lines.
         last_lines: String,
     },
+    /// A partition cannot be read.
+    Log {
+        /// The partition, as topic and number.
+        what: String,
+        /// What happened at the last attempt.
+        why: String,
+    },
     /// A tool failed or did not end in time.
     Tool {
         /// Its main class, or the name of a program.
@@ -67,6 +74,7 @@ impl fmt::Display for Error {
             Self::NotReady { what, after, log, last_lines } => {
                 write!(f, "{what} was not ready after {after:?}; its log is {}, and ends:\n{last_lines}", log.display())
             }
+            Self::Log { what, why } => write!(f, "{what} cannot be read: {why}"),
             Self::Tool { class, why, output } => write!(f, "{class} {why}:\n{output}"),
         }
     }

@@ -7,8 +7,10 @@
 
 mod cluster;
 mod error;
+mod faults;
 mod folder;
 mod jars;
+pub mod ledger;
 mod newer;
 mod process;
 mod program;
@@ -23,6 +25,7 @@ mod zookeeper;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;
+pub use faults::Faults;
 pub use newer::{NewerBroker, NewerRelease};
 pub use program::{Program, ProgramOutput, RunningProgram};
 pub use proxy::{ByteLimits, Proxy, ProxyStats};
@@ -30,3 +33,4 @@ pub use python::python;
 pub use release::Release;
 pub use seed::Seed;
 pub use tool::Tool;
+pub use zookeeper::PartitionState;

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::Error;
 
 /// How long a process may take until it is ready: two seconds on an idle machine.
@@ -93,6 +95,23 @@ impl Process {
             log: self.log.clone(),
             last_lines: lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n"),
         })
+    }
+
+    /// Stops it until [`Process::resume`]: it keeps its connections, and does nothing.
+    pub(crate) fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
+        // The child was not waited for, so its id cannot be another process's.
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let sent = kill_process(id.expect("the system gives positive ids"), signal);
+        sent.map_err(|error| Error::io(format!("sending {signal:?} to {}", self.what))(error.into()))
     }
 
     /// Asks it to stop, waits until it has, and kills it if it does not.

@@ -1,58 +1,88 @@
-//! The partition of a key, judged by Kafka's own Java producer.
+//! The partition of a key, judged by Kafka's own producers of 0.8.2.2: 10,000 keys each.
 
 mod leaders;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
-use interop::{Cluster, Release};
+use interop::{Cluster, Release, Seed, Tool, ledger::Log};
 use kafka08_blocking::Client;
 use kafka08_proto::{
     ClientConfig,
-    api::FetchRequest,
-    ids::{Millis, Offset, PartitionId},
-    message::Entry,
-    partitioner::KeyHash,
+    partitioner::{KeyHash, ScalaRule},
 };
 use leaders::await_leaders;
 
 const LIMIT: Duration = Duration::from_secs(20);
-const PARTITIONS: u16 = 7;
+const KEYS: u64 = 10_000;
+/// A prime number, so that a difference of two hashes shows.
+const PARTITIONS: u16 = 31;
 
-#[test]
-fn the_java_producer_puts_each_key_where_murmur2_says() {
-    let cluster = Cluster::start(Release::V0_8_2_2).expect("a broker starts");
-    cluster.create_topic("keyed", PARTITIONS, 1, &[]).expect("the tool makes it");
+/// A text of any characters: of all lengths in UTF-8, which are one or two units in Java.
+fn text(seed: &mut Seed) -> Vec<u8> {
+    let ends = [0x80, 0x800, 0x1_0000, 0x11_0000];
+    let length = length(seed);
+    let mut character = || {
+        let end = ends.get(usize::try_from(seed.below(4)).expect("below 4")).copied().expect("there are 4");
+        let code = u32::try_from(seed.below(end)).expect("a character's number");
+        // Half of a surrogate pair is no character.
+        char::from_u32(code).unwrap_or('\u{1f600}')
+    };
+    (0..length).map(|_| character()).collect::<String>().into_bytes()
+}
+
+fn bytes(seed: &mut Seed) -> Vec<u8> {
+    (0..length(seed)).map(|_| u8::try_from(seed.below(256)).expect("below 256")).collect()
+}
+
+/// Mostly short, of all remainders modulo four, because a hash takes words and what is left; some empty, some long.
+fn length(seed: &mut Seed) -> u64 {
+    match seed.below(100) {
+        0 => 0,
+        1 => 1000 + seed.below(1000),
+        _ => 1 + seed.below(40),
+    }
+}
+
+/// Lets one of Kafka's producers send keys, and compares where they are with what the rule says.
+fn check(cluster: &Cluster, producer: &str, rule: KeyHash, make: impl Fn(&mut Seed) -> Vec<u8>) {
+    cluster.create_topic(producer, PARTITIONS, 1, &[]).expect("the tool makes it");
     let mut client = Client::connect(&cluster.broker(), ClientConfig::default()).expect("the broker listens");
-    let partitions = || (0..).map(PartitionId).take(PARTITIONS.into());
-    await_leaders(&mut client, "keyed", PARTITIONS, LIMIT);
+    await_leaders(&mut client, producer, PARTITIONS, LIMIT);
 
-    // Of all lengths modulo four, because a hash takes words and what is left; some beyond ASCII.
-    let keys: Vec<String> = (0..60).map(|n: usize| format!("{}{n}", "k\u{e9}y-".repeat(n % 5))).collect();
-    let lines: String = keys.iter().map(|key| format!("{key}:v\n")).collect();
-    let broker = cluster.broker();
-    let args = ["--new-producer", "--broker-list", &broker, "--topic", "keyed", "--request-required-acks", "1"];
-    let parsing = ["--property", "parse.key=true", "--property", "key.separator=:"];
-    let tool = cluster.tool("kafka.tools.ConsoleProducer").args(args).args(parsing);
-    tool.input(&lines).run().expect("the tool runs");
+    let seed = Seed::new(8);
+    let keys: Vec<Vec<u8>> = (0..KEYS).map(|number| make(&mut seed.part(number))).collect();
+    let mut lines = String::new();
+    for key in &keys {
+        key.iter().for_each(|byte| write!(lines, "{byte:02x}").expect("a String takes it"));
+        lines.push('\n');
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/Keys.java");
+    let tool = Tool::of(Release::V0_8_2_2, &source.display().to_string()).expect("the jars are there");
+    tool.args([producer, &cluster.broker(), producer]).input(&lines).run().expect("the producer works");
 
+    let log = Log::read(&cluster.all_brokers(), producer, PARTITIONS).expect("the log is read");
     let mut found = BTreeMap::new();
-    for partition in partitions() {
-        let request = FetchRequest::new(Millis(0), 0).with("keyed", partition, Offset(0), 1 << 20);
-        let fetched =
-            client.call(&request).expect("an answer").topics.find("keyed", partition).expect("it is told").clone();
-        for entry in fetched.messages.entries() {
-            let Ok(Entry::Plain(message)) = entry else { panic!("{entry:?}") };
-            found.insert(String::from_utf8(message.key.expect("a key").to_vec()).expect("text"), partition);
+    for (&partition, messages) in &log.partitions {
+        assert!(!messages.is_empty(), "{producer}: partition {partition} is empty");
+        for message in messages {
+            let number: usize =
+                str::from_utf8(message.value.as_deref().expect("a value")).expect("digits").parse().expect("a number");
+            let key = message.key.as_deref().expect("a key").to_vec();
+            assert_eq!(found.insert(number, (key, partition)), None, "{producer}: {number} is there twice");
         }
     }
-    let expected: BTreeMap<_, _> = keys
-        .into_iter()
-        .map(|key| {
-            let partition =
-                KeyHash::Murmur2.partition(key.as_bytes(), PARTITIONS.into()).expect("there are partitions");
-            (key, partition)
-        })
-        .collect();
-    assert_eq!(found, expected);
-    assert!(partitions().all(|partition| found.values().any(|found| *found == partition)), "each has some");
+    let place =
+        |key: &[u8]| rule.partition(key, PARTITIONS.into()).and_then(|partition| u16::try_from(partition.0).ok());
+    for (number, key) in keys.into_iter().enumerate() {
+        let expected = place(&key).expect("there are partitions");
+        assert_eq!(found.remove(&number), Some((key, expected)), "{producer}: key {number}");
+    }
+}
+
+#[test]
+fn each_producer_of_0_8_2_puts_its_keys_where_the_rule_says() {
+    let cluster = Cluster::start(Release::V0_8_2_2).expect("a broker starts");
+    check(&cluster, "java", KeyHash::Murmur2, bytes);
+    check(&cluster, "scala-string", KeyHash::ScalaString(ScalaRule::Absolute), text);
+    check(&cluster, "scala-bytes", KeyHash::ScalaBytes(ScalaRule::Absolute), bytes);
 }

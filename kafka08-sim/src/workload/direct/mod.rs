@@ -1,0 +1,109 @@
+//! Records that are sent in single requests on plain connections, by a small client of the simulation's own.
+//!
+//! It shows that the network, the brokers, the history and the checker are right before the layers above connections are
+//! looked at: with a client of two hundred lines it is clear who is wrong.
+
+mod machine;
+
+use std::time::Instant;
+
+use kafka08_proto::message::MessageSetBuilder;
+pub use machine::{DirectEvent, DirectMachine};
+
+use super::{
+    Order, Promises, Stepped, Workload,
+    schedule::{acks, records, times},
+};
+use crate::{
+    history::{History, OperationId},
+    plan::Plan,
+    record::{ChosenBy, Records},
+};
+
+/// Sends records, each in a request of its own.
+#[derive(Debug)]
+pub struct Direct {
+    machine: DirectMachine,
+    records: Records,
+    acks: i16,
+    /// The times at which records are submitted, the last one first.
+    times: Vec<u64>,
+    next: OperationId,
+    open: u64,
+}
+
+impl Direct {
+    /// Creates the workload of a plan.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            machine: DirectMachine::new(plan),
+            records: records(plan, ChosenBy::Workload),
+            acks: acks(plan),
+            times: times(plan),
+            next: 0,
+            open: 0,
+        }
+    }
+}
+
+impl Workload for Direct {
+    type Machine = DirectMachine;
+
+    fn machine(&mut self) -> &mut DirectMachine {
+        &mut self.machine
+    }
+
+    fn machine_ref(&self) -> &DirectMachine {
+        &self.machine
+    }
+
+    fn step(&mut self, at: u64, now: Instant, history: &mut History) -> Stepped {
+        let mut stepped = Stepped::Idle;
+        while self.times.last().is_some_and(|due| *due <= at) {
+            self.times.pop();
+            let record = self.records.record(self.next);
+            let mut builder = MessageSetBuilder::default();
+            builder.push(record.key.as_deref(), record.value.as_deref()).expect("a record of a plan is small");
+            history.submitted(self.next);
+            history.taken(self.next);
+            self.machine.submit(now, self.next, record.place, builder.build());
+            self.next += 1;
+            self.open += 1;
+            stepped = Stepped::Acted;
+        }
+        stepped
+    }
+
+    fn next_step(&self) -> Option<u64> {
+        self.times.last().copied()
+    }
+
+    fn handle_event(&mut self, _now: Instant, event: DirectEvent, history: &mut History) {
+        self.open = self.open.saturating_sub(1);
+        history.ended(event.id, event.ending);
+    }
+
+    fn is_submitted(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    fn is_done(&self) -> bool {
+        self.times.is_empty() && self.open == 0 && !self.machine.is_asking()
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.machine.close(now);
+    }
+
+    fn promises(&self) -> Promises {
+        // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
+        let order = if self.acks == 0 { Order::Free } else { Order::Kept };
+        Promises { records: self.records, order, acks: self.acks }
+    }
+
+    fn leftovers(&self) -> Option<String> {
+        let in_flight = self.machine.in_flight();
+        (in_flight > 0).then(|| format!("{in_flight} requests are in flight after everything has ended"))
+    }
+}

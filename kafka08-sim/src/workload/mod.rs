@@ -1,0 +1,109 @@
+//! What the client under test does, and how a world drives it.
+
+mod calls;
+mod direct;
+mod producing;
+mod schedule;
+
+use std::time::Instant;
+
+pub use calls::Calls;
+pub use direct::{Direct, DirectEvent, DirectMachine};
+use kafka08_client::machine::Machine;
+pub use producing::Producing;
+
+use crate::{history::History, plan::Plan, record::Records};
+
+/// What a client does. The numbers are those of plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Requests on connections, without the layers above: it tests the simulation itself, and the connections.
+    Direct,
+    /// Calls of all kinds on a cluster.
+    Calls,
+    /// A producer.
+    Producing,
+}
+
+impl Scenario {
+    /// How many scenarios there are.
+    pub const COUNT: u64 = 3;
+
+    /// The scenario of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        match plan.settings.scenario {
+            0 => Self::Direct,
+            1 => Self::Calls,
+            _ => Self::Producing,
+        }
+    }
+}
+
+/// What a run checks about order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Records of a partition keep their order.
+    Kept,
+    /// Records may overtake each other.
+    Free,
+}
+
+/// What is known of the records of a workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Promises {
+    /// How records are made.
+    pub records: Records,
+    /// Whether they keep their order.
+    pub order: Order,
+    /// The acks of produces.
+    pub acks: i16,
+}
+
+/// A client and its user. A world moves the client's bytes, and tells both the time.
+pub trait Workload {
+    /// The client.
+    type Machine: Machine;
+
+    /// The client, to be driven.
+    fn machine(&mut self) -> &mut Self::Machine;
+
+    /// The client, to be looked at.
+    fn machine_ref(&self) -> &Self::Machine;
+
+    /// Does what the user does at this time. Returns whether the client has to be woken. `at` is the time of the world in microseconds, `now` that of the client's clock.
+    fn step(&mut self, at: u64, now: Instant, history: &mut History) -> Stepped;
+
+    /// Does what the client's user must do in each turn of the client.
+    fn exchange(&mut self, _now: Instant) {}
+
+    /// When the user does something next, in microseconds.
+    fn next_step(&self) -> Option<u64>;
+
+    /// Takes an event of the client.
+    fn handle_event(&mut self, now: Instant, event: <Self::Machine as Machine>::Event, history: &mut History);
+
+    /// Whether the user has done all that it ever will.
+    fn is_submitted(&self) -> bool;
+
+    /// Whether everything that was submitted has ended.
+    fn is_done(&self) -> bool;
+
+    /// Closes the client.
+    fn close(&mut self, now: Instant);
+
+    /// What the checker may rely on.
+    fn promises(&self) -> Promises;
+
+    /// What is wrong with the client's own accounts, now that everything has ended.
+    fn leftovers(&self) -> Option<String>;
+}
+
+/// Whether something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// It did: outputs may be there.
+    Acted,
+    /// It did not.
+    Idle,
+}

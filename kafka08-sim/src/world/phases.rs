@@ -1,0 +1,158 @@
+//! The phases of a run: faults, then none, then the end.
+
+use kafka08_client::machine::Machine as _;
+
+use super::{Event, World};
+use crate::{
+    check::{Invariant, Violation, check_records},
+    coverage::Coverage,
+    history::History,
+    plan::Settings,
+    workload::Workload,
+};
+
+const SECOND: u64 = 1_000_000;
+/// How long faults go on at most.
+const SAFETY: u64 = 600 * SECOND;
+/// How long everything may take once no fault is left, with the timeouts of the default configuration.
+const LIVENESS: u64 = 30 * SECOND;
+/// How long closing may take.
+const CLOSING: u64 = 30 * SECOND;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Faults happen.
+    Safety,
+    /// No fault happens any more. Everything must end until this time.
+    Liveness(u64),
+    /// Everything has ended, and the client was closed. It must be over until this time.
+    Closing(u64),
+    /// Nothing is left to do.
+    Over,
+}
+
+/// What a run has shown.
+#[derive(Debug)]
+pub struct Ran {
+    /// What does not hold, if anything.
+    pub violation: Option<Violation>,
+    /// What happened.
+    pub history: History,
+    /// What the run has come across.
+    pub coverage: Coverage,
+    /// How long it took in virtual time, in microseconds.
+    pub took: u64,
+}
+
+/// How long everything may take once no fault is left. A client that gives up too early may never succeed, so it may take
+/// until its last deadline.
+fn liveness(settings: &Settings) -> u64 {
+    let default = Settings::default();
+    let is_patient = settings.request_timeout >= default.request_timeout
+        && settings.connect_timeout >= default.connect_timeout
+        && settings.replica_wait >= default.replica_wait;
+    if is_patient { LIVENESS } else { LIVENESS + settings.delivery_timeout + 2 * settings.request_timeout }
+}
+
+impl<W: Workload> World<W> {
+    /// Runs until everything has ended, or something does not hold.
+    #[must_use]
+    pub fn run(mut self) -> Ran {
+        while self.violation.is_none() && self.phase != Phase::Over {
+            self.settle();
+            self.next_phase();
+            if self.phase != Phase::Over && self.violation.is_none() && !self.advance() {
+                self.fail(Invariant::L1, || "nothing will ever happen again".to_owned());
+            }
+        }
+        if self.violation.is_none() {
+            self.check();
+        }
+        let operations = u64::try_from(self.history.operations().count()).unwrap_or(0);
+        self.coverage.count("operations", operations);
+        self.coverage.count("virtual seconds", self.now / SECOND);
+        Ran { violation: self.violation, history: self.history, coverage: self.coverage, took: self.now }
+    }
+
+    fn next_phase(&mut self) {
+        match self.phase {
+            Phase::Safety => {
+                let is_submitted = self.workload.is_submitted();
+                let has_had_enough = self.now >= self.plan.settings.chaos || self.workload.is_done();
+                if (is_submitted && has_had_enough && !self.awaits_faults()) || self.now >= SAFETY {
+                    self.heal();
+                    let time = liveness(&self.plan.settings);
+                    self.enter_until(Phase::Liveness, time);
+                }
+            }
+            Phase::Liveness(until) => {
+                if self.workload.is_done() && self.workload.is_submitted() {
+                    let now = self.client_now();
+                    self.check_quiet();
+                    self.workload.close(now);
+                    self.wake_client();
+                    self.enter_until(Phase::Closing, CLOSING);
+                } else if self.now >= until {
+                    let open: Vec<_> =
+                        self.history.operations().filter(|(_, op)| op.endings.is_empty()).map(|(id, _)| id).collect();
+                    self.fail(Invariant::L1, || {
+                        format!("{} operations have not ended in time after all faults had: {open:?}", open.len())
+                    });
+                }
+            }
+            Phase::Closing(until) => {
+                if self.workload.machine_ref().is_over() {
+                    self.phase = Phase::Over;
+                } else if self.now >= until {
+                    self.fail(Invariant::L1, || "30 s after it was closed, the client is not over".to_owned());
+                }
+            }
+            Phase::Over => {}
+        }
+    }
+
+    fn enter_until(&mut self, phase: fn(u64) -> Phase, time: u64) {
+        let until = self.now.saturating_add(time);
+        self.phase = phase(until);
+        self.push(until, Event::Look);
+        // Closing and healing have outputs that no event would have taken.
+        self.push(self.now, Event::Look);
+    }
+
+    /// Everything has ended for the user, so nothing may be left in the client.
+    fn check_quiet(&mut self) {
+        if let Some(what) = self.workload.leftovers() {
+            self.fail(Invariant::R1, || what);
+        }
+    }
+
+    fn check(&mut self) {
+        if let Some(at) = self.workload.machine_ref().poll_timeout() {
+            let at = Self::since(self.client_base, at);
+            self.fail(Invariant::R1, || format!("a client that is over has a timeout at {at} us"));
+        }
+        if let Some((_, conn)) = self.conns.iter().find(|(_, conn)| conn.is_held) {
+            let link = conn.link;
+            self.fail(Invariant::R1, || format!("{link:?} is open after the client was over"));
+        }
+        let malformed = self.cluster.limit_stats().malformed;
+        if malformed > self.watch.probing() && !self.troubles.has_corrupted {
+            self.fail(Invariant::R4, || format!("brokers could not read {malformed} requests"));
+        }
+        self.logs.note_shortened();
+        self.logs.read(&self.cluster);
+        // After a changed byte, nothing that was told of records proves anything.
+        let promises = self.workload.promises();
+        let found = check_records(
+            &self.history,
+            &self.logs,
+            self.cluster.losses(),
+            &promises,
+            if self.troubles.has_corrupted { crate::check::Trust::EndingsOnly } else { crate::check::Trust::All },
+        );
+        if let Some((invariant, what)) = found {
+            self.fail(invariant, || what);
+        }
+    }
+}

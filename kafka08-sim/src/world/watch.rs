@@ -1,0 +1,135 @@
+//! Counts that show whether a client spins, or asks more often than it may.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use kafka08_client::machine::LinkId;
+
+use crate::plan::Settings;
+
+/// More than any request of a workload takes. A connection may have one request more than its limit staged.
+pub(super) const LARGEST_REQUEST: usize = 5 << 20;
+/// A second, in microseconds.
+const SECOND: u64 = 1_000_000;
+/// How many timeouts a client may take in a second. Each must do something, and few things are due at once.
+const TIMEOUTS_A_SECOND: usize = 5_000;
+/// How many timeouts may be due at one time, one right after the other.
+const TIMEOUTS_AT_ONCE: u32 = 500;
+/// How many connection attempts a client may make in a second: its default limit, and as many again because a window of a
+/// second may contain the ends of two of the client's.
+const CONNECTS_A_SECOND: usize = 45;
+/// How many requests for metadata a client may make in a second: one in 100 ms, twice for the ends of windows, and one for
+/// each connection that is new.
+const METADATA_A_SECOND: usize = 60;
+const METADATA: i16 = 3;
+/// From this key on, releases differ: brokers close at keys that they do not know, which is how a probe tells them apart.
+const FIRST_OF_SOME: i16 = 8;
+
+/// The times of what happened within the last second.
+#[derive(Debug, Default)]
+struct Window(VecDeque<u64>);
+
+impl Window {
+    fn note(&mut self, now: u64) -> usize {
+        self.0.push_back(now);
+        while self.0.front().is_some_and(|at| at.saturating_add(SECOND) <= now) {
+            self.0.pop_front();
+        }
+        self.0.len()
+    }
+}
+
+/// Counts of what a client does.
+#[derive(Debug)]
+pub(super) struct Watch {
+    timeouts: Window,
+    /// When the last timeout was, and how many there were at that time.
+    at_once: (u64, u32),
+    connects: Window,
+    metadata: Window,
+    links: BTreeSet<LinkId>,
+    writes: u64,
+    answers: u64,
+    probing: u64,
+    /// How many requests for metadata the user may make, all within a second.
+    asked: usize,
+    /// Whether the settings allow what else would be too often.
+    is_patient: bool,
+    problem: Option<String>,
+}
+
+impl Watch {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            timeouts: Window::default(),
+            at_once: (0, 0),
+            connects: Window::default(),
+            metadata: Window::default(),
+            links: BTreeSet::new(),
+            writes: 0,
+            answers: 0,
+            probing: 0,
+            asked: if settings.scenario == 1 { usize::try_from(settings.operations).unwrap_or(usize::MAX) } else { 0 },
+            is_patient: settings.no_backoff == 0,
+            problem: None,
+        }
+    }
+
+    fn bound(&mut self, what: &str, count: usize, most: usize) {
+        if count > most && self.is_patient && self.problem.is_none() {
+            self.problem = Some(format!("{count} {what} within a second, of at most {most}"));
+        }
+    }
+
+    pub(super) fn note_timeout(&mut self, now: u64) {
+        let count = self.timeouts.note(now);
+        self.bound("timeouts", count, TIMEOUTS_A_SECOND);
+        let (at, times) = self.at_once;
+        self.at_once = if at == now { (at, times + 1) } else { (now, 1) };
+        if self.at_once.1 > TIMEOUTS_AT_ONCE && self.problem.is_none() {
+            self.problem = Some("a timeout is due again whenever it was handled".to_owned());
+        }
+    }
+
+    pub(super) fn note_connect(&mut self, now: u64) {
+        let count = self.connects.note(now);
+        self.bound("connection attempts", count, CONNECTS_A_SECOND);
+    }
+
+    pub(super) fn note_request(&mut self, now: u64, key: i16) {
+        self.probing += u64::from(key >= FIRST_OF_SOME);
+        if key == METADATA {
+            let count = self.metadata.note(now);
+            self.bound("requests for metadata", count, METADATA_A_SECOND + self.asked);
+        }
+    }
+
+    /// How many requests a broker may have refused to read because its release does not know them.
+    pub(super) fn probing(&self) -> u64 {
+        self.probing
+    }
+
+    /// Whether a link's number was used before. Notes it.
+    pub(super) fn is_used(&mut self, link: LinkId) -> bool {
+        !self.links.insert(link)
+    }
+
+    pub(super) fn note_write(&mut self) {
+        self.writes += 1;
+    }
+
+    /// How many writes there were.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// Notes an answer, and returns its number.
+    pub(super) fn note_answer(&mut self) -> u64 {
+        self.answers += 1;
+        self.answers
+    }
+
+    /// What was too often.
+    pub(super) fn problem(&mut self) -> Option<String> {
+        self.problem.take()
+    }
+}
