@@ -10,11 +10,11 @@ use kafka08_proto::ids::NodeId;
 
 /// When a batch was opened.
 #[derive(Debug, Default)]
-pub(crate) struct Opened;
+pub(crate) struct Opened {}
 
 /// What was told of the counts of a producer.
 #[derive(Debug, Default)]
-pub(crate) struct Counts;
+pub(crate) struct Counts {}
 
 impl Counts {
     pub(crate) fn tell(&mut self, _: ProducerStats) {}

@@ -333,6 +333,9 @@ impl Cluster {
                 if matches!(&placed, Placed::Later(cause) if is_lost(cause)) {
                     // It cannot be reached, or has left the cluster, so the group may have another coordinator by now.
                     self.coordinators.note_stale(group, node);
+                    // The call waits for the next look-up. That one pauses, because the answer may name the same broker again.
+                    self.coordinators.find(now, group, id);
+                    self.coordinator_lost(now, group);
                 }
                 placed
             }
