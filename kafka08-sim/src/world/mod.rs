@@ -1,7 +1,7 @@
 //! A client, brokers and a network in virtual time.
 //!
-//! A world drives a client by the driver's rules (see [`Machine`]), and brokers by those of
-//! [`Cluster`](kafka08_broker::Cluster). It owns the time and all that goes wrong. What the client does, and whether it does it
+//! A world drives a client by the driver's rules (see [`Machine`](kafka08_client::machine::Machine)), and brokers by those of
+//! [`kafka08_broker::Cluster`]. It owns the time and all that goes wrong. What the client does, and whether it does it
 //! right, is the business of the workload and of the checker.
 
 mod brokers;
