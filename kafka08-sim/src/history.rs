@@ -53,9 +53,9 @@ pub struct Operation {
 /// One line of what happened.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// When, in microseconds.
+    /// The virtual time, in microseconds.
     pub at: u64,
-    /// What.
+    /// What has happened, as a line of text.
     pub what: String,
 }
 

@@ -59,7 +59,7 @@ impl From<AppendError> for SendError {
 pub struct SendSetError {
     /// The set.
     pub set: MessageSet,
-    /// Why.
+    /// Why the set was not taken.
     pub error: SendError,
 }
 

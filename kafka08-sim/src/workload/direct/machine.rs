@@ -29,7 +29,7 @@ use crate::{
 pub struct DirectEvent {
     /// The record.
     pub id: OperationId,
-    /// How.
+    /// How the record has ended.
     pub ending: Ending,
 }
 
