@@ -27,4 +27,11 @@ impl Backoff {
     pub(crate) fn wait(&self, failures: u32, seed: &mut Seed) -> Duration {
         seed.up_to(self.ceiling(failures))
     }
+
+    /// Draws the wait after this many failures in a row, of which half is fixed. A wait never ends at once, as one with full
+    /// jitter may.
+    pub(crate) fn wait_half(&self, failures: u32, seed: &mut Seed) -> Duration {
+        let half = self.ceiling(failures) / 2;
+        half + seed.up_to(half)
+    }
 }

@@ -252,8 +252,7 @@ impl Refresh {
         }
         let Some(interest) = self.topics.get(name) else { return };
         // Half of the wait is fixed: with full jitter, a topic that was just created would be asked for many times.
-        let ceiling = backoff.ceiling(interest.failures);
-        let wait = ceiling / 2 + seed.up_to(ceiling / 2);
+        let wait = backoff.wait_half(interest.failures, seed);
         self.set_due(name, now.checked_add(wait));
     }
 

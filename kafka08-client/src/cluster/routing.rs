@@ -377,8 +377,7 @@ impl Cluster {
     /// A look-up of a coordinator has come to nothing. It is made again after a pause.
     pub(super) fn coordinator_lost(&mut self, now: Instant, group: &Text) {
         let failures = self.coordinators.note_not_found(group);
-        let ceiling = self.config.retry_backoff.ceiling(failures);
-        let until = now.checked_add(ceiling / 2 + self.seed.up_to(ceiling / 2));
+        let until = now.checked_add(self.config.retry_backoff.wait_half(failures, &mut self.seed));
         self.coordinators.pause(group, until);
         // Also if nobody waits any more: the end of the pause forgets the group.
         self.timers.set(Timer::Coordinator(group.clone()), until);

@@ -237,8 +237,7 @@ impl Cluster {
         }
         call.failures = call.failures.saturating_add(1);
         // Half of the wait is fixed, so that a retry never comes at once.
-        let ceiling = backoff.ceiling(call.failures);
-        let wait = ceiling / 2 + self.seed.up_to(ceiling / 2);
+        let wait = backoff.wait_half(call.failures, &mut self.seed);
         self.timers.set(Timer::Retry(id), now.checked_add(wait));
     }
 }
