@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `routed` | how each request is taken apart, what its answers mean, and how they are put together |
 //! | `claim`, `call`, `work` | what the user holds; one call and its units; the request behind a type that is not known here |
-//! | `state` | what a cluster holds |
+//! | `state`, `driving` | what a cluster holds; what its driver tells it and takes from it |
 //! | `routing`, `queues` | where units go; requests that wait for a link |
 //! | `answering` | what follows from answers and from the ends of links |
 //! | `trouble` | what follows when brokers are silent or cannot be reached |
@@ -30,6 +30,7 @@ mod asking;
 mod call;
 mod claim;
 mod coordinators;
+mod driving;
 mod queues;
 mod refresh;
 mod releases;
@@ -47,8 +48,6 @@ use std::{
 };
 
 use kafka08_proto::{
-    ClientConnection,
-    adapter::ConnectError,
     api::{Request, RequestProblem, Topics, check_topic_name},
     error_code::ErrorCode,
     ids::{Api, ApiKey, NodeId, Text, TopicPartition},
@@ -66,8 +65,7 @@ use work::{Divisible, IsWhole, Whole, Work};
 use crate::{
     config::{ClusterConfig, ReleaseSetting},
     error::{Cause, Unreachable},
-    links::{Action, Lane, LinkNews, LinkStats, Links, Peer},
-    machine::{LinkId, Machine, Output},
+    links::{Lane, LinkNews, LinkStats, Links, Peer},
     view::{Changes, View},
 };
 
@@ -367,76 +365,5 @@ impl Cluster {
             Owner::None => None,
             Owner::Some(queue) => queue.pop_front(),
         }
-    }
-}
-
-impl Machine for Cluster {
-    type Event = ClusterEvent;
-
-    fn poll_output(&mut self, now: Instant) -> Option<Output<ClusterEvent>> {
-        self.take_news(now);
-        // Behind the news, which may have staged requests; and before the events, so that who takes events slowly does not
-        // keep bytes waiting.
-        let action = self.links.poll_action(now).map(|action| match action {
-            Action::Connect { link, to, within } => Output::Connect { link, to, within },
-            Action::Drop(link) => Output::Drop(link),
-            Action::Write(link) => Output::Write(link),
-        });
-        action.or_else(|| self.events.pop_front().map(Output::Event))
-    }
-
-    fn link(&mut self, link: LinkId) -> Option<&mut ClientConnection> {
-        self.links.connection(link)
-    }
-
-    fn handle_connected(&mut self, link: LinkId, now: Instant) {
-        self.links.handle_connected(link, now);
-        self.take_news(now);
-    }
-
-    fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
-        self.links.handle_connect_failed(link, error, now);
-        self.take_news(now);
-    }
-
-    fn handle_progress(&mut self, link: LinkId, now: Instant) {
-        self.links.handle_progress(link, now);
-        self.take_news(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        // After a close, the last news of the links may still have set a timer. Nothing is due any more.
-        if self.life == Life::Closed {
-            return self.links.poll_timeout();
-        }
-        match (self.links.poll_timeout(), self.timers.first()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        // Links come first: the reason why a request has timed out says more than the deadline of its call.
-        self.links.handle_timeout(now);
-        self.take_news(now);
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Deadline(id) => self.deadline_passed(id),
-                Timer::Retry(id) => self.dispatch(now, id),
-                Timer::Refresh => self.drive_refresh(now),
-                Timer::Seek => self.drive_seek(now),
-                Timer::Coordinator(group) => {
-                    for id in self.coordinators.resume(&group) {
-                        self.dispatch(now, id);
-                    }
-                }
-            }
-            // What a timer has brought about comes before the next timer, which may be a deadline.
-            self.take_news(now);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.life == Life::Closed && self.links.is_empty() && self.events.is_empty()
     }
 }
