@@ -51,6 +51,8 @@ pub struct View {
     /// The topics of which a broker leads partitions, also for leaders that no answer has listed as brokers.
     led: BTreeSet<(NodeId, Name)>,
     unsettled: BTreeSet<Name>,
+    /// The number of partitions of all topics.
+    partitions: usize,
     /// The number of the last merge. It tells what an answer has listed already, where times could be equal.
     round: u64,
 }
@@ -148,7 +150,7 @@ impl View {
     }
 
     /// The topics to ask for again after a pause, in the order of their names: those with a code that may pass (3, 5 or
-    /// -1), and those with a partition that has no leader, or a leader without a usable address.
+    /// -1) or without partitions, and those with a partition that has no leader, or a leader without a usable address.
     pub fn unsettled(&self) -> impl Iterator<Item = &Text> {
         self.unsettled.iter().map(|name| &name.0)
     }
