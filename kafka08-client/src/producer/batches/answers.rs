@@ -110,11 +110,8 @@ impl<C: Clone> Batches<C> {
         fate: Fate,
     ) {
         let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
-        if matches!(error, RequestError::TimedOut { .. })
-            && let Some(state) = self.nodes.get_mut(&sent.node)
-        {
-            // The link takes no more requests. What is left on it does not count for the next one.
-            state.in_flight.clear();
+        if matches!(error, RequestError::TimedOut { .. }) {
+            self.forsake_link(now, sent.node);
         }
         let peer = net.address(sent.node);
         for id in sent.batches {

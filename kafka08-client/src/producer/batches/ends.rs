@@ -111,10 +111,7 @@ impl<C: Clone> Batches<C> {
             let peer = net.address(node);
             self.attempt_failed(net, now, id, node, Failure::new(Cause::Silent { peer }, Fate::MaybeApplied));
         }
-        if let Some(state) = self.nodes.get_mut(&node) {
-            // New requests to this broker go over another link.
-            state.in_flight.clear();
-        }
+        self.forsake_link(now, node);
     }
 
     /// A request was given up, and its broker may act on it.

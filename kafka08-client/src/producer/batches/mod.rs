@@ -291,6 +291,7 @@ impl<C: Clone> Batches<C> {
         if let Some(node) = self.nodes.get_mut(&sent.node) {
             node.in_flight.remove(&token);
         }
+        self.watch(now, sent.node);
         for id in sent.batches {
             let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.place == Place::Sent(token)) else {
                 continue;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     accumulator::{PartIndex, Stuck},
+    links::Token,
     producer::net::Net,
 };
 
@@ -26,7 +27,11 @@ impl<C: Clone> Batches<C> {
         let is_stuck = part.batches.iter().any(|id| match self.flights.get(id).map(|flight| flight.place) {
             Some(Place::NoLeader | Place::Pause { .. }) => true,
             Some(Place::Queued(node)) => trouble(&node),
-            Some(Place::Sent(token)) => self.requests.get(&token).is_some_and(|sent| trouble(&sent.node)),
+            Some(Place::Sent(token)) => self.requests.get(&token).is_some_and(|sent| {
+                // On a link that takes no more requests, it waits for an answer that is late already.
+                let is_on_link = self.nodes.get(&sent.node).is_some_and(|node| node.in_flight.contains(&token));
+                !is_on_link || trouble(&sent.node)
+            }),
             None => false,
         });
         let stuck = if is_stuck { Stuck::Yes } else { Stuck::No };
@@ -43,9 +48,7 @@ impl<C: Clone> Batches<C> {
     fn judge_all(&mut self, node: NodeId) {
         let Some(state) = self.nodes.get(&node) else { return };
         let mut parts: BTreeSet<PartIndex> = state.ready.iter().map(|(part, _)| *part).collect();
-        for sent in state.in_flight.iter().filter_map(|token| self.requests.get(token)) {
-            parts.extend(sent.batches.iter().filter_map(|id| Some(self.flights.get(id)?.part)));
-        }
+        parts.extend(self.parts_of(state.in_flight.iter()));
         for part in parts {
             self.judge(part);
         }
@@ -63,6 +66,24 @@ impl<C: Clone> Batches<C> {
         if was_slow != self.nodes.get(&node).is_some_and(|state| state.is_slow) {
             self.judge_all(node);
         }
+    }
+
+    /// The link to a broker takes no more requests. What is left on it does not count for the next one.
+    pub(super) fn forsake_link(&mut self, now: Instant, node: NodeId) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let left = std::mem::take(&mut state.in_flight);
+        // The next link owes nothing yet.
+        self.watch(now, node);
+        let parts: BTreeSet<PartIndex> = self.parts_of(left.iter());
+        for part in parts {
+            self.judge(part);
+        }
+    }
+
+    /// The partitions of requests.
+    fn parts_of<'a>(&self, tokens: impl Iterator<Item = &'a Token>) -> BTreeSet<PartIndex> {
+        let batches = tokens.filter_map(|token| self.requests.get(token)).flat_map(|sent| &sent.batches);
+        batches.filter_map(|id| Some(self.flights.get(id)?.part)).collect()
     }
 
     pub(super) fn set_trouble(&mut self, node: NodeId, trouble: Option<Trouble>) {

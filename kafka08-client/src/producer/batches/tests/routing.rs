@@ -175,3 +175,37 @@ fn a_call_compresses_no_more_than_one_full_batch() {
     assert_eq!(sent, [2, 1]);
     assert_eq!(rig.batches.flights.values().filter(|flight| flight.to == to(4)).count(), 1);
 }
+
+#[test]
+fn a_link_that_was_given_up_keeps_its_partitions_stuck_and_no_others() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    let stuck = |rig: &mut Rig| std::mem::take(&mut rig.batches.returns.stuck);
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.pass(Duration::from_millis(600));
+    assert_eq!(stuck(&mut rig), [0, 2].map(|part| (PartIndex(part), Stuck::Yes)));
+    // The broker is slow. Its link takes no more requests from now on.
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.add(4, &[b"v"]);
+    assert_eq!(stuck(&mut rig), [], "4 goes over the next link, 0 pauses, and 2 waits on the link that was given up");
+    let third = rig.send_one();
+    rig.answer(third, &[(4, 0, 0)]);
+    assert_eq!(stuck(&mut rig), []);
+    rig.answer(second, &[(2, 0, 0)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex(2), Stuck::No)]);
+}
+
+#[test]
+fn a_partition_is_stuck_if_its_request_is_on_a_link_that_was_given_up() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.pass(Duration::from_millis(400));
+    rig.add(2, &[b"v"]);
+    rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    let stuck = std::mem::take(&mut rig.batches.returns.stuck);
+    assert!(stuck.contains(&(PartIndex(2), Stuck::Yes)), "{stuck:?}");
+}
