@@ -307,7 +307,13 @@ impl Cluster {
         }
         // The pause after an earlier answer is over.
         self.timers.set(Timer::Coordinator(group.clone()), None);
-        for id in self.coordinators.note_found(group, node) {
+        let waiting = self.coordinators.note_found(group, node);
+        if self.silent.contains(&Peer::Node(node)) {
+            // Its calls wait for another one. Without this they would ask again at once.
+            self.pause_look_ups(now, group);
+        }
+        for id in waiting {
+            self.follow_coordinator(now, id);
             self.dispatch(now, id);
         }
     }

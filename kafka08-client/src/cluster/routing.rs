@@ -32,7 +32,7 @@ use crate::{
 const MISSING_FOR: Duration = Duration::from_secs(5);
 
 /// Where a unit goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Placed {
     /// It is sent to this broker, or waits for its link.
     At(Peer),
@@ -70,9 +70,18 @@ impl Cluster {
         let Some(call) = self.calls.get(&id) else { return };
         // All units are placed before anything is sent, so that each broker gets one request.
         let mut groups: BTreeMap<Peer, Vec<usize>> = BTreeMap::new();
-        for n in call.open_units() {
-            let of = self.calls.get(&id).and_then(|call| call.units.get(n)?.of.clone());
-            let placed = self.place(now, id, of.as_ref());
+        let open = call.open_units();
+        // Only leaders differ by partition. All other units have one place, which is looked for once.
+        let is_one_place = call.aim != Aim::Leaders && !open.is_empty();
+        let place = is_one_place.then(|| self.place(now, id, None));
+        for n in open {
+            let placed = match &place {
+                Some(placed) => placed.clone(),
+                None => {
+                    let of = self.calls.get(&id).and_then(|call| call.units.get(n)?.of.clone());
+                    self.place(now, id, of.as_ref())
+                }
+            };
             let Some(unit) = self.unit(id, n) else { continue };
             match placed {
                 Placed::At(peer) => {
@@ -342,17 +351,22 @@ impl Cluster {
             Coordinator::Wait => Placed::Later(Cause::DeadlinePassed),
             Coordinator::LookUp => match self.find_any(now, ConsumerMetadataRequest::API) {
                 Ok(peer) => {
-                    // Before the sending: if it is refused at once, that has to be noted behind this.
-                    self.coordinators.note_asking(group);
-                    let token = self.new_token();
-                    self.jobs.insert(token, Job::Coordinator { group: group.clone(), peer });
-                    self.queues.entry((peer, Lane::Prompt)).or_default().push_back(token);
-                    self.pump(now, peer, Lane::Prompt);
+                    self.look_up_coordinator(now, group, peer);
                     Placed::Later(Cause::DeadlinePassed)
                 }
                 Err(unfit) => self.place_nowhere(now, id, unfit),
             },
         }
+    }
+
+    /// Asks a broker for the coordinator of a group.
+    pub(super) fn look_up_coordinator(&mut self, now: Instant, group: &Text, peer: Peer) {
+        // Before the sending: if it is refused at once, that has to be noted behind this.
+        self.coordinators.note_asking(group);
+        let token = self.new_token();
+        self.jobs.insert(token, Job::Coordinator { group: group.clone(), peer });
+        self.queues.entry((peer, Lane::Prompt)).or_default().push_back(token);
+        self.pump(now, peer, Lane::Prompt);
     }
 
     /// A broker was lost: what a call has there is looked up, and placed again after a pause.
