@@ -50,7 +50,7 @@ use std::{
 use kafka08_proto::{
     api::{Request, RequestProblem, Topics, check_topic_name},
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId, Text, TopicPartition},
+    ids::{ApiKey, NodeId, Text, TopicPartition},
     profile::Profile,
 };
 
@@ -155,15 +155,10 @@ impl Cluster {
         if let Err(why) = self.check(&request) {
             return Err(Refused { request, why });
         }
-        // What any broker can answer is not taken apart: one unit, and one request.
-        let partitions = if aim == Aim::Any { Vec::new() } else { request.partitions() };
-        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
-        let work = if partitions.is_empty() {
-            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::Yes }) as Box<dyn Work>
-        } else {
-            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::No })
-        };
-        Ok(Claim::new(self.begin(now, R::API, work, aim, partitions, server_wait, changes_state)))
+        let partitions = request.partitions();
+        let is_whole = if partitions.is_empty() { IsWhole::Yes } else { IsWhole::No };
+        let work = Box::new(Divisible { request, answers: Vec::new(), is_whole });
+        Ok(Claim::new(self.begin(now, work, aim, partitions)))
     }
 
     /// Sends a request as it is to one broker. It is sent again under the same rules as in [`Cluster::call`], but what the
@@ -184,9 +179,8 @@ impl Cluster {
             Route::Leader(of) => Aim::Leader(of),
             Route::Coordinator(group) => Aim::Coordinator(group),
         };
-        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
         let work = Box::new(Whole { request, answer: None });
-        Ok(Claim::new(self.begin(now, R::API, work, aim, Vec::new(), server_wait, changes_state)))
+        Ok(Claim::new(self.begin(now, work, aim, Vec::new())))
     }
 
     fn check<R: Request>(&self, request: &R) -> Result<(), RefusedWhy> {
@@ -210,28 +204,18 @@ impl Cluster {
         request.check(profile, self.config.client.limits()).map_err(RefusedWhy::Problem)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a property of the request, whose type is not known here")]
-    fn begin(
-        &mut self,
-        now: Instant,
-        api: Api,
-        work: Box<dyn Work>,
-        aim: Aim,
-        partitions: Vec<TopicPartition>,
-        server_wait: Duration,
-        changes_state: bool,
-    ) -> CallId {
+    fn begin(&mut self, now: Instant, work: Box<dyn Work>, aim: Aim, partitions: Vec<TopicPartition>) -> CallId {
         self.next_call += 1;
         let id = CallId(self.next_call);
-        let lane = match api.key {
+        let lane = match work.api().key {
             ApiKey::PRODUCE => Lane::Produce,
             ApiKey::FETCH => Lane::Fetch,
             _ => Lane::Prompt,
         };
-        let limit = self.config.call_timeout.saturating_add(server_wait);
+        let limit = self.config.call_timeout.saturating_add(work.server_wait());
         // A deadline that a clock cannot hold is none that anybody waits for.
         let deadline = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
-        let new = NewCall { work, aim, partitions, since: now, deadline, server_wait, changes_state, lane };
+        let new = NewCall { work, aim, partitions, since: now, deadline, lane };
         self.calls.insert(id, Call::new(id, new));
         // Before it is placed: a call that ends at once takes its deadline with it.
         self.timers.set(Timer::Deadline(id), Some(deadline));
