@@ -111,7 +111,7 @@ impl<C: Clone> Batches<C> {
     ) {
         let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
         if matches!(error, RequestError::TimedOut { .. }) {
-            self.forsake_link(now, sent.node);
+            self.forsake_link(now, sent.node, sent.link);
         }
         let peer = net.address(sent.node);
         for id in sent.batches {

@@ -101,6 +101,7 @@ impl<C: Clone> Batches<C> {
 
     /// Leaves a silent broker that is not the leader of a batch any more.
     pub(super) fn leave(&mut self, net: &mut impl Net, now: Instant, node: NodeId, token: Token, id: BatchId) {
+        let link = self.requests.get(&token).map(|sent| sent.link);
         net.drain(now, node);
         if self.withdraw(net, now, token) == Withdrawn::Yes {
             return;
@@ -111,7 +112,9 @@ impl<C: Clone> Batches<C> {
             let peer = net.address(node);
             self.attempt_failed(net, now, id, node, Failure::new(Cause::Silent { peer }, Fate::MaybeApplied));
         }
-        self.forsake_link(now, node);
+        if let Some(link) = link {
+            self.forsake_link(now, node, link);
+        }
     }
 
     /// A request was given up, and its broker may act on it.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     accumulator::{PartIndex, Stuck},
     links::Token,
+    machine::LinkId,
     producer::net::Net,
 };
 
@@ -68,14 +69,18 @@ impl<C: Clone> Batches<C> {
         }
     }
 
-    /// The link to a broker takes no more requests. What is left on it does not count for the next one.
-    pub(super) fn forsake_link(&mut self, now: Instant, node: NodeId) {
+    /// A link to a broker takes no more requests. What is left on it does not count for the next one.
+    pub(super) fn forsake_link(&mut self, now: Instant, node: NodeId, link: LinkId) {
         let Some(state) = self.nodes.get_mut(&node) else { return };
-        let left = std::mem::take(&mut state.in_flight);
+        // It may be an older link than the one that takes requests now.
+        let is_on_it = |token: &Token| self.requests.get(token).is_some_and(|sent| sent.link == link);
+        let left: Vec<Token> = state.in_flight.iter().copied().filter(is_on_it).collect();
+        for token in &left {
+            state.in_flight.remove(token);
+        }
         // The next link owes nothing yet.
         self.watch(now, node);
-        let parts: BTreeSet<PartIndex> = self.parts_of(left.iter());
-        for part in parts {
+        for part in self.parts_of(left.iter()) {
             self.judge(part);
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct Fake {
     /// The number of replicas of each partition.
     pub(super) replicas: Option<usize>,
     pub(super) probes: usize,
+    /// How many links to each broker have been given up.
+    pub(super) links_before: u64,
 }
 
 impl Net for Fake {
@@ -52,7 +54,7 @@ impl Net for Fake {
 
     fn send(&mut self, _: Instant, node: NodeId, _: &Prepared, token: Token) -> Result<LinkId, SendError> {
         self.sent.push((node, token));
-        Ok(LinkId(u64::try_from(node.0).expect("small")))
+        Ok(LinkId(self.links_before * 100 + u64::try_from(node.0).expect("small")))
     }
 
     fn is_untouched(&mut self, token: Token) -> bool {

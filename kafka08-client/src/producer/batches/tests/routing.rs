@@ -209,3 +209,23 @@ fn a_partition_is_stuck_if_its_request_is_on_a_link_that_was_given_up() {
     let stuck = std::mem::take(&mut rig.batches.returns.stuck);
     assert!(stuck.contains(&(PartIndex(2), Stuck::Yes)), "{stuck:?}");
 }
+
+#[test]
+fn a_request_that_times_out_on_an_old_link_leaves_the_new_one_as_it_is() {
+    let mut rig = Rig::new(&ProducerConfig::default().with_max_requests_per_link(2));
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.net.links_before = 1;
+    for partition in [4, 6] {
+        rig.add(partition, &[b"v"]);
+        rig.send_one();
+    }
+    std::mem::take(&mut rig.batches.returns.stuck);
+    rig.time_out(second, Fate::MaybeApplied);
+    rig.add(8, &[b"v"]);
+    assert!(rig.send().is_empty(), "two requests are on the new link");
+    assert_eq!(rig.batches.returns.stuck, [], "the broker answers on the new link");
+}
