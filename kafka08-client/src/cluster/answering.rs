@@ -144,7 +144,9 @@ impl Cluster {
 
     /// A connected link has ended. Its requests were told before.
     fn ended(&mut self, now: Instant, peer: Peer, lane: Lane, closed: &Arc<Closed>, was_idle: bool) {
-        let was_silent = self.silent.remove(&peer);
+        // An older link may end while the one that took its place is silent, which is told once only.
+        let is_still_silent = Lane::ALL.iter().any(|lane| self.links.is_silent(peer, *lane));
+        let was_silent = !is_still_silent && self.silent.remove(&peer);
         // A link that ends while it is idle is nobody's failure, but its broker may have left the cluster.
         let is_ours = closed.reason == CloseReason::Local;
         if !is_ours {
@@ -182,7 +184,7 @@ impl Cluster {
             None => {}
         }
         // The answer has made room.
-        for lane in [Lane::Prompt, Lane::Produce, Lane::Fetch] {
+        for lane in Lane::ALL {
             if self.queues.contains_key(&(peer, lane)) {
                 self.pump(now, peer, lane);
             }

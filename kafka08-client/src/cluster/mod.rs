@@ -326,6 +326,11 @@ impl Cluster {
         &mut self.links
     }
 
+    /// Whether the link of a lane that takes requests owes an answer for too long.
+    pub(crate) fn is_link_silent(&self, peer: Peer, lane: Lane) -> bool {
+        self.links.is_silent(peer, lane)
+    }
+
     /// The release of a broker, if it is known.
     pub(crate) fn profile(&self, node: NodeId) -> Option<Profile> {
         self.releases.profile(Peer::Node(node))

@@ -208,7 +208,7 @@ impl<C: Clone> Producer<C> {
             }
             LinkNews::Silent { peer: Peer::Node(node), lane: Lane::Produce } => batches.handle_silent(net, now, node),
             LinkNews::Ended { peer: Peer::Node(node), lane: Lane::Produce, unconfirmed, .. } => {
-                batches.handle_ended(node, &unconfirmed);
+                batches.handle_ended(net, node, &unconfirmed);
             }
             _ => {}
         }

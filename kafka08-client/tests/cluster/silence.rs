@@ -308,3 +308,25 @@ fn a_paused_coordinator_that_answers_again_keeps_what_it_has() {
     rig.pass(100 * SECOND);
     assert!(rig.steps - steps < 50, "{} steps for nobody", rig.steps - steps);
 }
+
+#[test]
+fn a_leader_stays_silent_when_an_older_link_to_it_ends() {
+    let brokers = BrokerConfig::default().with_brokers(3).with_topic("t", 6).with_election_delay(1000 * SECOND);
+    let mut rig = with(brokers, ClusterConfig::default().with_call_timeout(200 * SECOND));
+    let offsets = ListOffsetsRequest::latest([("t", 0)]);
+    call(&mut rig, offsets.clone()).expect("brokers are up");
+    let paused = leader(&rig, 0);
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    // The first times out after 30 s and goes over another link. The second keeps the old link open for 20 s more.
+    let first = start(&mut rig, offsets.clone());
+    rig.pass(20 * SECOND);
+    let second = start(&mut rig, offsets);
+    rig.pass(34 * SECOND);
+    rig.brokers(|brokers, now| brokers.move_leader("t", 0, other(paused), now)).expect("it exists");
+    let moved = rig.elapsed();
+    for claim in [first, second] {
+        let answer = finish(&mut rig, claim).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    }
+    assert!(rig.elapsed() - moved < 2 * SECOND, "{:?}", rig.elapsed() - moved);
+}

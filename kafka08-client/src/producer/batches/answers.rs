@@ -16,7 +16,7 @@ use super::{
     Batches,
     ends::Failure,
     flight::{Place, Told},
-    node::Sent,
+    node::{Node, Sent},
 };
 use crate::{
     accumulator::{BatchId, Content},
@@ -34,9 +34,13 @@ impl<C: Clone> Batches<C> {
         token: Token,
         body: &Bytes,
     ) {
+        let is_on_link = |node: &Node| node.in_flight.contains(&token);
+        let is_current = self.requests.get(&token).and_then(|sent| self.nodes.get(&sent.node)).is_some_and(is_on_link);
         let Some(sent) = self.end_request(now, token) else { return self.confirmed(token) };
-        // It has answered, so it is not silent.
-        self.set_trouble(sent.node, None);
+        if is_current {
+            // It has answered, so it is not silent. A late answer on an older link says nothing of the next one.
+            self.set_trouble(sent.node, None);
+        }
         let answer = ProduceResponse::decode(body);
         let says = self.says(net, &sent);
         for id in sent.batches {

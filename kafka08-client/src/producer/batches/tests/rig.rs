@@ -39,6 +39,8 @@ pub(super) struct Fake {
     /// The number of replicas of each partition.
     pub(super) replicas: Option<usize>,
     pub(super) probes: usize,
+    /// Brokers whose links owe answers.
+    pub(super) silent: BTreeSet<NodeId>,
     /// How many links to each broker have been given up.
     pub(super) links_before: u64,
 }
@@ -68,6 +70,10 @@ impl Net for Fake {
 
     fn drain(&mut self, _: Instant, node: NodeId) {
         self.drained.push(node);
+    }
+
+    fn is_silent(&self, node: NodeId) -> bool {
+        self.silent.contains(&node)
     }
 
     fn note_stale(&mut self, _: Instant, topic: &Text) {

@@ -229,3 +229,30 @@ fn a_request_that_times_out_on_an_old_link_leaves_the_new_one_as_it_is() {
     assert!(rig.send().is_empty(), "two requests are on the new link");
     assert_eq!(rig.batches.returns.stuck, [], "the broker answers on the new link");
 }
+
+#[test]
+fn a_silent_broker_is_left_also_if_an_older_link_to_it_has_ended() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let old = rig.send_one();
+    rig.net.touched.insert(old);
+    rig.net.silent.insert(NodeId(1));
+    rig.batches.handle_silent(&mut rig.net, rig.now, NodeId(1));
+    rig.batches.handle_ended(&rig.net, NodeId(1), &[]);
+    rig.move_leader(0, Some(2));
+    assert_eq!(rig.send().iter().map(|(node, _)| *node).collect::<Vec<_>>(), [NodeId(2)]);
+}
+
+#[test]
+fn a_late_answer_on_an_older_link_ends_no_trouble_with_the_new_one() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.batches.handle_not_connected(NodeId(1), Arc::from("refused"));
+    rig.answer(second, &[(2, 0, 0)]);
+    rig.add(4, &[b"v"]);
+    assert!(rig.batches.returns.stuck.contains(&(PartIndex(4), Stuck::Yes)), "{:?}", rig.batches.returns.stuck);
+}
