@@ -277,7 +277,7 @@ impl Cluster {
         self.links.abort(now);
     }
 
-    /// What the client has done, and what it holds. Costs the same for any number of links.
+    /// What the client has done, and what it holds. Looks at the peers that back off, and at no link.
     #[must_use]
     pub fn stats(&self) -> ClusterStats {
         ClusterStats { links: self.links.stats(), calls: self.calls.len(), ..self.counts }
