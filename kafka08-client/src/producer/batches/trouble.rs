@@ -7,7 +7,7 @@ use kafka08_proto::ids::NodeId;
 use super::{
     Batches, Timer,
     flight::Place,
-    node::{SLOW, Trouble},
+    node::{Node, SLOW, Trouble},
 };
 use crate::{
     accumulator::{PartIndex, Stuck},
@@ -111,7 +111,7 @@ impl<C: Clone> Batches<C> {
     pub(in crate::producer) fn handle_not_connected(&mut self, node: NodeId, reason: Arc<str>) {
         if let Some(state) = self.nodes.get_mut(&node) {
             // It may come back as another release.
-            state.asked_release = false;
+            state.asked_release = None;
         }
         self.set_trouble(node, Some(Trouble::NotConnected(reason)));
         // The wish for a link was used up, so it is said again.
@@ -133,6 +133,11 @@ impl<C: Clone> Batches<C> {
     pub(in crate::producer) fn handle_endpoint(&mut self, node: NodeId) {
         if self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::NoAddress)) {
             self.set_trouble(node, None);
+        }
+        // Otherwise a broker that has left would be kept for ever.
+        if self.nodes.get(&node).is_some_and(Node::is_unused) {
+            self.nodes.remove(&node);
+            self.timers.set(Timer::Slow(node), None);
         }
         self.to_fill.insert(node);
     }

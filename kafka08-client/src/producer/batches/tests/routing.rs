@@ -256,3 +256,31 @@ fn a_late_answer_on_an_older_link_ends_no_trouble_with_the_new_one() {
     rig.add(4, &[b"v"]);
     assert!(rig.batches.returns.stuck.contains(&(PartIndex(4), Stuck::Yes)), "{:?}", rig.batches.returns.stuck);
 }
+
+#[test]
+fn a_release_that_was_not_found_out_is_asked_for_again_after_a_pause() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.net.profile = None;
+    let mut probes = Vec::new();
+    for pause in [0, 1, 60, 1] {
+        rig.pass(Duration::from_secs(pause));
+        rig.add(0, &[b"v"]);
+        let token = rig.send_one();
+        rig.answer_all(token, 0);
+        probes.push(rig.net.probes);
+    }
+    assert_eq!(probes, [1, 1, 2, 2]);
+}
+
+#[test]
+fn a_broker_to_which_nothing_goes_any_more_is_forgotten_with_its_address() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    rig.add(1, &[b"v"]);
+    let [(_, first), _] = rig.send()[..] else { panic!("two brokers lead") };
+    rig.answer_all(first, 0);
+    for node in [1, 2] {
+        rig.batches.handle_endpoint(NodeId(node));
+    }
+    assert_eq!(rig.batches.nodes.keys().copied().collect::<Vec<_>>(), [NodeId(2)]);
+}
