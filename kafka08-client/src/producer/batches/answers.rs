@@ -16,7 +16,7 @@ use super::{
     Batches,
     ends::Failure,
     flight::{Place, Told},
-    node::{Node, Sent},
+    node::Sent,
 };
 use crate::{
     accumulator::{BatchId, Content},
@@ -34,10 +34,9 @@ impl<C: Clone> Batches<C> {
         token: Token,
         body: &Bytes,
     ) {
-        let is_on_link = |node: &Node| node.in_flight.contains(&token);
-        let is_current = self.requests.get(&token).and_then(|sent| self.nodes.get(&sent.node)).is_some_and(is_on_link);
+        let is_on_link = self.is_on_link(token);
         let Some(sent) = self.end_request(now, token) else { return self.confirmed(token) };
-        if is_current {
+        if is_on_link {
             // It has answered, so it is not silent. A late answer on an older link says nothing of the next one.
             self.set_trouble(sent.node, None);
         }

@@ -101,8 +101,11 @@ impl<C: Clone> Batches<C> {
 
     /// Leaves a silent broker that is not the leader of a batch any more.
     pub(super) fn leave(&mut self, net: &mut impl Net, now: Instant, node: NodeId, token: Token, id: BatchId) {
-        let link = self.requests.get(&token).map(|sent| sent.link);
-        net.drain(now, node);
+        // A request that stayed behind on an older link says nothing of the one that takes requests now.
+        let link = self.requests.get(&token).map(|sent| sent.link).filter(|_| self.is_on_link(token));
+        if link.is_some() {
+            net.drain(now, node);
+        }
         if self.withdraw(net, now, token) == Withdrawn::Yes {
             return;
         }

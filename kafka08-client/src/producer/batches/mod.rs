@@ -262,12 +262,9 @@ impl<C: Clone> Batches<C> {
                 self.place(net, now, id);
             }
             Place::Sent(token) => {
-                let node = self.requests.get(&token).map(|sent| sent.node);
-                let silent = node.and_then(|node| self.nodes.get(&node)?.trouble.clone()) == Some(Trouble::Silent);
-                if let Some(node) = node
-                    && silent
-                    && leader.is_some_and(|leader| leader != node)
-                {
+                let Some(node) = self.requests.get(&token).map(|sent| sent.node) else { return };
+                let is_silent = self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::Silent));
+                if leader.is_some_and(|leader| leader != node) && (is_silent || !self.is_on_link(token)) {
                     self.leave(net, now, node, token, id);
                 }
             }

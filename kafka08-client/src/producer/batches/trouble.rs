@@ -19,7 +19,7 @@ use crate::{
 impl<C: Clone> Batches<C> {
     /// Finds out whether a partition is stuck, and has the accumulator told if that has changed.
     pub(super) fn judge(&mut self, at: PartIndex) {
-        let Some(part) = self.parts.get_mut(&at) else { return };
+        let Some(part) = self.parts.get(&at) else { return };
         let trouble = |node: &NodeId| {
             let state = self.nodes.get(node);
             state.is_some_and(|node| node.trouble.is_some() || node.is_slow)
@@ -28,19 +28,22 @@ impl<C: Clone> Batches<C> {
         let is_stuck = part.batches.iter().any(|id| match self.flights.get(id).map(|flight| flight.place) {
             Some(Place::NoLeader | Place::Pause { .. }) => true,
             Some(Place::Queued(node)) => trouble(&node),
-            Some(Place::Sent(token)) => self.requests.get(&token).is_some_and(|sent| {
-                // On a link that takes no more requests, it waits for an answer that is late already.
-                let is_on_link = self.nodes.get(&sent.node).is_some_and(|node| node.in_flight.contains(&token));
-                !is_on_link || trouble(&sent.node)
-            }),
+            // On a link that takes no more requests, it waits for an answer that is late already.
+            Some(Place::Sent(token)) => {
+                let sent = self.requests.get(&token);
+                sent.is_some_and(|sent| !self.is_on_link(token) || trouble(&sent.node))
+            }
             None => false,
         });
         let stuck = if is_stuck { Stuck::Yes } else { Stuck::No };
-        if part.stuck != stuck {
+        let is_over = part.batches.is_empty();
+        if let Some(part) = self.parts.get_mut(&at)
+            && part.stuck != stuck
+        {
             part.stuck = stuck;
             self.returns.stuck.push((at, stuck));
         }
-        if part.batches.is_empty() {
+        if is_over {
             self.parts.remove(&at);
         }
     }
@@ -67,6 +70,12 @@ impl<C: Clone> Batches<C> {
         if was_slow != self.nodes.get(&node).is_some_and(|state| state.is_slow) {
             self.judge_all(node);
         }
+    }
+
+    /// Whether a request is on the link that takes new ones, and not on one that was given up.
+    pub(super) fn is_on_link(&self, token: Token) -> bool {
+        let node = self.requests.get(&token).and_then(|sent| self.nodes.get(&sent.node));
+        node.is_some_and(|node| node.in_flight.contains(&token))
     }
 
     /// A link to a broker takes no more requests. What is left on it does not count for the next one.

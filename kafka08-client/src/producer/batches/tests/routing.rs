@@ -284,3 +284,21 @@ fn a_broker_to_which_nothing_goes_any_more_is_forgotten_with_its_address() {
     }
     assert_eq!(rig.batches.nodes.keys().copied().collect::<Vec<_>>(), [NodeId(2)]);
 }
+
+#[test]
+fn a_request_on_an_old_link_is_left_for_the_new_leader_and_the_new_link_stays() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.net.touched.extend([first, second]);
+    rig.batches.handle_silent(&mut rig.net, rig.now, NodeId(1));
+    rig.time_out(first, Fate::MaybeApplied);
+    // Another link is connected to the broker, so it is not silent any more.
+    rig.batches.handle_ready(rig.now, NodeId(1));
+    rig.move_leader(2, Some(2));
+    let sent: Vec<_> = rig.send().iter().map(|(node, _)| *node).collect();
+    assert_eq!(sent, [NodeId(2)]);
+    assert_eq!(rig.net.drained, []);
+}
