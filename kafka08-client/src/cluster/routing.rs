@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -245,10 +244,10 @@ impl Cluster {
     }
 
     /// Why no broker can be asked now.
-    pub(super) fn why_nobody(&self) -> Cause {
+    pub(super) fn why_nobody(&mut self) -> Cause {
         // The cheaper question first: this is asked for each partition that waits.
         if self.seeking.has_trouble() && self.most_idle().is_none() {
-            Cause::Unreachable(Arc::new(self.seeking.unreachable()))
+            Cause::Unreachable(self.seeking.listed())
         } else {
             Cause::DeadlinePassed
         }
@@ -298,7 +297,13 @@ impl Cluster {
                 }
                 self.wait_for_topic(now, id, &of.topic);
                 let nobody = self.why_nobody();
-                Placed::Later(if nobody == Cause::DeadlinePassed { Cause::NoLeader(problem) } else { nobody })
+                // Nobody has said that the topic does not exist before somebody was asked.
+                let is_told = problem != LeaderProblem::TopicMissing || self.is_answered_since(id);
+                Placed::Later(if nobody == Cause::DeadlinePassed && is_told {
+                    Cause::NoLeader(problem)
+                } else {
+                    nobody
+                })
             }
         }
     }
@@ -315,7 +320,13 @@ impl Cluster {
         let Some(call) = self.calls.get(&id) else { return false };
         // Answers from before the call say nothing of a topic that was created for it.
         let waited = now.saturating_duration_since(call.since);
-        is_of_kind && waited >= MISSING_FOR && self.last_answer.is_some_and(|at| at >= call.since)
+        is_of_kind && waited >= MISSING_FOR && self.is_answered_since(id)
+    }
+
+    /// Whether metadata has come since a call was made.
+    fn is_answered_since(&self, id: CallId) -> bool {
+        let since = self.calls.get(&id).map(|call| call.since);
+        since.is_some_and(|since| self.last_answer.is_some_and(|at| at >= since))
     }
 
     /// Looks a topic up, and places the call again after each answer.
