@@ -4,23 +4,21 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka08_proto::{
     HostPort,
-    api::{Body as _, ConsumerMetadataResponse, LeaderProblem},
+    api::LeaderProblem,
     connection::{CloseReason, Closed, Progress, RequestError, ResponseFrame},
     fate::Fate,
-    ids::Text,
     probe::Release,
 };
 
 use super::{
     Cluster, ForOwner, OWNERS_TOKENS, Stale, Verdict,
     call::{Aim, UnitState},
-    state::{Job, Owner, Part, Timer},
+    state::{Job, Owner, Part},
     work::AnswerNo,
 };
 use crate::{
     error::{Cause, Unreachable},
     links::{Lane, LinkNews, Peer, Token},
-    view::endpoint_of,
 };
 
 impl Cluster {
@@ -290,33 +288,6 @@ impl Cluster {
             Some(Job::Metadata { topics, .. }) => self.metadata_failed(now, token, &topics),
             Some(Job::Coordinator { group, .. }) => self.coordinator_lost(now, &group),
             None => {}
-        }
-    }
-
-    /// Takes the answer to a look-up of a coordinator.
-    fn coordinator_answered(&mut self, now: Instant, group: &Text, frame: &ResponseFrame) {
-        let found = ConsumerMetadataResponse::decode(&frame.body).ok();
-        let Some(broker) = found.as_ref().and_then(|answer| answer.coordinator().ok()) else {
-            self.coordinator_lost(now, group);
-            return;
-        };
-        let node = broker.node;
-        // A broker that metadata has not listed yet is known from this answer only.
-        if self.view.endpoint(node).is_none() {
-            let config = &self.config;
-            let address = endpoint_of(broker, &|node, at| config.filter(node, at));
-            self.links.set_address(now, node, address.ok());
-        }
-        // The pause after an earlier answer is over.
-        self.timers.set(Timer::Coordinator(group.clone()), None);
-        let waiting = self.coordinators.note_found(group, node);
-        if self.silent.contains(&Peer::Node(node)) {
-            // Its calls wait for another one. Without this they would ask again at once.
-            self.pause_look_ups(now, group);
-        }
-        for id in waiting {
-            self.follow_coordinator(now, id);
-            self.dispatch(now, id);
         }
     }
 }

@@ -24,6 +24,7 @@
 //! | `asking`, `refresh` | look-ups of topics and coordinators; which topics, and when |
 //! | `seeking` | which broker to connect to when any will do |
 //! | `coordinators`, `releases` | what is known of groups, and of the releases of brokers |
+//! | `following` | how the coordinators of groups are looked up, and followed when they change |
 
 mod answering;
 mod asking;
@@ -31,6 +32,7 @@ mod call;
 mod claim;
 mod coordinators;
 mod driving;
+mod following;
 mod queues;
 mod refresh;
 mod releases;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kafka08_proto::{
-    api::{ConsumerMetadataRequest, LeaderProblem, Request as _},
+    api::LeaderProblem,
     connection::Cancelled,
     error_code::{ErrorCode, Retry},
     fate::Fate,
@@ -17,7 +17,6 @@ use super::{
     CallId, Cluster,
     answering::unknown_address,
     call::{Aim, Unit, UnitState},
-    coordinators::Coordinator,
     releases::{Begin, Knows},
     state::{Job, Part, PartState, Timer},
 };
@@ -32,7 +31,7 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 
 /// Where a unit goes.
 #[derive(Clone, Debug)]
-enum Placed {
+pub(super) enum Placed {
     /// It is sent to this broker, or waits for its link.
     At(Peer),
     /// It waits. Something else will place it again.
@@ -225,7 +224,7 @@ impl Cluster {
     }
 
     /// What becomes of a unit that no broker can take now.
-    fn place_nowhere(&mut self, now: Instant, id: CallId, unfit: Unfit) -> Placed {
+    pub(super) fn place_nowhere(&mut self, now: Instant, id: CallId, unfit: Unfit) -> Placed {
         match unfit {
             Unfit::Never(cause) => Placed::Never(cause),
             Unfit::NotYet => {
@@ -254,7 +253,14 @@ impl Cluster {
     }
 
     /// Places a unit at a broker, which leads a partition of `topic` if one is given.
-    fn place_at_node(&mut self, now: Instant, id: CallId, node: NodeId, topic: Option<&Text>, api: Api) -> Placed {
+    pub(super) fn place_at_node(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        node: NodeId,
+        topic: Option<&Text>,
+        api: Api,
+    ) -> Placed {
         let peer = Peer::Node(node);
         // What metadata says comes first. Links may know a coordinator that metadata has not listed yet.
         let problem = match self.view.endpoint(node) {
@@ -343,43 +349,6 @@ impl Cluster {
         }
     }
 
-    fn place_at_coordinator(&mut self, now: Instant, id: CallId, group: &Text, api: Api) -> Placed {
-        match self.coordinators.find(now, group, id) {
-            Coordinator::Is(node) => {
-                let placed = self.place_at_node(now, id, node, None, api);
-                let is_lost = |cause: &Cause| {
-                    matches!(cause, Cause::Release { .. } | Cause::NoLeader(_) | Cause::Endpoint { .. })
-                };
-                if matches!(&placed, Placed::Later(cause) if is_lost(cause)) {
-                    // It cannot be reached, or has left the cluster, so the group may have another coordinator by now.
-                    self.coordinators.note_stale(group, node);
-                    // The call waits for the next look-up. That one pauses, because the answer may name the same broker again.
-                    self.coordinators.find(now, group, id);
-                    self.coordinator_lost(now, group);
-                }
-                placed
-            }
-            Coordinator::Wait => Placed::Later(Cause::DeadlinePassed),
-            Coordinator::LookUp => match self.find_any(now, ConsumerMetadataRequest::API) {
-                Ok(peer) => {
-                    self.look_up_coordinator(now, group, peer);
-                    Placed::Later(Cause::DeadlinePassed)
-                }
-                Err(unfit) => self.place_nowhere(now, id, unfit),
-            },
-        }
-    }
-
-    /// Asks a broker for the coordinator of a group.
-    pub(super) fn look_up_coordinator(&mut self, now: Instant, group: &Text, peer: Peer) {
-        // Before the sending: if it is refused at once, that has to be noted behind this.
-        self.coordinators.note_asking(group);
-        let token = self.new_token();
-        self.jobs.insert(token, Job::Coordinator { group: group.clone(), peer });
-        self.queues.entry((peer, Lane::Prompt)).or_default().push_back(token);
-        self.pump(now, peer, Lane::Prompt);
-    }
-
     /// A broker was lost: what a call has there is looked up, and placed again after a pause.
     pub(super) fn place_again(&mut self, now: Instant, id: CallId, lost: Peer) {
         let Some(call) = self.calls.get(&id) else { return };
@@ -397,14 +366,5 @@ impl Cluster {
             self.wait_for_topic(now, id, &topic);
         }
         self.retry_later(now, id);
-    }
-
-    /// A look-up of a coordinator has come to nothing. It is made again after a pause.
-    pub(super) fn coordinator_lost(&mut self, now: Instant, group: &Text) {
-        let failures = self.coordinators.note_not_found(group);
-        let until = now.checked_add(self.config.retry_backoff.wait_half(failures, &mut self.seed));
-        self.coordinators.pause(group, until);
-        // Also if nobody waits any more: the end of the pause forgets the group.
-        self.timers.set(Timer::Coordinator(group.clone()), until);
     }
 }

@@ -29,9 +29,7 @@ use super::{
     CallId, Cluster,
     answering::unknown_address,
     call::Aim,
-    coordinators::Coordinator,
-    routing::Unfit,
-    state::{Job, Part, PartState, Timer},
+    state::{Job, Part, PartState},
 };
 use crate::{
     error::Cause,
@@ -40,7 +38,7 @@ use crate::{
 };
 
 /// The time between two look-ups for a call whose broker is in trouble.
-const WHILE_IN_TROUBLE: Duration = Duration::from_millis(500);
+pub(super) const WHILE_IN_TROUBLE: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// The brokers in trouble.
@@ -175,31 +173,6 @@ impl Cluster {
         }
     }
 
-    /// Asks another broker whether the group of a call has another coordinator than the one that does not answer.
-    fn seek_coordinator(&mut self, now: Instant, id: CallId, group: &Text) {
-        if self.coordinators.doubt(now, group, id) != Coordinator::LookUp {
-            return;
-        }
-        match self.find_any(now, ConsumerMetadataRequest::API) {
-            Ok(peer) => self.look_up_coordinator(now, group, peer),
-            // The call is watched again when another broker is connected.
-            Err(Unfit::NotYet) => {
-                self.waits_for_any.insert(id);
-                self.seek(now);
-            }
-            Err(Unfit::Never(_) | Unfit::Unclear(_)) => self.pause_look_ups(now, group),
-        }
-    }
-
-    /// Lets the calls of a group wait before they look up its coordinator again, which does not answer.
-    pub(super) fn pause_look_ups(&mut self, now: Instant, group: &Text) {
-        // Each group asks for itself, so the more calls there are, the longer each of them waits.
-        let rounds = u32::try_from(self.calls.len() / 100).unwrap_or(u32::MAX).saturating_add(1);
-        let until = now.checked_add(WHILE_IN_TROUBLE.saturating_mul(rounds));
-        self.coordinators.pause(group, until);
-        self.timers.set(Timer::Coordinator(group.clone()), until);
-    }
-
     /// Has the topics or the group of a call looked up again while what it has sent is at brokers in trouble. To be called
     /// whenever the call was placed, because placing it ends what it has waited for.
     pub(super) fn watch(&mut self, now: Instant, id: CallId) {
@@ -249,22 +222,12 @@ impl Cluster {
         self.leave_peers(now, left);
     }
 
-    fn is_at_silent_peer(&self, job: &Job) -> bool {
+    pub(super) fn is_at_silent_peer(&self, job: &Job) -> bool {
         matches!(job, Job::Part(part) if self.silent.contains(&part.peer))
     }
 
-    /// Takes the requests of a call away from a broker that does not answer and is not its coordinator any more.
-    pub(super) fn follow_coordinator(&mut self, now: Instant, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
-        let is_left = |token: &Token| {
-            self.jobs.get(token).is_some_and(|job| self.is_at_silent_peer(job)) && self.has_moved(*token)
-        };
-        let left = call.parts.iter().copied().filter(is_left).collect();
-        self.leave_peers(now, left);
-    }
-
     /// Places requests again that have moved, as far as they can safely be sent again.
-    fn leave_peers(&mut self, now: Instant, left: BTreeSet<Token>) {
+    pub(super) fn leave_peers(&mut self, now: Instant, left: BTreeSet<Token>) {
         for token in left {
             // Placing one call may have ended or moved another one's request.
             let Some(Job::Part(Part { call, state, .. })) = self.jobs.get(&token) else { continue };
@@ -286,7 +249,7 @@ impl Cluster {
     }
 
     /// Whether another broker leads a partition of this request, or is its coordinator.
-    fn has_moved(&self, token: Token) -> bool {
+    pub(super) fn has_moved(&self, token: Token) -> bool {
         let Some(Job::Part(part)) = self.jobs.get(&token) else { return false };
         let Some(call) = self.calls.get(&part.call) else { return false };
         if let Aim::Coordinator(group) = &call.aim {
