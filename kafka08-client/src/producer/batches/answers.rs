@@ -113,7 +113,8 @@ impl<C: Clone> Batches<C> {
         fate: Fate,
     ) {
         let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
-        if matches!(error, RequestError::TimedOut { .. }) {
+        // One of which no byte was sent was withdrawn, and the link goes on.
+        if matches!(error, RequestError::TimedOut { .. }) && progress != Progress::NotSent {
             self.forsake_link(now, sent.node, sent.link);
         }
         let peer = net.address(sent.node);

@@ -302,3 +302,17 @@ fn a_request_on_an_old_link_is_left_for_the_new_leader_and_the_new_link_stays() 
     assert_eq!(sent, [NodeId(2)]);
     assert_eq!(rig.net.drained, []);
 }
+
+#[test]
+fn a_request_that_times_out_unsent_does_not_give_its_link_up() {
+    let mut rig = Rig::new(&ProducerConfig::default().with_max_requests_per_link(2));
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    rig.send_one();
+    rig.time_out(first, Fate::NotApplied);
+    rig.add(4, &[b"v"]);
+    rig.send_one();
+    rig.add(6, &[b"v"]);
+    assert!(rig.send().is_empty(), "two requests are on the link");
+}
