@@ -330,3 +330,23 @@ fn a_leader_stays_silent_when_an_older_link_to_it_ends() {
     }
     assert!(rig.elapsed() - moved < 2 * SECOND, "{:?}", rig.elapsed() - moved);
 }
+
+#[test]
+fn many_groups_of_a_paused_coordinator_are_looked_up_at_a_bounded_rate() {
+    let (mut rig, paused) = coordinated();
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    let fetch = |group: usize| OffsetFetchRequestV1::new(format!("g{group}")).with("t", 0);
+    let claims: Vec<_> = (0..500).map(|group| start(&mut rig, fetch(group))).collect();
+    rig.pass(6 * SECOND);
+    let before = rig.brokers.history().next_number();
+    rig.pass(10 * SECOND);
+    let look_ups = rig.brokers.history().next_number() - before;
+    assert!((500..2500).contains(&look_ups), "{look_ups} requests in ten seconds");
+    rig.brokers(|brokers, now| brokers.move_leader("__consumer_offsets", 0, other(paused), now)).expect("it exists");
+    let moved = rig.elapsed();
+    for claim in claims {
+        let answer = finish(&mut rig, claim).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    }
+    assert!(rig.elapsed() - moved < 5 * SECOND, "{:?}", rig.elapsed() - moved);
+}
