@@ -279,10 +279,12 @@ impl<C: Default> Accumulator<C> {
     }
 
     fn place(&mut self, topic: usize, record: &RecordRef<'_>) -> Result<PartIndex, AppendError> {
-        let topic = self.topics.get_mut(topic).expect("it was looked up");
+        let Self { topics, parts, partitioner, .. } = self;
+        let topic = topics.get_mut(topic).expect("it was looked up");
+        let is_stuck = |at: PartIndex| parts.get(at.0).is_some_and(|part| part.stuck);
         let position = match record.partition {
             Some(partition) => topic.position(partition).ok_or(AppendError::NoSuchPartition)?,
-            None => match self.partitioner.choose(topic, record) {
+            None => match partitioner.choose(topic, record, is_stuck) {
                 Choice::At(position) => position,
                 Choice::None => return Err(AppendError::NoSuchPartition),
                 Choice::KeyNotUtf8 => return Err(AppendError::KeyNotUtf8),

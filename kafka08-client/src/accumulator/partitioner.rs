@@ -4,7 +4,7 @@ use std::fmt;
 
 use kafka08_proto::{ids::PartitionId, partitioner::KeyHash};
 
-use super::topics::Topic;
+use super::{parts::PartIndex, topics::Topic};
 use crate::record::RecordRef;
 
 /// A function that chooses the partition of a record. It gets the ids of all partitions of the topic, in ascending order
@@ -17,10 +17,11 @@ pub enum Partitioner {
     /// A record with a key goes to the partition of the key's hash, whether this partition has a leader or not. So
     /// records with the same key stay together. A record without a key goes where [`Partitioner::Sticky`] would send it.
     Hash(KeyHash),
-    /// The partitions that have a leader take turns, record by record. Keys are not looked at.
+    /// The partitions that have a leader take turns, record by record. One that cannot be sent to at the moment is passed
+    /// over. Keys are not looked at.
     RoundRobin,
-    /// Records go to one partition that has a leader, until its batch is full or taken. Then the next partition gets
-    /// them. This makes larger batches than [`Partitioner::RoundRobin`]. Keys are not looked at.
+    /// Records go to one partition that has a leader, until its batch is full or taken, or it cannot be sent to. Then the
+    /// next partition gets them. This makes larger batches than [`Partitioner::RoundRobin`]. Keys are not looked at.
     Sticky,
     /// All records go to this partition.
     Fixed(PartitionId),
@@ -59,9 +60,15 @@ pub(super) enum Choice {
 }
 
 impl Partitioner {
-    /// Chooses the position of a partition in `topic`, which has at least one.
+    /// Chooses the position of a partition in `topic`, which has at least one. `is_stuck` says whether a partition cannot be
+    /// sent to at the moment.
     #[inline]
-    pub(super) fn choose(&mut self, topic: &mut Topic, record: &RecordRef<'_>) -> Choice {
+    pub(super) fn choose(
+        &mut self,
+        topic: &mut Topic,
+        record: &RecordRef<'_>,
+        is_stuck: impl Fn(PartIndex) -> bool,
+    ) -> Choice {
         let named = match self {
             Self::Hash(hash) => match record.key {
                 Some(key) => {
@@ -71,10 +78,10 @@ impl Partitioner {
                         None => Choice::KeyNotUtf8,
                     };
                 }
-                None => return Choice::At(topic.sticky()),
+                None => return Choice::At(topic.sticky(is_stuck)),
             },
-            Self::RoundRobin => return Choice::At(topic.next_in_turn()),
-            Self::Sticky => return Choice::At(topic.sticky()),
+            Self::RoundRobin => return Choice::At(topic.next_in_turn(is_stuck)),
+            Self::Sticky => return Choice::At(topic.sticky(is_stuck)),
             Self::Fixed(partition) => *partition,
             Self::Custom(choose) => choose(record, topic.ids()),
         };

@@ -281,3 +281,31 @@ fn a_batch_expires_whether_or_not_its_partition_is_busy() {
     assert_eq!(values(&expired.bytes), [b"b"]);
     assert_eq!(accumulator.buffered(), first.bytes.len());
 }
+
+#[test]
+fn records_without_keys_pass_over_partitions_that_cannot_be_sent_to() {
+    for partitioner in [Partitioner::Sticky, Partitioner::RoundRobin, Partitioner::default()] {
+        let config = ProducerConfig::default().with_buffer(1000);
+        let mut accumulator = listed(&config, 3).with_partitioner(partitioner);
+        let record = RecordRef::new("t", &[0; 74]);
+        accumulator.append(start, record).expect("there is room");
+        accumulator.set_stuck(PartIndex(0), Stuck::Yes);
+        accumulator.set_stuck(PartIndex(1), Stuck::Yes);
+        // More than the half of the buffer, which partitions that are stuck may fill together.
+        for _ in 0..8 {
+            assert_eq!(partition_of(&mut accumulator, start(), record), 2);
+        }
+    }
+}
+
+#[test]
+fn records_without_keys_stay_together_if_no_partition_can_be_sent_to() {
+    let mut accumulator = listed(&ProducerConfig::default(), 20).with_partitioner(Partitioner::Sticky);
+    for partition in 0..20 {
+        accumulator.append(start, RecordRef::new("t", b"").with_partition(PartitionId(partition))).expect("room");
+        accumulator.set_stuck(PartIndex(usize::try_from(partition).expect("small")), Stuck::Yes);
+    }
+    let record = RecordRef::new("t", b"v");
+    let batches: Vec<_> = (0..5).map(|_| accumulator.append(start, record).expect("there is room").batch).collect();
+    assert!(batches.iter().all(|batch| *batch == batches[0]), "{batches:?}");
+}

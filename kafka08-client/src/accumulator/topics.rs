@@ -6,6 +6,9 @@ use kafka08_proto::ids::{PartitionId, Text};
 
 use super::parts::PartIndex;
 
+/// How many partitions in a row are passed over because they are stuck. It bounds what a record costs if most are.
+const MOST_PASSED: usize = 8;
+
 /// How a topic came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -79,8 +82,20 @@ impl Topic {
         self.ids.binary_search(&partition).ok()
     }
 
-    /// The next partition in turn that has a leader. If none has a leader, all take turns.
-    pub(super) fn next_in_turn(&mut self) -> usize {
+    /// The next partition in turn that has a leader and is not stuck. If many in a row are stuck, it is one of these.
+    pub(super) fn next_in_turn(&mut self, is_stuck: impl Fn(PartIndex) -> bool) -> usize {
+        let mut position = self.take_turn();
+        for _ in 0..MOST_PASSED {
+            if !self.part(position).is_some_and(&is_stuck) {
+                break;
+            }
+            position = self.take_turn();
+        }
+        position
+    }
+
+    /// If no partition has a leader, all take turns.
+    fn take_turn(&mut self) -> usize {
         let turns = if self.leading.is_empty() { self.ids.len() } else { self.leading.len() };
         let turn = self.turn.checked_rem(turns).unwrap_or(0);
         self.turn = turn + 1;
@@ -89,15 +104,23 @@ impl Topic {
 
     /// The partition for records without keys.
     #[inline]
-    pub(super) fn sticky(&mut self) -> usize {
+    pub(super) fn sticky(&mut self, is_stuck: impl Fn(PartIndex) -> bool) -> usize {
         match self.sticky {
-            Some(position) => position,
-            None => {
-                let next = self.next_in_turn();
-                self.sticky = Some(next);
-                next
-            }
+            Some(position) if !self.part(position).is_some_and(&is_stuck) => position,
+            _ => self.stick(is_stuck),
         }
+    }
+
+    #[cold]
+    fn stick(&mut self, is_stuck: impl Fn(PartIndex) -> bool) -> usize {
+        let next = self.next_in_turn(&is_stuck);
+        // If the next one is stuck too, going on would spread the records over many small batches.
+        let position = match self.sticky {
+            Some(before) if self.part(next).is_some_and(is_stuck) => before,
+            _ => next,
+        };
+        self.sticky = Some(position);
+        position
     }
 
     /// The batch of a partition was taken or is full, so records without keys go to the next one.

@@ -4,23 +4,21 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka08_proto::{
     HostPort,
-    api::{Body as _, ConsumerMetadataResponse, LeaderProblem},
+    api::LeaderProblem,
     connection::{CloseReason, Closed, Progress, RequestError, ResponseFrame},
     fate::Fate,
-    ids::Text,
     probe::Release,
 };
 
 use super::{
     Cluster, ForOwner, OWNERS_TOKENS, Stale, Verdict,
     call::{Aim, UnitState},
-    state::{Job, Owner, Part, Timer},
+    state::{Job, Owner, Part},
     work::AnswerNo,
 };
 use crate::{
     error::{Cause, Unreachable},
     links::{Lane, LinkNews, Peer, Token},
-    view::endpoint_of,
 };
 
 impl Cluster {
@@ -144,7 +142,9 @@ impl Cluster {
 
     /// A connected link has ended. Its requests were told before.
     fn ended(&mut self, now: Instant, peer: Peer, lane: Lane, closed: &Arc<Closed>, was_idle: bool) {
-        let was_silent = self.silent.remove(&peer);
+        // An older link may end while the one that took its place is silent, which is told once only.
+        let is_still_silent = Lane::ALL.iter().any(|lane| self.links.is_silent(peer, *lane));
+        let was_silent = !is_still_silent && self.silent.remove(&peer);
         // A link that ends while it is idle is nobody's failure, but its broker may have left the cluster.
         let is_ours = closed.reason == CloseReason::Local;
         if !is_ours {
@@ -182,7 +182,7 @@ impl Cluster {
             None => {}
         }
         // The answer has made room.
-        for lane in [Lane::Prompt, Lane::Produce, Lane::Fetch] {
+        for lane in Lane::ALL {
             if self.queues.contains_key(&(peer, lane)) {
                 self.pump(now, peer, lane);
             }
@@ -288,27 +288,6 @@ impl Cluster {
             Some(Job::Metadata { topics, .. }) => self.metadata_failed(now, token, &topics),
             Some(Job::Coordinator { group, .. }) => self.coordinator_lost(now, &group),
             None => {}
-        }
-    }
-
-    /// Takes the answer to a look-up of a coordinator.
-    fn coordinator_answered(&mut self, now: Instant, group: &Text, frame: &ResponseFrame) {
-        let found = ConsumerMetadataResponse::decode(&frame.body).ok();
-        let Some(broker) = found.as_ref().and_then(|answer| answer.coordinator().ok()) else {
-            self.coordinator_lost(now, group);
-            return;
-        };
-        let node = broker.node;
-        // A broker that metadata has not listed yet is known from this answer only.
-        if self.view.endpoint(node).is_none() {
-            let config = &self.config;
-            let address = endpoint_of(broker, &|node, at| config.filter(node, at));
-            self.links.set_address(now, node, address.ok());
-        }
-        // The pause after an earlier answer is over.
-        self.timers.set(Timer::Coordinator(group.clone()), None);
-        for id in self.coordinators.note_found(group, node) {
-            self.dispatch(now, id);
         }
     }
 }

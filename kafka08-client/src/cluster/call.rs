@@ -113,14 +113,13 @@ pub(super) struct NewCall {
     pub(super) partitions: Vec<TopicPartition>,
     pub(super) since: Instant,
     pub(super) deadline: Instant,
-    pub(super) server_wait: Duration,
-    pub(super) changes_state: bool,
     pub(super) lane: Lane,
 }
 
 impl Call {
     pub(super) fn new(id: CallId, new: NewCall) -> Self {
-        let NewCall { work, aim, partitions, since, deadline, server_wait, changes_state, lane } = new;
+        let NewCall { work, aim, partitions, since, deadline, lane } = new;
+        let (server_wait, changes_state) = (work.server_wait(), work.changes_state());
         let unit = |of| Unit {
             of,
             state: UnitState::Open,

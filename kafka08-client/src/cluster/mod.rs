@@ -17,19 +17,22 @@
 //! |---|---|
 //! | `routed` | how each request is taken apart, what its answers mean, and how they are put together |
 //! | `claim`, `call`, `work` | what the user holds; one call and its units; the request behind a type that is not known here |
-//! | `state` | what a cluster holds |
+//! | `state`, `driving` | what a cluster holds; what its driver tells it and takes from it |
 //! | `routing`, `queues` | where units go; requests that wait for a link |
 //! | `answering` | what follows from answers and from the ends of links |
 //! | `trouble` | what follows when brokers are silent or cannot be reached |
 //! | `asking`, `refresh` | look-ups of topics and coordinators; which topics, and when |
 //! | `seeking` | which broker to connect to when any will do |
 //! | `coordinators`, `releases` | what is known of groups, and of the releases of brokers |
+//! | `following` | how the coordinators of groups are looked up, and followed when they change |
 
 mod answering;
 mod asking;
 mod call;
 mod claim;
 mod coordinators;
+mod driving;
+mod following;
 mod queues;
 mod refresh;
 mod releases;
@@ -47,11 +50,9 @@ use std::{
 };
 
 use kafka08_proto::{
-    ClientConnection,
-    adapter::ConnectError,
     api::{Request, RequestProblem, Topics, check_topic_name},
     error_code::ErrorCode,
-    ids::{Api, ApiKey, NodeId, Text, TopicPartition},
+    ids::{ApiKey, NodeId, Text, TopicPartition},
     profile::Profile,
 };
 
@@ -66,8 +67,7 @@ use work::{Divisible, IsWhole, Whole, Work};
 use crate::{
     config::{ClusterConfig, ReleaseSetting},
     error::{Cause, Unreachable},
-    links::{Action, Lane, LinkNews, LinkStats, Links, Peer},
-    machine::{LinkId, Machine, Output},
+    links::{Lane, LinkNews, LinkStats, Links, Peer},
     view::{Changes, View},
 };
 
@@ -157,15 +157,10 @@ impl Cluster {
         if let Err(why) = self.check(&request) {
             return Err(Refused { request, why });
         }
-        // What any broker can answer is not taken apart: one unit, and one request.
-        let partitions = if aim == Aim::Any { Vec::new() } else { request.partitions() };
-        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
-        let work = if partitions.is_empty() {
-            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::Yes }) as Box<dyn Work>
-        } else {
-            Box::new(Divisible { request, answers: Vec::new(), is_whole: IsWhole::No })
-        };
-        Ok(Claim::new(self.begin(now, R::API, work, aim, partitions, server_wait, changes_state)))
+        let partitions = request.partitions();
+        let is_whole = if partitions.is_empty() { IsWhole::Yes } else { IsWhole::No };
+        let work = Box::new(Divisible { request, answers: Vec::new(), is_whole });
+        Ok(Claim::new(self.begin(now, work, aim, partitions)))
     }
 
     /// Sends a request as it is to one broker. It is sent again under the same rules as in [`Cluster::call`], but what the
@@ -186,9 +181,8 @@ impl Cluster {
             Route::Leader(of) => Aim::Leader(of),
             Route::Coordinator(group) => Aim::Coordinator(group),
         };
-        let (server_wait, changes_state) = (request.server_wait(), request.changes_state());
         let work = Box::new(Whole { request, answer: None });
-        Ok(Claim::new(self.begin(now, R::API, work, aim, Vec::new(), server_wait, changes_state)))
+        Ok(Claim::new(self.begin(now, work, aim, Vec::new())))
     }
 
     fn check<R: Request>(&self, request: &R) -> Result<(), RefusedWhy> {
@@ -212,28 +206,18 @@ impl Cluster {
         request.check(profile, self.config.client.limits()).map_err(RefusedWhy::Problem)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a property of the request, whose type is not known here")]
-    fn begin(
-        &mut self,
-        now: Instant,
-        api: Api,
-        work: Box<dyn Work>,
-        aim: Aim,
-        partitions: Vec<TopicPartition>,
-        server_wait: Duration,
-        changes_state: bool,
-    ) -> CallId {
+    fn begin(&mut self, now: Instant, work: Box<dyn Work>, aim: Aim, partitions: Vec<TopicPartition>) -> CallId {
         self.next_call += 1;
         let id = CallId(self.next_call);
-        let lane = match api.key {
+        let lane = match work.api().key {
             ApiKey::PRODUCE => Lane::Produce,
             ApiKey::FETCH => Lane::Fetch,
             _ => Lane::Prompt,
         };
-        let limit = self.config.call_timeout.saturating_add(server_wait);
+        let limit = self.config.call_timeout.saturating_add(work.server_wait());
         // A deadline that a clock cannot hold is none that anybody waits for.
         let deadline = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
-        let new = NewCall { work, aim, partitions, since: now, deadline, server_wait, changes_state, lane };
+        let new = NewCall { work, aim, partitions, since: now, deadline, lane };
         self.calls.insert(id, Call::new(id, new));
         // Before it is placed: a call that ends at once takes its deadline with it.
         self.timers.set(Timer::Deadline(id), Some(deadline));
@@ -295,7 +279,7 @@ impl Cluster {
         self.links.abort(now);
     }
 
-    /// What the client has done, and what it holds. Costs the same for any number of links.
+    /// What the client has done, and what it holds. Looks at the peers that back off, and at no link.
     #[must_use]
     pub fn stats(&self) -> ClusterStats {
         ClusterStats { links: self.links.stats(), calls: self.calls.len(), ..self.counts }
@@ -344,6 +328,11 @@ impl Cluster {
         &mut self.links
     }
 
+    /// Whether the link of a lane that takes requests owes an answer for too long.
+    pub(crate) fn is_link_silent(&self, peer: Peer, lane: Lane) -> bool {
+        self.links.is_silent(peer, lane)
+    }
+
     /// The release of a broker, if it is known.
     pub(crate) fn profile(&self, node: NodeId) -> Option<Profile> {
         self.releases.profile(Peer::Node(node))
@@ -367,76 +356,5 @@ impl Cluster {
             Owner::None => None,
             Owner::Some(queue) => queue.pop_front(),
         }
-    }
-}
-
-impl Machine for Cluster {
-    type Event = ClusterEvent;
-
-    fn poll_output(&mut self, now: Instant) -> Option<Output<ClusterEvent>> {
-        self.take_news(now);
-        // Behind the news, which may have staged requests; and before the events, so that who takes events slowly does not
-        // keep bytes waiting.
-        let action = self.links.poll_action(now).map(|action| match action {
-            Action::Connect { link, to, within } => Output::Connect { link, to, within },
-            Action::Drop(link) => Output::Drop(link),
-            Action::Write(link) => Output::Write(link),
-        });
-        action.or_else(|| self.events.pop_front().map(Output::Event))
-    }
-
-    fn link(&mut self, link: LinkId) -> Option<&mut ClientConnection> {
-        self.links.connection(link)
-    }
-
-    fn handle_connected(&mut self, link: LinkId, now: Instant) {
-        self.links.handle_connected(link, now);
-        self.take_news(now);
-    }
-
-    fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
-        self.links.handle_connect_failed(link, error, now);
-        self.take_news(now);
-    }
-
-    fn handle_progress(&mut self, link: LinkId, now: Instant) {
-        self.links.handle_progress(link, now);
-        self.take_news(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        // After a close, the last news of the links may still have set a timer. Nothing is due any more.
-        if self.life == Life::Closed {
-            return self.links.poll_timeout();
-        }
-        match (self.links.poll_timeout(), self.timers.first()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        // Links come first: the reason why a request has timed out says more than the deadline of its call.
-        self.links.handle_timeout(now);
-        self.take_news(now);
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Deadline(id) => self.deadline_passed(id),
-                Timer::Retry(id) => self.dispatch(now, id),
-                Timer::Refresh => self.drive_refresh(now),
-                Timer::Seek => self.drive_seek(now),
-                Timer::Coordinator(group) => {
-                    for id in self.coordinators.resume(&group) {
-                        self.dispatch(now, id);
-                    }
-                }
-            }
-            // What a timer has brought about comes before the next timer, which may be a deadline.
-            self.take_news(now);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.life == Life::Closed && self.links.is_empty() && self.events.is_empty()
     }
 }

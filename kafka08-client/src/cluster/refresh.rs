@@ -27,6 +27,14 @@ struct Interest {
     failures: u32,
     /// When it is to be asked for. `None` if what is known of it will do.
     due: Option<Instant>,
+    /// With how many names in one request it may be asked for, itself included. `None` if with any number.
+    most_names: Option<usize>,
+}
+
+impl Interest {
+    fn most_names(&self) -> usize {
+        self.most_names.unwrap_or(MOST_NAMES)
+    }
 }
 
 /// For how long a topic is asked for by its name.
@@ -49,8 +57,6 @@ pub(super) struct Refresh {
     due: BTreeSet<(Instant, Text)>,
     /// When all topics are to be asked for, for the list of brokers or for a topic that must not be created.
     all_due: Option<Instant>,
-    /// Names that are asked for one by one, because an answer has refused them all.
-    apart: BTreeSet<Text>,
     /// When the last request was sent.
     last: Option<Instant>,
     /// The shortest time between two requests.
@@ -61,15 +67,7 @@ pub(super) struct Refresh {
 
 impl Refresh {
     pub(super) fn new(pause: Duration, backoff: Backoff) -> Self {
-        Self {
-            topics: BTreeMap::new(),
-            due: BTreeSet::new(),
-            all_due: None,
-            apart: BTreeSet::new(),
-            last: None,
-            pause,
-            backoff,
-        }
+        Self { topics: BTreeMap::new(), due: BTreeSet::new(), all_due: None, last: None, pause, backoff }
     }
 
     fn set_due(&mut self, name: &Text, at: Option<Instant>) {
@@ -153,7 +151,6 @@ impl Refresh {
         if self.topics.get(name).is_some_and(|interest| interest.wish == Wish::None && interest.calls.is_empty()) {
             self.set_due(name, None);
             self.topics.remove(name);
-            self.apart.remove(name);
         }
     }
 
@@ -200,14 +197,21 @@ impl Refresh {
             return None;
         }
         let mut names = Vec::new();
+        let mut most = MOST_NAMES;
         let mut needs_all = self.all_due.is_some_and(|due| due <= now);
+        // In the order of their times, so that names that are refused again and again keep no other waiting for long.
         for (_, name) in self.due.iter().take_while(|(due, _)| *due <= now).take(MOST_NAMES) {
-            let may_name = self.wanted(name) || exists(name);
-            if may_name && self.apart.contains(name) {
-                // One bad name spoils a whole request, so a suspect is asked for alone.
-                return Some(Topics::Named(vec![name.clone()]));
+            let Some(interest) = self.topics.get(name) else { continue };
+            if interest.wish == Wish::None && !exists(name) {
+                needs_all = true;
+                continue;
             }
-            if may_name { names.push(name.clone()) } else { needs_all = true }
+            // One bad name spoils a whole request, so a suspect is asked for among few.
+            most = most.min(interest.most_names());
+            if names.len() >= most {
+                break;
+            }
+            names.push(name.clone());
         }
         // A request for all topics tells about those with names too, except for topics that it would have to create.
         if needs_all && names.iter().all(&exists) {
@@ -235,7 +239,7 @@ impl Refresh {
         }
         // Calls ask again when they need it. Only the owner wants to know of changes by itself.
         let next = next.filter(|_| interest.wish == Wish::Lasting);
-        self.apart.remove(name);
+        interest.most_names = None;
         self.set_due(name, next);
         self.tidy(name);
     }
@@ -256,9 +260,15 @@ impl Refresh {
         self.set_due(name, now.checked_add(wait));
     }
 
-    /// Notes that an answer has refused all of these names with the same code, so that one of them may be the cause.
+    /// Notes that an answer has refused all of these names with the same code, so that one of them may be the cause. Half as
+    /// many are asked for together next time, so the cause is alone after a few answers.
     pub(super) fn note_spoilt(&mut self, names: &[Text]) {
-        self.apart.extend(names.iter().filter(|name| self.topics.contains_key(*name)).cloned());
+        let half = (names.len() / 2).max(1);
+        for name in names {
+            if let Some(interest) = self.topics.get_mut(name) {
+                interest.most_names = Some(interest.most_names().min(half));
+            }
+        }
     }
 
     /// Notes that a request has failed. Everything stays due after a pause.
@@ -284,3 +294,6 @@ impl Refresh {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

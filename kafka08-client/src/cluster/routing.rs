@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use kafka08_proto::{
-    api::{ConsumerMetadataRequest, LeaderProblem, Request as _},
+    api::LeaderProblem,
     connection::Cancelled,
     error_code::{ErrorCode, Retry},
     fate::Fate,
@@ -18,7 +17,6 @@ use super::{
     CallId, Cluster,
     answering::unknown_address,
     call::{Aim, Unit, UnitState},
-    coordinators::Coordinator,
     releases::{Begin, Knows},
     state::{Job, Part, PartState, Timer},
 };
@@ -32,8 +30,8 @@ use crate::{
 const MISSING_FOR: Duration = Duration::from_secs(5);
 
 /// Where a unit goes.
-#[derive(Debug)]
-enum Placed {
+#[derive(Clone, Debug)]
+pub(super) enum Placed {
     /// It is sent to this broker, or waits for its link.
     At(Peer),
     /// It waits. Something else will place it again.
@@ -70,9 +68,18 @@ impl Cluster {
         let Some(call) = self.calls.get(&id) else { return };
         // All units are placed before anything is sent, so that each broker gets one request.
         let mut groups: BTreeMap<Peer, Vec<usize>> = BTreeMap::new();
-        for n in call.open_units() {
-            let of = self.calls.get(&id).and_then(|call| call.units.get(n)?.of.clone());
-            let placed = self.place(now, id, of.as_ref());
+        let open = call.open_units();
+        // Only leaders differ by partition. All other units have one place, which is looked for once.
+        let is_one_place = call.aim != Aim::Leaders && !open.is_empty();
+        let place = is_one_place.then(|| self.place(now, id, None));
+        for n in open {
+            let placed = match &place {
+                Some(placed) => placed.clone(),
+                None => {
+                    let of = self.calls.get(&id).and_then(|call| call.units.get(n)?.of.clone());
+                    self.place(now, id, of.as_ref())
+                }
+            };
             let Some(unit) = self.unit(id, n) else { continue };
             match placed {
                 Placed::At(peer) => {
@@ -217,7 +224,7 @@ impl Cluster {
     }
 
     /// What becomes of a unit that no broker can take now.
-    fn place_nowhere(&mut self, now: Instant, id: CallId, unfit: Unfit) -> Placed {
+    pub(super) fn place_nowhere(&mut self, now: Instant, id: CallId, unfit: Unfit) -> Placed {
         match unfit {
             Unfit::Never(cause) => Placed::Never(cause),
             Unfit::NotYet => {
@@ -236,17 +243,24 @@ impl Cluster {
     }
 
     /// Why no broker can be asked now.
-    pub(super) fn why_nobody(&self) -> Cause {
+    pub(super) fn why_nobody(&mut self) -> Cause {
         // The cheaper question first: this is asked for each partition that waits.
         if self.seeking.has_trouble() && self.most_idle().is_none() {
-            Cause::Unreachable(Arc::new(self.seeking.unreachable()))
+            Cause::Unreachable(self.seeking.listed())
         } else {
             Cause::DeadlinePassed
         }
     }
 
     /// Places a unit at a broker, which leads a partition of `topic` if one is given.
-    fn place_at_node(&mut self, now: Instant, id: CallId, node: NodeId, topic: Option<&Text>, api: Api) -> Placed {
+    pub(super) fn place_at_node(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        node: NodeId,
+        topic: Option<&Text>,
+        api: Api,
+    ) -> Placed {
         let peer = Peer::Node(node);
         // What metadata says comes first. Links may know a coordinator that metadata has not listed yet.
         let problem = match self.view.endpoint(node) {
@@ -289,7 +303,13 @@ impl Cluster {
                 }
                 self.wait_for_topic(now, id, &of.topic);
                 let nobody = self.why_nobody();
-                Placed::Later(if nobody == Cause::DeadlinePassed { Cause::NoLeader(problem) } else { nobody })
+                // Nobody has said that the topic does not exist before somebody was asked.
+                let is_told = problem != LeaderProblem::TopicMissing || self.is_answered_since(id);
+                Placed::Later(if nobody == Cause::DeadlinePassed && is_told {
+                    Cause::NoLeader(problem)
+                } else {
+                    nobody
+                })
             }
         }
     }
@@ -306,7 +326,13 @@ impl Cluster {
         let Some(call) = self.calls.get(&id) else { return false };
         // Answers from before the call say nothing of a topic that was created for it.
         let waited = now.saturating_duration_since(call.since);
-        is_of_kind && waited >= MISSING_FOR && self.last_answer.is_some_and(|at| at >= call.since)
+        is_of_kind && waited >= MISSING_FOR && self.is_answered_since(id)
+    }
+
+    /// Whether metadata has come since a call was made.
+    fn is_answered_since(&self, id: CallId) -> bool {
+        let since = self.calls.get(&id).map(|call| call.since);
+        since.is_some_and(|since| self.last_answer.is_some_and(|at| at >= since))
     }
 
     /// Looks a topic up, and places the call again after each answer.
@@ -320,38 +346,6 @@ impl Cluster {
             call.waits_for.insert(topic.clone());
             self.refresh.wait(at, topic, id);
             self.drive_refresh(now);
-        }
-    }
-
-    fn place_at_coordinator(&mut self, now: Instant, id: CallId, group: &Text, api: Api) -> Placed {
-        match self.coordinators.find(now, group, id) {
-            Coordinator::Is(node) => {
-                let placed = self.place_at_node(now, id, node, None, api);
-                let is_lost = |cause: &Cause| {
-                    matches!(cause, Cause::Release { .. } | Cause::NoLeader(_) | Cause::Endpoint { .. })
-                };
-                if matches!(&placed, Placed::Later(cause) if is_lost(cause)) {
-                    // It cannot be reached, or has left the cluster, so the group may have another coordinator by now.
-                    self.coordinators.note_stale(group, node);
-                    // The call waits for the next look-up. That one pauses, because the answer may name the same broker again.
-                    self.coordinators.find(now, group, id);
-                    self.coordinator_lost(now, group);
-                }
-                placed
-            }
-            Coordinator::Wait => Placed::Later(Cause::DeadlinePassed),
-            Coordinator::LookUp => match self.find_any(now, ConsumerMetadataRequest::API) {
-                Ok(peer) => {
-                    // Before the sending: if it is refused at once, that has to be noted behind this.
-                    self.coordinators.note_asking(group);
-                    let token = self.new_token();
-                    self.jobs.insert(token, Job::Coordinator { group: group.clone(), peer });
-                    self.queues.entry((peer, Lane::Prompt)).or_default().push_back(token);
-                    self.pump(now, peer, Lane::Prompt);
-                    Placed::Later(Cause::DeadlinePassed)
-                }
-                Err(unfit) => self.place_nowhere(now, id, unfit),
-            },
         }
     }
 
@@ -372,14 +366,5 @@ impl Cluster {
             self.wait_for_topic(now, id, &topic);
         }
         self.retry_later(now, id);
-    }
-
-    /// A look-up of a coordinator has come to nothing. It is made again after a pause.
-    pub(super) fn coordinator_lost(&mut self, now: Instant, group: &Text) {
-        let failures = self.coordinators.note_not_found(group);
-        let until = now.checked_add(self.config.retry_backoff.wait_half(failures, &mut self.seed));
-        self.coordinators.pause(group, until);
-        // Also if nobody waits any more: the end of the pause forgets the group.
-        self.timers.set(Timer::Coordinator(group.clone()), until);
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Seeking {
     trouble: Vec<(Peer, HostPort, Arc<str>)>,
     /// Where each broker stands in `trouble`.
     places: BTreeMap<Peer, usize>,
+    /// The same for callers. `None` until somebody asks for it after a change.
+    listed: Option<Arc<Unreachable>>,
     /// Told to callers after a whole pass has failed.
     down: Option<Arc<Unreachable>>,
 }
@@ -56,6 +58,7 @@ impl Seeking {
             failed_passes: 0,
             trouble: Vec::new(),
             places: BTreeMap::new(),
+            listed: None,
             down: None,
         }
     }
@@ -116,6 +119,7 @@ impl Seeking {
         seed: &mut Seed,
     ) {
         if let Some(address) = address {
+            self.listed = None;
             let place = *self.places.entry(peer).or_insert(self.trouble.len());
             match self.trouble.get_mut(place) {
                 Some(entry) => *entry = (peer, address.clone(), Arc::clone(reason)),
@@ -133,7 +137,7 @@ impl Seeking {
             // The last of the pass. Those of the next one have their own back-off, and this pause bounds the passes.
             self.failed_passes = self.failed_passes.saturating_add(1);
             self.next_at = now.checked_add(backoff.wait(self.failed_passes, seed));
-            self.down = Some(Arc::new(self.unreachable()));
+            self.down = Some(self.listed());
         }
     }
 
@@ -160,6 +164,7 @@ impl Seeking {
     /// A broker has answered, so what was wrong with it is over.
     pub(super) fn note_answered(&mut self, peer: Peer) {
         if self.places.contains_key(&peer) {
+            self.listed = None;
             self.trouble.retain(|(of, ..)| *of != peer);
             self.places = self.trouble.iter().map(|(of, ..)| *of).zip(0..).collect();
         }
@@ -169,6 +174,12 @@ impl Seeking {
     pub(super) fn unreachable(&self) -> Unreachable {
         let attempts = self.trouble.iter().map(|(_, address, reason)| (address.clone(), Arc::clone(reason)));
         Unreachable { attempts: attempts.collect() }
+    }
+
+    /// The same, made once for all that ask between two changes: each partition of a call may have it as its cause.
+    pub(super) fn listed(&mut self) -> Arc<Unreachable> {
+        let listed = self.listed.take().unwrap_or_else(|| Arc::new(self.unreachable()));
+        Arc::clone(self.listed.insert(listed))
     }
 
     /// Set after every broker of a pass has failed, until one is connected.

@@ -5,6 +5,8 @@
 //!   any broker can answer it --> stuck: it moves as soon as another broker can be asked      move_stuck
 //!   it is for a leader --------> its topic is looked up again and again                      watch
 //!                                and it moves as soon as another leader is named             follow_leaders
+//!   it is for a coordinator ---> its group is looked up again and again                      watch
+//!                                and it moves as soon as another coordinator is named        follow_coordinator
 //!   it may have been applied --> it stays until it is answered or its time is over
 //! ```
 //!
@@ -36,7 +38,7 @@ use crate::{
 };
 
 /// The time between two look-ups for a call whose broker is in trouble.
-const WHILE_IN_TROUBLE: Duration = Duration::from_millis(500);
+pub(super) const WHILE_IN_TROUBLE: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// The brokers in trouble.
@@ -67,7 +69,7 @@ impl Cluster {
         let backoff = self.config.reconnect_backoff;
         self.seeking.note_failed(now, peer, address.as_ref(), &reason, backoff, &mut self.seed);
         // Calls first: their topics may be known to nobody else.
-        self.wait_for_topics_at(now, peer);
+        self.look_up_for_all_at(now, peer);
         self.note_led_stale(now, peer);
         // Another broker is asked instead. The late answer still counts.
         if let Some(Job::Metadata { peer: asked, .. }) = self.asking.and_then(|token| self.jobs.get(&token))
@@ -81,20 +83,27 @@ impl Cluster {
 
     /// Notes the requests of a silent broker that any other one can answer.
     fn note_stuck(&mut self, peer: Peer) {
-        for (token, job) in &self.jobs {
-            let is_stuck = match job {
-                Job::Coordinator { peer: asked, .. } => *asked == peer,
-                Job::Part(part) if part.peer == peer => {
-                    // What waits behind a full link was not sent, so nothing is applied twice.
-                    let is_queued = part.state == PartState::Queued;
-                    let call = self.calls.get(&part.call);
-                    call.is_some_and(|call| call.aim == Aim::Any && (is_queued || !call.changes_state))
-                }
-                _ => false,
-            };
-            if is_stuck {
-                self.stuck.insert(*token);
+        let is_there = |job: &Job| match job {
+            Job::Coordinator { peer: asked, .. } => *asked == peer,
+            Job::Part(part) => part.peer == peer,
+            Job::Metadata { .. } => false,
+        };
+        let there = self.jobs.iter().filter(|(_, job)| is_there(job)).map(|(token, _)| *token);
+        let stuck: Vec<_> = there.filter(|token| self.may_move(*token)).collect();
+        self.stuck.extend(stuck);
+    }
+
+    /// Whether any broker can answer a request, and another one can safely be asked.
+    fn may_move(&self, token: Token) -> bool {
+        match self.jobs.get(&token) {
+            Some(Job::Coordinator { .. }) => true,
+            Some(Job::Part(part)) => {
+                // What waits behind a full link was not sent, so nothing is applied twice.
+                let is_queued = part.state == PartState::Queued;
+                let call = self.calls.get(&part.call);
+                call.is_some_and(|call| call.aim == Aim::Any && (is_queued || !call.changes_state))
             }
+            Some(Job::Metadata { .. }) | None => false,
         }
     }
 
@@ -108,6 +117,10 @@ impl Cluster {
                 _ => None,
             };
             let Some(api) = api else { continue };
+            // It may have been sent since it was noted.
+            if !self.may_move(token) {
+                continue;
+            }
             // Looked for before it is cancelled: there is no way back.
             if self.find_any(now, api).is_err() {
                 self.stuck.insert(token);
@@ -140,23 +153,41 @@ impl Cluster {
         });
     }
 
-    /// Looks up the topics of all requests that a broker has.
-    fn wait_for_topics_at(&mut self, now: Instant, peer: Peer) {
-        let mut waits = BTreeSet::new();
+    /// Looks up the topics and the groups of all requests that a broker has.
+    fn look_up_for_all_at(&mut self, now: Instant, peer: Peer) {
+        let mut topics = BTreeSet::new();
+        let mut groups = BTreeSet::new();
         for job in self.jobs.values() {
             let Job::Part(part) = job else { continue };
             let Some(call) = self.calls.get(&part.call).filter(|_| part.peer == peer) else { continue };
-            waits.extend(call.topics_of(&part.units).into_iter().map(|topic| (part.call, topic)));
+            topics.extend(call.topics_of(&part.units).into_iter().map(|topic| (part.call, topic)));
+            if let Aim::Coordinator(group) = &call.aim {
+                groups.insert((part.call, group.clone()));
+            }
         }
-        for (id, topic) in waits {
+        for (id, topic) in topics {
             self.wait_for_topic(now, id, &topic);
+        }
+        for (id, group) in groups {
+            self.seek_coordinator(now, id, &group);
         }
     }
 
-    /// Has the topics of a call looked up again while what it has sent is at brokers in trouble. To be called whenever the
-    /// call was placed, because placing it ends what it has waited for.
+    /// Has the topics or the group of a call looked up again while what it has sent is at brokers in trouble. To be called
+    /// whenever the call was placed, because placing it ends what it has waited for.
     pub(super) fn watch(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
+        if let Aim::Coordinator(group) = &call.aim {
+            // What cannot leave the broker although another one was named needs no more look-ups.
+            let is_held = |token: &Token| {
+                self.jobs.get(token).is_some_and(|job| self.is_at_silent_peer(job)) && !self.has_moved(*token)
+            };
+            if call.parts.iter().any(is_held) {
+                let group = group.clone();
+                self.seek_coordinator(now, id, &group);
+            }
+            return;
+        }
         let mut waits: BTreeSet<(Text, Duration)> = BTreeSet::new();
         for token in &call.parts {
             let Some(Job::Part(part)) = self.jobs.get(token) else { continue };
@@ -185,10 +216,18 @@ impl Cluster {
             left.extend(self.queues.values().flatten().filter(|token| self.has_moved(**token)));
         }
         if !self.silent.is_empty() {
-            let is_silent = |job: &Job| matches!(job, Job::Part(part) if self.silent.contains(&part.peer));
-            let of_silent = self.jobs.iter().filter(|(_, job)| is_silent(job)).map(|(token, _)| *token);
+            let of_silent = self.jobs.iter().filter(|(_, job)| self.is_at_silent_peer(job)).map(|(token, _)| *token);
             left.extend(of_silent.filter(|token| self.has_moved(*token)));
         }
+        self.leave_peers(now, left);
+    }
+
+    pub(super) fn is_at_silent_peer(&self, job: &Job) -> bool {
+        matches!(job, Job::Part(part) if self.silent.contains(&part.peer))
+    }
+
+    /// Places requests again that have moved, as far as they can safely be sent again.
+    pub(super) fn leave_peers(&mut self, now: Instant, left: BTreeSet<Token>) {
         for token in left {
             // Placing one call may have ended or moved another one's request.
             let Some(Job::Part(Part { call, state, .. })) = self.jobs.get(&token) else { continue };
@@ -209,10 +248,13 @@ impl Cluster {
         }
     }
 
-    /// Whether another broker leads a partition of this request.
-    fn has_moved(&self, token: Token) -> bool {
+    /// Whether another broker leads a partition of this request, or is its coordinator.
+    pub(super) fn has_moved(&self, token: Token) -> bool {
         let Some(Job::Part(part)) = self.jobs.get(&token) else { return false };
         let Some(call) = self.calls.get(&part.call) else { return false };
+        if let Aim::Coordinator(group) = &call.aim {
+            return self.coordinators.node(group).is_some_and(|node| Peer::Node(node) != part.peer);
+        }
         part.units.iter().any(|n| {
             let of = match &call.aim {
                 Aim::Leader(of) => Some(of),

@@ -1,6 +1,6 @@
 //! The typed part of a call: its request, and the answers that have come. The rest of the cluster does not know the types.
 
-use std::{any::Any, collections::BTreeSet, fmt};
+use std::{any::Any, collections::BTreeSet, fmt, time::Duration};
 
 use bytes::Bytes;
 use kafka08_proto::{
@@ -23,6 +23,12 @@ pub(super) type Tell<'a> = dyn FnMut(Option<(&Text, PartitionId)>, Verdict) + 'a
 pub(super) trait Work: Send {
     /// The request that it is.
     fn api(&self) -> Api;
+
+    /// How long it lets a broker wait.
+    fn server_wait(&self) -> Duration;
+
+    /// Whether a second attempt may apply it twice.
+    fn changes_state(&self) -> bool;
 
     /// Encodes the request, for some of its partitions or as a whole.
     fn encode(&self, keep: Option<&BTreeSet<TopicPartition>>) -> Result<Prepared, EncodeError>;
@@ -50,7 +56,7 @@ pub(super) struct Divisible<R: Routed> {
     pub(super) answers: Vec<Option<R::Response>>,
 }
 
-/// Whether a request is one unit, because it has no partitions or goes to one broker with all of them.
+/// Whether a request is one unit, because it has no partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IsWhole {
     /// It is one unit, and has one answer.
@@ -68,6 +74,14 @@ pub(super) struct Whole<R: Request> {
 impl<R: Routed> Work for Divisible<R> {
     fn api(&self) -> Api {
         R::API
+    }
+
+    fn server_wait(&self) -> Duration {
+        self.request.server_wait()
+    }
+
+    fn changes_state(&self) -> bool {
+        self.request.changes_state()
     }
 
     fn encode(&self, keep: Option<&BTreeSet<TopicPartition>>) -> Result<Prepared, EncodeError> {
@@ -124,6 +138,14 @@ where
 {
     fn api(&self) -> Api {
         R::API
+    }
+
+    fn server_wait(&self) -> Duration {
+        self.request.server_wait()
+    }
+
+    fn changes_state(&self) -> bool {
+        self.request.changes_state()
     }
 
     fn encode(&self, _: Option<&BTreeSet<TopicPartition>>) -> Result<Prepared, EncodeError> {

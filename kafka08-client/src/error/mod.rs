@@ -68,7 +68,7 @@ pub enum Cause {
     },
     /// The answer lacks the partition.
     Incomplete,
-    /// The broker did not answer for a time, and another broker leads the partition by now.
+    /// The broker did not answer for a time, so another one was to be asked.
     Silent {
         /// The broker's address.
         peer: HostPort,
@@ -161,7 +161,7 @@ impl fmt::Display for Cause {
             Self::Malformed { peer, error } => write!(f, "the answer of {peer} cannot be decoded: {error}"),
             Self::Unanswered { peer } => write!(f, "{peer} has not answered before the deadline of the call"),
             Self::Incomplete => f.write_str("the broker has answered without this partition"),
-            Self::Silent { peer } => write!(f, "{peer} did not answer, and is not the leader any more"),
+            Self::Silent { peer } => write!(f, "{peer} did not answer for a time, so another broker was to be asked"),
             Self::NotSent(error) => write!(f, "{error}"),
             Self::Release { peer, found } => write!(f, "{peer} does not know the request: it is {found}"),
             Self::DeadlinePassed => f.write_str("the deadline has passed before the request could be sent"),

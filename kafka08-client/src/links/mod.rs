@@ -134,6 +134,12 @@ impl Links {
         link.is_some_and(|link| matches!(link.state, State::Connecting))
     }
 
+    /// Whether the link of this lane that takes requests was told to be silent, and was not answered since.
+    pub(crate) fn is_silent(&self, peer: Peer, lane: Lane) -> bool {
+        let link = self.current.get(&(lane, peer)).and_then(|link| self.links.get(link));
+        link.is_some_and(|link| matches!(&link.state, State::Open(open) if open.is_silent))
+    }
+
     /// Whether the last attempt to connect to a peer has failed, and it has not answered since.
     pub(crate) fn has_failed(&self, peer: Peer) -> bool {
         self.peers.get(peer).is_some_and(|state| state.last.is_some())

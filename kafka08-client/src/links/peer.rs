@@ -24,7 +24,7 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    pub(super) const ALL: [Self; 3] = [Self::Prompt, Self::Produce, Self::Fetch];
+    pub(crate) const ALL: [Self; 3] = [Self::Prompt, Self::Produce, Self::Fetch];
 }
 
 /// Names a request to the layer above.

@@ -25,7 +25,7 @@ pub struct LinkStats {
 }
 
 impl Links {
-    /// The numbers. Costs the same for any number of links, because handles want them in every turn.
+    /// The numbers. Looks at the peers that back off and at no link, because handles want them in every turn.
     pub(crate) fn stats(&self) -> LinkStats {
         let Share { connecting, ready, draining, staged } = self.shares;
         LinkStats {

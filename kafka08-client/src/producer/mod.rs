@@ -161,7 +161,7 @@ impl<C: Clone> Producer<C> {
         self.cluster.trouble()
     }
 
-    /// What the producer has done, and what it holds. Costs the same for any number of links.
+    /// What the producer has done, and what it holds. Looks at the peers that back off, and at no link.
     #[must_use]
     pub fn stats(&self) -> ProducerStats {
         let counts = self.batches.counts;
@@ -208,7 +208,7 @@ impl<C: Clone> Producer<C> {
             }
             LinkNews::Silent { peer: Peer::Node(node), lane: Lane::Produce } => batches.handle_silent(net, now, node),
             LinkNews::Ended { peer: Peer::Node(node), lane: Lane::Produce, unconfirmed, .. } => {
-                batches.handle_ended(node, &unconfirmed);
+                batches.handle_ended(net, node, &unconfirmed);
             }
             _ => {}
         }

@@ -31,6 +31,8 @@ pub(super) trait Net {
     fn cancel(&mut self, token: Token) -> Cancelled;
     /// Lets the link to a broker take no more requests.
     fn drain(&mut self, now: Instant, node: NodeId);
+    /// Whether the link to a broker that takes requests owes an answer for too long.
+    fn is_silent(&self, node: NodeId) -> bool;
     /// Says that the leader of a partition of this topic was wrong or was lost.
     fn note_stale(&mut self, now: Instant, topic: &Text);
     /// The number of replicas of a partition, if it is known.
@@ -70,6 +72,10 @@ impl Net for Cluster {
 
     fn drain(&mut self, now: Instant, node: NodeId) {
         self.links().drain(now, Peer::Node(node), Lane::Produce);
+    }
+
+    fn is_silent(&self, node: NodeId) -> bool {
+        self.is_link_silent(Peer::Node(node), Lane::Produce)
     }
 
     fn note_stale(&mut self, now: Instant, topic: &Text) {

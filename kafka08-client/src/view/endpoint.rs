@@ -18,6 +18,9 @@ use crate::error::EndpointProblem;
 /// The longest host in bytes. Names in DNS have 253 characters at most; a final dot and an odd resolver have room.
 const MAX_HOST: usize = 255;
 
+/// The most brokers that are known. What a lying answer lists beyond is not taken.
+const MOST_BROKERS: usize = 10_000;
+
 /// Decides about an address, as [`EndpointFilter`](crate::config::EndpointFilter) does.
 pub(super) type Filter<'a> = &'a dyn Fn(NodeId, HostPort) -> Option<HostPort>;
 
@@ -66,6 +69,7 @@ impl Brokers {
             if broker.node.0 < 0 {
                 continue;
             }
+            let is_full = self.known.len() >= MOST_BROKERS;
             let known = match self.known.entry(broker.node) {
                 Entry::Occupied(known) if known.get().round == at.round => continue,
                 Entry::Occupied(known) => {
@@ -75,6 +79,7 @@ impl Brokers {
                     }
                     known
                 }
+                Entry::Vacant(_) if is_full => continue,
                 Entry::Vacant(place) => {
                     let (listed, endpoint) = judge(broker, filter);
                     changed.push(broker.node);

@@ -23,6 +23,12 @@ use super::{Changes, Moment, Name, TopicView, View, endpoint::Brokers};
 /// How many maximum ages something is believed that is no longer listed. Chosen here.
 const PATIENCE: u32 = 3;
 
+/// The most topics that are known without having been asked for by their names. ZooKeeper serves no cluster with so many.
+const MOST_TOPICS: usize = 100_000;
+
+/// The most partitions of a topic that was asked for by its name, and of all topics together for others.
+const MOST_PARTITIONS: usize = 1_000_000;
+
 impl View {
     /// Merges an answer.
     ///
@@ -45,13 +51,13 @@ impl View {
         match asked {
             Topics::All => {
                 self.covered_all = Some(now);
-                answer.topics().iter().for_each(|topic| self.merge_topic(&at, topic, &mut changes));
+                answer.topics().iter().for_each(|topic| self.merge_unasked(&at, topic, &mut changes));
                 self.drop_unlisted(&at, &mut changes);
             }
             Topics::Named(names) => {
                 for name in names {
                     match answer.topic(name) {
-                        Some(topic) => self.merge_topic(&at, topic, &mut changes),
+                        Some(topic) => self.merge_topic(&at, topic, MOST_PARTITIONS, &mut changes),
                         None => self.miss_topic(&at, name, &mut changes),
                     }
                 }
@@ -74,8 +80,20 @@ impl View {
         self.remove(topic.as_bytes());
     }
 
-    /// Takes over what an answer lists of a topic. If a topic is listed twice, the first counts.
-    fn merge_topic(&mut self, at: &Moment, listed: &TopicMetadata, changes: &mut Changes) {
+    /// Takes over what an answer lists of a topic that it was not asked for by its name, as far as there is room. Without
+    /// the bounds, a broker that lists other topics each time would fill the memory before they are dropped.
+    fn merge_unasked(&mut self, at: &Moment, listed: &TopicMetadata, changes: &mut Changes) {
+        let key: &[u8] = listed.name.as_ref();
+        let room = MOST_PARTITIONS.saturating_sub(self.partitions);
+        match self.topics.get(key).map(|topic| topic.partitions().len()) {
+            Some(known) => self.merge_topic(at, listed, known + room, changes),
+            None if room > 0 && self.topics.len() < MOST_TOPICS => self.merge_topic(at, listed, room, changes),
+            None => {}
+        }
+    }
+
+    /// Takes over what an answer lists of a topic, up to `most` partitions. If a topic is listed twice, the first counts.
+    fn merge_topic(&mut self, at: &Moment, listed: &TopicMetadata, most: usize, changes: &mut Changes) {
         let key: &[u8] = listed.name.as_ref();
         let is_new = !self.topics.contains_key(key);
         if is_new {
@@ -94,7 +112,8 @@ impl View {
         cover(&mut self.covered, topic, at.now);
         let error_before = mem::replace(&mut topic.error, listed.error);
         let count_before = topic.partitions().len();
-        let news = topic.merge(at, &listed.partitions, &self.brokers);
+        let news = topic.merge(at, &listed.partitions, most, &self.brokers);
+        self.partitions = self.partitions + topic.partitions().len() - count_before;
         let has_changed = is_new || error_before != topic.error || count_before != topic.partitions().len();
         if has_changed {
             changes.topics.push(topic.name.0.clone());
@@ -141,6 +160,7 @@ impl View {
 
     fn remove(&mut self, name: &[u8]) -> Option<TopicView> {
         let topic = self.topics.remove(name)?;
+        self.partitions -= topic.partitions().len();
         self.covered.remove(&(topic.covered, topic.name.clone()));
         self.unsettled.remove(name);
         for node in topic.leaders() {

@@ -90,15 +90,17 @@ impl TopicView {
         self.confirmed
     }
 
-    /// Whether to ask for the topic again after a pause: its code may pass, or a partition has no leader that can be
-    /// connected to.
+    /// Whether to ask for the topic again after a pause: its code may pass, it has no partitions, or a partition has no
+    /// leader that can be connected to.
     pub(super) fn is_unsettled(&self, brokers: &Brokers) -> bool {
         let may_pass = matches!(
             self.error,
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN
         );
+        // No topic of Kafka is without partitions, so they are still to come.
+        let is_empty = self.error.is_ok() && self.partitions.is_empty();
         let usable = self.leads.iter().filter(|(node, _)| brokers.is_usable(**node));
-        may_pass || usable.map(|(_, partitions)| partitions).sum::<usize>() != self.partitions.len()
+        may_pass || is_empty || usable.map(|(_, partitions)| partitions).sum::<usize>() != self.partitions.len()
     }
 
     /// The brokers that lead partitions, known or not.
@@ -111,8 +113,8 @@ impl TopicView {
         self.leads.contains_key(&node)
     }
 
-    /// Takes over the partitions that an answer lists, and drops those that were not confirmed for too long.
-    pub(super) fn merge(&mut self, at: &Moment, listed: &[PartitionMetadata], brokers: &Brokers) -> News {
+    /// Takes over the partitions that an answer lists, up to `most`, and drops those that were not confirmed for too long.
+    pub(super) fn merge(&mut self, at: &Moment, listed: &[PartitionMetadata], most: usize, brokers: &Brokers) -> News {
         let mut news = News::default();
         let mut fresh = Vec::new();
         let (mut confirmed, mut next) = (0, 0);
@@ -130,7 +132,9 @@ impl TopicView {
         } else {
             self.oldest = at.now;
         }
-        self.add(fresh, at, brokers, &mut news);
+        // Behind the dropping, which makes room.
+        let room = most.saturating_sub(self.partitions.len());
+        self.add(fresh, room, at, brokers, &mut news);
         news
     }
 
@@ -191,11 +195,20 @@ impl TopicView {
         true
     }
 
-    /// Adds partitions that were not there before. If one is listed twice, the first counts.
-    fn add(&mut self, mut fresh: Vec<&PartitionMetadata>, at: &Moment, brokers: &Brokers, news: &mut News) {
+    /// Adds partitions that were not there before, those with the lowest numbers if there is no room for all. If one is
+    /// listed twice, the first counts.
+    fn add(
+        &mut self,
+        mut fresh: Vec<&PartitionMetadata>,
+        room: usize,
+        at: &Moment,
+        brokers: &Brokers,
+        news: &mut News,
+    ) {
         // The sort is stable, so the first of several with the same number stays first.
         fresh.sort_by_key(|listed| listed.partition);
         fresh.dedup_by_key(|listed| listed.partition);
+        fresh.truncate(room);
         self.partitions.reserve_exact(fresh.len());
         for listed in &fresh {
             let leader = leader(listed, brokers);
@@ -262,12 +275,12 @@ impl TopicView {
     }
 }
 
-/// The leader that an answer names.
 /// The number of replicas, if all of them are listed.
 fn replicas(listed: &PartitionMetadata) -> Option<usize> {
     listed.error.is_ok().then_some(listed.replicas.len())
 }
 
+/// The leader that an answer names.
 fn leader(listed: &PartitionMetadata, brokers: &Brokers) -> Result<NodeId, LeaderProblem> {
     // -1 is no leader on the wire. Other negative numbers come from no broker, and no broker has them.
     match listed.leader.filter(|node| node.0 >= 0) {

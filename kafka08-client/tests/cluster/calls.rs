@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use kafka08_client::cluster::{RefusedWhy, Route};
+use kafka08_broker::Rule;
+use kafka08_client::{
+    cluster::{RefusedWhy, Route},
+    error::Cause,
+};
 use kafka08_proto::{
     api::{
-        ConsumerMetadataRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequestV1,
-        OffsetFetchRequestV1, ProduceRequest, RequestProblem,
+        ConsumerMetadataRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequestV0,
+        OffsetCommitRequestV1, OffsetFetchRequestV0, OffsetFetchRequestV1, ProduceRequest, RequestProblem,
     },
     error_code::ErrorCode,
-    ids::{Acks, Millis, Offset},
+    fate::Fate,
+    ids::{Acks, ApiKey, Millis, Offset},
     message::MessageSet,
 };
 
@@ -65,6 +70,33 @@ fn requests_for_any_broker_are_answered() {
     assert_eq!(answer.response.topics().len(), 1);
     let answer = call(&mut rig, ConsumerMetadataRequest::new("group")).expect("brokers are up");
     assert!(answer.response.coordinator().is_ok());
+}
+
+#[test]
+fn offsets_of_any_broker_are_asked_for_again_by_partition_while_a_code_may_pass() {
+    let mut rig = three();
+    let commit = OffsetCommitRequestV0::new("group").with("t", 2, Offset(7)).with("t", 1, Offset(5));
+    for api in [ApiKey::OFFSET_COMMIT, ApiKey::OFFSET_FETCH] {
+        rig.brokers(|brokers, _| brokers.add_rule(Rule::on(api).partition(1).first(2).answer_with(ErrorCode::UNKNOWN)));
+    }
+    let answer = call(&mut rig, commit).expect("brokers are up");
+    let codes: Vec<_> = answer.response.topics.iter().map(|(_, partition, code)| (partition.0, code.0)).collect();
+    assert_eq!(codes, [(2, 0), (1, 0)]);
+    let answer = call(&mut rig, OffsetFetchRequestV0::new("group").with("t", 1).with("t", 2)).expect("brokers are up");
+    let found: Vec<_> = answer.response.topics.iter().map(|(_, partition, at)| (partition.0, at.offset.0)).collect();
+    assert_eq!(found, [(1, 5), (2, 7)]);
+}
+
+#[test]
+fn a_partition_that_the_answer_of_any_broker_lacks_has_no_answer() {
+    let mut rig = three();
+    call(&mut rig, MetadataRequest::of(["t"])).expect("brokers are up");
+    rig.brokers(|brokers, _| brokers.add_rule(Rule::on(ApiKey::OFFSET_COMMIT).partition(1).omit()));
+    let commit = OffsetCommitRequestV0::new("group").with("t", 2, Offset(7)).with("t", 1, Offset(5));
+    let answer = call(&mut rig, commit).expect("one partition was stored");
+    let [(of, failure)] = answer.failed.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((of.partition.0, &failure.cause, failure.fate), (1, &Cause::Incomplete, Fate::MaybeApplied));
+    assert_eq!(answer.response.topics.len(), 1);
 }
 
 #[test]

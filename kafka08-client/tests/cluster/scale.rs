@@ -1,12 +1,16 @@
 //! Many brokers, many partitions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kafka08_broker::BrokerConfig;
-use kafka08_client::config::ClusterConfig;
+use kafka08_client::{config::ClusterConfig, error::Cause};
 use kafka08_proto::api::ListOffsetsRequest;
 
-use super::{SECOND, call, with};
+use super::{
+    SECOND, call,
+    rig::{Behaviour, address},
+    with,
+};
 
 #[test]
 fn a_thousand_partitions_of_one_broker_are_asked_for_in_one_request() {
@@ -37,4 +41,25 @@ fn a_thousand_brokers_are_asked_by_one_call_within_the_rate_of_connecting() {
     call(&mut rig, all).expect("brokers are up");
     assert_eq!(rig.elapsed(), before);
     assert!(rig.steps - steps <= 2 * 1000 + 10, "{}", rig.steps - steps);
+}
+
+#[test]
+fn partitions_that_fail_because_no_broker_is_up_share_the_list_of_what_was_tried() {
+    let config = ClusterConfig::default().with_call_timeout(5 * SECOND);
+    let mut rig = with(BrokerConfig::default().with_brokers(3).with_topic("t", 6), config);
+    for node in 1..=3 {
+        rig.set(&address(node), Behaviour::Refuses);
+    }
+    let asked = ListOffsetsRequest::latest((0..1000).map(|partition| ("t", partition)));
+    let failed = call(&mut rig, asked.clone()).expect("it ends").failed;
+    assert!(failed.iter().all(|(_, failure)| matches!(failure.cause, Cause::Unreachable(_))), "{:?}", failed.first());
+    // From now on, the cause is known when the partitions are placed.
+    let failed = call(&mut rig, asked).expect("it ends").failed;
+    let lists = failed.iter().map(|(_, failure)| match &failure.cause {
+        Cause::Unreachable(list) => list,
+        other => panic!("{other}"),
+    });
+    let lists: Vec<_> = lists.collect();
+    assert_eq!((lists.len(), lists[0].attempts.len()), (1000, 3));
+    assert!(lists.iter().all(|list| Arc::ptr_eq(list, lists[0])), "each partition has a list of its own");
 }

@@ -10,8 +10,9 @@ use kafka08_client::{
 };
 use kafka08_proto::{
     HostPort,
-    api::{ListOffsetsRequest, MetadataRequest, OffsetFetchRequestV1},
-    ids::NodeId,
+    api::{ListOffsetsRequest, MetadataRequest, OffsetCommitRequestV1, OffsetFetchRequestV1},
+    fate::Fate,
+    ids::{NodeId, Offset},
 };
 
 use super::{
@@ -242,4 +243,110 @@ fn a_broker_that_answers_only_what_was_given_up_is_not_silent_any_more() {
     let before = rig.elapsed();
     call(&mut rig, MetadataRequest::of(["t"])).expect("the broker is back");
     assert!(rig.elapsed() - before < SECOND, "{:?}", rig.elapsed() - before);
+}
+
+/// Three brokers, the coordinator of "g", and the number of the partition that decides about it.
+fn coordinated() -> (Rig<Cluster>, NodeId) {
+    // A paused broker keeps what it leads until the test moves it.
+    let brokers = BrokerConfig::default()
+        .with_brokers(3)
+        .with_topic("t", 6)
+        .with_offsets_partitions(1)
+        .with_election_delay(1000 * SECOND);
+    let mut rig = with(brokers, ClusterConfig::default());
+    call(&mut rig, OffsetFetchRequestV1::new("g").with("t", 0)).expect("there is a coordinator");
+    let coordinator = rig.brokers.leader("__consumer_offsets", 0).expect("it exists by now");
+    (rig, coordinator)
+}
+
+#[test]
+fn a_paused_coordinator_is_left_as_soon_as_another_broker_names_the_new_one() {
+    let (mut rig, paused) = coordinated();
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    let before = start(&mut rig, OffsetFetchRequestV1::new("g").with("t", 0));
+    rig.pass(8 * SECOND);
+    // The coordinator is known to be silent by now.
+    let behind = start(&mut rig, OffsetFetchRequestV1::new("g").with("t", 1));
+    rig.pass(2 * SECOND);
+    rig.brokers(|brokers, now| brokers.move_leader("__consumer_offsets", 0, other(paused), now)).expect("it exists");
+    let (moved, steps) = (rig.elapsed(), rig.steps);
+    assert!(steps < 2000, "{steps} steps in ten seconds");
+    for claim in [before, behind] {
+        let answer = finish(&mut rig, claim).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    }
+    assert!(rig.elapsed() - moved < 2 * SECOND, "{:?}", rig.elapsed() - moved);
+}
+
+#[test]
+fn a_commit_that_a_paused_coordinator_may_have_stored_is_not_sent_to_another_one() {
+    let (mut rig, paused) = coordinated();
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    let commit = start(&mut rig, OffsetCommitRequestV1::new("g").with("t", 0, Offset(7), ""));
+    rig.pass(5 * SECOND);
+    rig.brokers(|brokers, now| brokers.move_leader("__consumer_offsets", 0, other(paused), now)).expect("it exists");
+    rig.pass(5 * SECOND);
+    let next = start(&mut rig, OffsetFetchRequestV1::new("g").with("t", 0));
+    let answer = finish(&mut rig, next).expect("the others are up");
+    assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    assert!(rig.elapsed() < 12 * SECOND, "{:?}", rig.elapsed());
+    let failed = finish(&mut rig, commit).expect("it ends").failed;
+    assert!(failed.iter().all(|(_, failure)| failure.fate == Fate::MaybeApplied), "{failed:?}");
+    assert_eq!(failed.len(), 1);
+}
+
+#[test]
+fn a_paused_coordinator_that_answers_again_keeps_what_it_has() {
+    let (mut rig, paused) = coordinated();
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    let claim = start(&mut rig, OffsetFetchRequestV1::new("g").with("t", 0));
+    rig.pass(10 * SECOND);
+    rig.brokers(|brokers, now| brokers.resume(paused, now));
+    let answer = finish(&mut rig, claim).expect("the coordinator is back");
+    assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    let steps = rig.steps;
+    rig.pass(100 * SECOND);
+    assert!(rig.steps - steps < 50, "{} steps for nobody", rig.steps - steps);
+}
+
+#[test]
+fn a_leader_stays_silent_when_an_older_link_to_it_ends() {
+    let brokers = BrokerConfig::default().with_brokers(3).with_topic("t", 6).with_election_delay(1000 * SECOND);
+    let mut rig = with(brokers, ClusterConfig::default().with_call_timeout(200 * SECOND));
+    let offsets = ListOffsetsRequest::latest([("t", 0)]);
+    call(&mut rig, offsets.clone()).expect("brokers are up");
+    let paused = leader(&rig, 0);
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    // The first times out after 30 s and goes over another link. The second keeps the old link open for 20 s more.
+    let first = start(&mut rig, offsets.clone());
+    rig.pass(20 * SECOND);
+    let second = start(&mut rig, offsets);
+    rig.pass(34 * SECOND);
+    rig.brokers(|brokers, now| brokers.move_leader("t", 0, other(paused), now)).expect("it exists");
+    let moved = rig.elapsed();
+    for claim in [first, second] {
+        let answer = finish(&mut rig, claim).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    }
+    assert!(rig.elapsed() - moved < 2 * SECOND, "{:?}", rig.elapsed() - moved);
+}
+
+#[test]
+fn many_groups_of_a_paused_coordinator_are_looked_up_at_a_bounded_rate() {
+    let (mut rig, paused) = coordinated();
+    rig.brokers(|brokers, now| brokers.pause(paused, now));
+    let fetch = |group: usize| OffsetFetchRequestV1::new(format!("g{group}")).with("t", 0);
+    let claims: Vec<_> = (0..500).map(|group| start(&mut rig, fetch(group))).collect();
+    rig.pass(6 * SECOND);
+    let before = rig.brokers.history().next_number();
+    rig.pass(10 * SECOND);
+    let look_ups = rig.brokers.history().next_number() - before;
+    assert!((500..2500).contains(&look_ups), "{look_ups} requests in ten seconds");
+    rig.brokers(|brokers, now| brokers.move_leader("__consumer_offsets", 0, other(paused), now)).expect("it exists");
+    let moved = rig.elapsed();
+    for claim in claims {
+        let answer = finish(&mut rig, claim).expect("the others are up");
+        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
+    }
+    assert!(rig.elapsed() - moved < 5 * SECOND, "{:?}", rig.elapsed() - moved);
 }

@@ -104,7 +104,7 @@ pub(crate) fn rig_at(brokers: BrokerConfig, config: ProducerConfig, cluster: Clu
 
 /// Appends a record and wakes the machine if it has to be woken.
 pub(crate) fn try_append(rig: &mut ProducerRig, partition: i32, value: &[u8]) -> Result<Place, AppendError> {
-    let now = rig.now();
+    let now = rig.now;
     let record = RecordRef::new("t", value).with_partition(PartitionId(partition));
     let appended = rig.machine.accumulator.append(|| now, record);
     let (wake, place) = match appended {

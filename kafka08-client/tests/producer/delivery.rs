@@ -139,7 +139,7 @@ fn a_set_arrives_behind_the_records_before_it_as_one_batch() {
         builder.push(None, Some(value)).expect("small");
     }
     let set = builder.build();
-    let now = rig.now();
+    let now = rig.now;
     let to = TopicPartition::new("t", 0);
     let batch = rig.machine.accumulator.append_set(|| now, &to, set).expect("there is room").batch;
     append(&mut rig, 0, b"d");
@@ -183,7 +183,7 @@ fn a_machine_that_sleeps_is_woken_by_a_shorter_linger() {
     append(&mut rig, 0, b"v");
     rig.pass(SECOND);
     ends(&mut rig);
-    let now = rig.now();
+    let now = rig.now;
     let appended = rig.machine.accumulator.append(|| now, RecordRef::new("t", b"v").with_key(b"k"));
     assert!(appended.expect("there is room").wake);
     rig.settle();

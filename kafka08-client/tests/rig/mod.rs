@@ -1,7 +1,5 @@
 //! A machine and the brokers of `kafka08-broker`, joined in memory, in virtual time, by a network that loses nothing.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::{
     collections::BTreeMap,
     io,
@@ -28,7 +26,7 @@ pub(crate) enum Behaviour {
     DropsPackets,
     /// Connections are accepted, and nothing is ever answered.
     IsSilent,
-    /// The name cannot be looked up.
+    /// The name cannot be looked up. Every address that was not set is like this.
     IsUnknown,
 }
 
@@ -39,7 +37,7 @@ pub(crate) struct Rig<M: Machine> {
     pub(crate) events: Vec<M::Event>,
     addresses: BTreeMap<String, Behaviour>,
     links: BTreeMap<LinkId, End>,
-    now: Instant,
+    pub(crate) now: Instant,
     wall: i64,
     /// How often the machine was told the time, connected, or told of progress.
     pub(crate) steps: u64,
@@ -76,10 +74,6 @@ impl<M: Machine> Rig<M> {
         let brokers = Brokers::new(config, &at, Now { instant: now, wall: Timestamp(wall) });
         let (events, links, connects) = (Vec::new(), BTreeMap::new(), Vec::new());
         Self { machine, brokers, events, addresses, links, now, wall, steps: 0, connects, start: now }
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.now
     }
 
     /// The time since the rig was made.
@@ -211,7 +205,7 @@ impl<M: Machine> Rig<M> {
     fn connect(&mut self, link: LinkId, to: &HostPort, within: Duration) {
         self.connects.push((self.elapsed(), to.to_string()));
         self.steps += 1;
-        let behaviour = self.addresses.get(&to.to_string()).copied().unwrap_or(Behaviour::Refuses);
+        let behaviour = self.addresses.get(&to.to_string()).copied().unwrap_or(Behaviour::IsUnknown);
         let refused = || {
             let target = to.clone();
             let address = "127.0.0.1:1".parse().expect("an address");

@@ -2,20 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use kafka08_proto::{
-    api::{Body as _, ProduceResponse, ProducedPartition},
-    connection::{Progress, RequestError},
-    error_code::{NextStep, Retry},
-    fate::Fate,
-    ids::{Acks, NodeId, Offset},
-    profile::Profile,
-};
+use kafka08_proto::{error_code::Retry, fate::Fate, ids::NodeId};
 
 use super::{
     Batches, Timer, Withdrawn,
     flight::{Flight, Piece, Place, Told, asks_for_less},
-    node::{Sent, Trouble},
+    node::Trouble,
 };
 use crate::{
     accumulator::{Batch, BatchId, Content},
@@ -29,168 +21,32 @@ use crate::{
 const LIMITED_ATTEMPTS: u32 = 3;
 
 /// An attempt that has failed.
-struct Failure {
-    cause: ProduceCause,
-    fate: Fate,
-    retry: Retry,
+pub(super) struct Failure {
+    pub(super) cause: ProduceCause,
+    pub(super) fate: Fate,
+    pub(super) retry: Retry,
     /// The leader may be another one.
-    stale: bool,
+    pub(super) stale: bool,
     /// No byte was written, so that it was no attempt.
-    unsent: bool,
+    pub(super) unsent: bool,
 }
 
 impl Failure {
-    fn new(cause: Cause, fate: Fate) -> Self {
+    pub(super) fn new(cause: Cause, fate: Fate) -> Self {
         Self { cause: ProduceCause::Attempt(cause), fate, retry: Retry::Yes, stale: true, unsent: false }
     }
 }
 
 impl<C: Clone> Batches<C> {
-    /// Takes the body of the answer to a request.
-    pub(in crate::producer) fn handle_answered(
-        &mut self,
-        net: &mut impl Net,
-        now: Instant,
-        token: Token,
-        body: &Bytes,
-    ) {
-        let Some(sent) = self.end_request(now, token) else { return self.confirmed(token) };
-        // It has answered, so it is not silent.
-        self.set_trouble(sent.node, None);
-        let answer = ProduceResponse::decode(body);
-        let says = self.says(net, &sent);
-        for id in sent.batches {
-            let Some(flight) = self.flights.get(&id).filter(|flight| flight.place == Place::Sent(token)) else {
-                continue;
-            };
-            let found = match &answer {
-                Ok(answer) => {
-                    answer.topics.find(&flight.to.topic, flight.to.partition).copied().ok_or(Cause::Incomplete)
-                }
-                Err(error) => Err(Cause::Malformed { peer: net.address(sent.node), error: *error }),
-            };
-            match found {
-                Ok(produced) => self.answered(net, now, id, sent.node, produced, says),
-                // The broker has acted, and does not say how.
-                Err(cause) => self.attempt_failed(net, now, id, sent.node, Failure::new(cause, Fate::MaybeApplied)),
-            }
-        }
-    }
-
-    /// Which offset the answer to a request says (T11).
-    fn says(&self, net: &impl Net, sent: &Sent) -> Says {
-        let profile = net.profile(sent.node);
-        if self.terms.acks == Acks::LEADER || profile.is_some_and(|profile| profile >= Profile::V0_8_2) {
-            return Says::First;
-        }
-        if profile.is_none() {
-            return Says::Unknown;
-        }
-        // Earlier releases answer at once, and say the first offset, if no partition of the request has a second replica.
-        let replicas = sent.batches.iter().map(|id| net.replicas(&self.flights.get(id)?.to));
-        let all: Option<Vec<_>> = replicas.collect();
-        match all {
-            Some(all) if all.iter().all(|replicas| *replicas == 1) => Says::First,
-            Some(_) => Says::Behind,
-            None => Says::Unknown,
-        }
-    }
-
-    fn answered(
+    /// Decides what follows after an attempt.
+    pub(super) fn attempt_failed(
         &mut self,
         net: &mut impl Net,
         now: Instant,
         id: BatchId,
         node: NodeId,
-        found: ProducedPartition,
-        says: Says,
+        failure: Failure,
     ) {
-        let Some(fate) = found.error.produce_fate(self.terms.acks) else {
-            return self.delivered(net, now, id, found.offset, says);
-        };
-        let code = found.error;
-        let failure = Failure {
-            cause: ProduceCause::Refused { node, code },
-            fate,
-            retry: code.retry(),
-            stale: code.next_step() == NextStep::RefreshMetadata,
-            unsent: false,
-        };
-        self.attempt_failed(net, now, id, node, failure);
-    }
-
-    /// Takes the end of a request that was not answered.
-    pub(in crate::producer) fn handle_failed(
-        &mut self,
-        net: &mut impl Net,
-        now: Instant,
-        token: Token,
-        error: &RequestError,
-        progress: Progress,
-        fate: Fate,
-    ) {
-        let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
-        if matches!(error, RequestError::TimedOut { .. })
-            && let Some(state) = self.nodes.get_mut(&sent.node)
-        {
-            // The link takes no more requests. What is left on it does not count for the next one.
-            state.in_flight.clear();
-        }
-        let peer = net.address(sent.node);
-        for id in sent.batches {
-            if self.flights.get(&id).is_none_or(|flight| flight.place != Place::Sent(token)) {
-                continue;
-            }
-            let cause = Cause::Request { peer: peer.clone(), error: error.clone(), progress };
-            let unsent = progress == Progress::NotSent;
-            self.attempt_failed(net, now, id, sent.node, Failure { unsent, ..Failure::new(cause, fate) });
-        }
-    }
-
-    /// Takes the news that a request without an answer was written.
-    pub(in crate::producer) fn handle_written(&mut self, net: &mut impl Net, now: Instant, token: Token) {
-        let Some(sent) = self.end_request(now, token) else { return };
-        let mut records = 0u64;
-        for id in &sent.batches {
-            let Some(flight) = self.flights.get_mut(id).filter(|flight| flight.place == Place::Sent(token)) else {
-                continue;
-            };
-            if flight.told == Told::Yes {
-                self.release(*id);
-                continue;
-            }
-            let to = flight.to.clone();
-            records += u64::from(flight.piece().records);
-            self.end_front(net, now, *id, Outcome::Written { to });
-        }
-        self.note_written(token, &sent, records);
-    }
-
-    /// Forgets a request, and lets its broker have another.
-    fn end_request(&mut self, now: Instant, token: Token) -> Option<Sent> {
-        let sent = self.requests.remove(&token)?;
-        if let Some(state) = self.nodes.get_mut(&sent.node) {
-            state.in_flight.remove(&token);
-        }
-        self.to_fill.insert(sent.node);
-        self.watch(now, sent.node);
-        Some(sent)
-    }
-
-    fn delivered(&mut self, net: &mut impl Net, now: Instant, id: BatchId, offset: Offset, says: Says) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        if flight.told == Told::Yes {
-            return self.release(id);
-        }
-        let (to, content) = (flight.to.clone(), flight.content);
-        let piece = flight.piece();
-        let base = base(offset, piece.records, content, says);
-        let maybe_applied = piece.maybe_applied;
-        self.end_front(net, now, id, Outcome::Delivered { to, base, maybe_applied });
-    }
-
-    /// Decides what follows after an attempt.
-    fn attempt_failed(&mut self, net: &mut impl Net, now: Instant, id: BatchId, node: NodeId, failure: Failure) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         if failure.stale {
             net.note_stale(now, &flight.to.topic);
@@ -245,7 +101,11 @@ impl<C: Clone> Batches<C> {
 
     /// Leaves a silent broker that is not the leader of a batch any more.
     pub(super) fn leave(&mut self, net: &mut impl Net, now: Instant, node: NodeId, token: Token, id: BatchId) {
-        net.drain(now, node);
+        // A request that stayed behind on an older link says nothing of the one that takes requests now.
+        let link = self.requests.get(&token).map(|sent| sent.link).filter(|_| self.is_on_link(token));
+        if link.is_some() {
+            net.drain(now, node);
+        }
         if self.withdraw(net, now, token) == Withdrawn::Yes {
             return;
         }
@@ -255,9 +115,8 @@ impl<C: Clone> Batches<C> {
             let peer = net.address(node);
             self.attempt_failed(net, now, id, node, Failure::new(Cause::Silent { peer }, Fate::MaybeApplied));
         }
-        if let Some(state) = self.nodes.get_mut(&node) {
-            // New requests to this broker go over another link.
-            state.in_flight.clear();
+        if let Some(link) = link {
+            self.forsake_link(now, node, link);
         }
     }
 
@@ -347,7 +206,7 @@ impl<C: Clone> Batches<C> {
     }
 
     /// Ends the piece that was sent, and goes on with the next.
-    fn end_front(&mut self, net: &mut impl Net, now: Instant, id: BatchId, outcome: Outcome) {
+    pub(super) fn end_front(&mut self, net: &mut impl Net, now: Instant, id: BatchId, outcome: Outcome) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let Some(piece) = flight.pieces.pop_front() else { return };
         let records = u64::from(piece.records);
@@ -388,29 +247,4 @@ fn failed<C>(flight: &Flight<C>, piece: &Piece, cause: ProduceCause) -> Outcome 
 fn ended<C: Clone>(flight: &Flight<C>, batch: BatchId, piece: &Piece, outcome: Outcome) -> ProducerEvent<C> {
     let records = piece.first..piece.first + piece.records;
     ProducerEvent::Ended { completion: flight.completion.clone(), batch, records, outcome }
-}
-
-/// Which offset a broker says in its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
-    /// That of the first record.
-    First,
-    /// The offset behind the last record.
-    Behind,
-    /// One of both.
-    Unknown,
-}
-
-/// The offset of the first record.
-fn base(offset: Offset, records: u32, content: Content, says: Says) -> Option<Offset> {
-    // A broker that has stored nothing, or does not know the offset, says -1.
-    let offset = Some(offset).filter(|offset| offset.0 >= 0)?;
-    match says {
-        Says::First => Some(offset),
-        // A set that was appended compressed has records that were not counted.
-        Says::Behind if content != Content::CompressedSet => {
-            offset.0.checked_sub(i64::from(records)).filter(|first| *first >= 0).map(Offset)
-        }
-        Says::Behind | Says::Unknown => None,
-    }
 }

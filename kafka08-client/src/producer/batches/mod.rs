@@ -2,11 +2,21 @@
 //!
 //! This layer decides where a batch goes, what a request contains, and how records end. It sees the cluster as
 //! [`Net`](super::net::Net), so it can be tested without one.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `flight`, `node` | a batch and its pieces; what is queued for a broker, and what was sent to it |
+//! | `sending` | what goes into a request, and when it is sent |
+//! | `answers`, `ends` | what answers say; what follows after an attempt, and how records end |
+//! | `trouble` | brokers that take no batches at the moment, and partitions that are stuck |
+//! | `unanswered` | requests without answers (acks 0) |
 
+mod answers;
 mod ends;
 mod flight;
 mod node;
 mod sending;
+mod trouble;
 mod unanswered;
 
 use std::{
@@ -24,7 +34,7 @@ use kafka08_proto::{
 pub(super) use self::sending::Progress;
 use self::{
     flight::{Flight, Place, Told},
-    node::{Node, SLOW, Sent, Trouble},
+    node::{Node, Sent, Trouble},
 };
 use super::{ProduceCause, ProducerEvent, net::Net};
 use crate::{
@@ -227,102 +237,6 @@ impl<C: Clone> Batches<C> {
         self.timers.set(Timer::Retry(id), None);
     }
 
-    /// Finds out whether a partition is stuck, and has the accumulator told if that has changed.
-    fn judge(&mut self, at: PartIndex) {
-        let Some(part) = self.parts.get_mut(&at) else { return };
-        let trouble = |node: &NodeId| {
-            let state = self.nodes.get(node);
-            state.is_some_and(|node| node.trouble.is_some() || node.is_slow)
-        };
-        // One batch is enough: those behind it cannot overtake it.
-        let is_stuck = part.batches.iter().any(|id| match self.flights.get(id).map(|flight| flight.place) {
-            Some(Place::NoLeader | Place::Pause { .. }) => true,
-            Some(Place::Queued(node)) => trouble(&node),
-            Some(Place::Sent(token)) => self.requests.get(&token).is_some_and(|sent| trouble(&sent.node)),
-            None => false,
-        });
-        let stuck = if is_stuck { Stuck::Yes } else { Stuck::No };
-        if part.stuck != stuck {
-            part.stuck = stuck;
-            self.returns.stuck.push((at, stuck));
-        }
-        if part.batches.is_empty() {
-            self.parts.remove(&at);
-        }
-    }
-
-    /// Judges all partitions of a broker whose trouble has begun or ended.
-    fn judge_all(&mut self, node: NodeId) {
-        let Some(state) = self.nodes.get(&node) else { return };
-        let mut parts: BTreeSet<PartIndex> = state.ready.iter().map(|(part, _)| *part).collect();
-        for sent in state.in_flight.iter().filter_map(|token| self.requests.get(token)) {
-            parts.extend(sent.batches.iter().filter_map(|id| Some(self.flights.get(id)?.part)));
-        }
-        for part in parts {
-            self.judge(part);
-        }
-    }
-
-    /// Finds out whether a broker owes an answer for too long, and when to find out again.
-    fn watch(&mut self, now: Instant, node: NodeId) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
-        let oldest = state.in_flight.first().and_then(|token| self.requests.get(token));
-        let due = oldest.and_then(|sent| sent.at.checked_add(SLOW));
-        let was_slow = state.is_slow;
-        state.is_slow = due.is_some_and(|due| due <= now);
-        // A slow broker is watched again when it has answered.
-        self.timers.set(Timer::Slow(node), due.filter(|due| *due > now));
-        if was_slow != self.nodes.get(&node).is_some_and(|state| state.is_slow) {
-            self.judge_all(node);
-        }
-    }
-
-    fn set_trouble(&mut self, node: NodeId, trouble: Option<Trouble>) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
-        let had = state.trouble.is_some();
-        state.trouble = trouble;
-        if had != state.trouble.is_some() {
-            self.judge_all(node);
-        }
-    }
-
-    /// A link can take requests.
-    pub(super) fn handle_ready(&mut self, now: Instant, node: NodeId) {
-        self.set_trouble(node, None);
-        self.watch(now, node);
-        self.to_fill.insert(node);
-    }
-
-    /// A link could not be connected.
-    pub(super) fn handle_not_connected(&mut self, node: NodeId, reason: Arc<str>) {
-        if let Some(state) = self.nodes.get_mut(&node) {
-            // It may come back as another release.
-            state.asked_release = false;
-        }
-        self.set_trouble(node, Some(Trouble::NotConnected(reason)));
-        // The wish for a link was used up, so it is said again.
-        self.to_fill.insert(node);
-    }
-
-    /// A broker does not answer.
-    pub(super) fn handle_silent(&mut self, net: &mut impl Net, now: Instant, node: NodeId) {
-        self.set_trouble(node, Some(Trouble::Silent));
-        let Some(state) = self.nodes.get(&node) else { return };
-        let sent = state.in_flight.iter().filter_map(|token| self.requests.get(token));
-        let batches: Vec<_> = sent.flat_map(|sent| sent.batches.iter().copied()).collect();
-        for id in batches {
-            self.follow_leader(net, now, id);
-        }
-    }
-
-    /// The address of a broker has changed.
-    pub(super) fn handle_endpoint(&mut self, node: NodeId) {
-        if self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::NoAddress)) {
-            self.set_trouble(node, None);
-        }
-        self.to_fill.insert(node);
-    }
-
     /// The leader of a partition has changed.
     pub(super) fn handle_leader(&mut self, net: &mut impl Net, now: Instant, of: &TopicPartition) {
         let part = self.by_name.get(of).and_then(|part| self.parts.get(part));
@@ -348,12 +262,9 @@ impl<C: Clone> Batches<C> {
                 self.place(net, now, id);
             }
             Place::Sent(token) => {
-                let node = self.requests.get(&token).map(|sent| sent.node);
-                let silent = node.and_then(|node| self.nodes.get(&node)?.trouble.clone()) == Some(Trouble::Silent);
-                if let Some(node) = node
-                    && silent
-                    && leader.is_some_and(|leader| leader != node)
-                {
+                let Some(node) = self.requests.get(&token).map(|sent| sent.node) else { return };
+                let is_silent = self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::Silent));
+                if leader.is_some_and(|leader| leader != node) && (is_silent || !self.is_on_link(token)) {
                     self.leave(net, now, node, token, id);
                 }
             }
@@ -377,6 +288,7 @@ impl<C: Clone> Batches<C> {
         if let Some(node) = self.nodes.get_mut(&sent.node) {
             node.in_flight.remove(&token);
         }
+        self.watch(now, sent.node);
         for id in sent.batches {
             let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.place == Place::Sent(token)) else {
                 continue;

@@ -20,6 +20,9 @@ use crate::{
 /// partitions must not fill the buffer.
 pub(super) const SLOW: Duration = Duration::from_millis(500);
 
+/// How long after a question for a release the next one is asked. A probe needs a connection of its own.
+pub(super) const RELEASE_PAUSE: Duration = Duration::from_secs(10);
+
 /// A broker, as batches see it.
 #[derive(Debug, Default)]
 pub(super) struct Node {
@@ -38,8 +41,8 @@ pub(super) struct Node {
     pub(super) topic: Option<Text>,
     /// Written requests are to be confirmed.
     pub(super) confirm: Confirm,
-    /// Its release was asked for since it was last lost.
-    pub(super) asked_release: bool,
+    /// When its release was asked for. `None` if it was not since the broker was lost.
+    pub(super) asked_release: Option<Instant>,
 }
 
 /// A request without an answer that was written.
@@ -82,6 +85,11 @@ pub(super) struct Sent {
 }
 
 impl Node {
+    /// Whether nothing was sent or waits here.
+    pub(super) fn is_unused(&self) -> bool {
+        self.ready.is_empty() && self.in_flight.is_empty() && self.written.is_empty() && self.confirm == Confirm::No
+    }
+
     /// The oldest ready batch of the first partition behind `part`.
     pub(super) fn behind(&self, part: Option<PartIndex>) -> Option<(PartIndex, BatchId)> {
         let from = part.map_or(Bound::Unbounded, |part| Bound::Excluded((part, BatchId(u64::MAX))));

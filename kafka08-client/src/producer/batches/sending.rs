@@ -14,7 +14,7 @@ use kafka08_proto::{
 use super::{
     Batches,
     flight::{Flight, Place},
-    node::{Confirm, Sent, Trouble},
+    node::{Confirm, RELEASE_PAUSE, Sent, Trouble},
 };
 use crate::{
     accumulator::{BatchId, Content, PartIndex},
@@ -130,8 +130,10 @@ impl<C: Clone> Batches<C> {
     fn ask_release(&mut self, net: &mut impl Net, now: Instant, node: NodeId) {
         let depends = !matches!(self.terms.acks, Acks::NONE | Acks::LEADER);
         let Some(state) = self.nodes.get_mut(&node) else { return };
-        if depends && !state.asked_release {
-            state.asked_release = true;
+        // Again after a pause: a broker may have been too slow for the first probe.
+        let is_due = state.asked_release.is_none_or(|at| now.saturating_duration_since(at) >= RELEASE_PAUSE);
+        if depends && is_due {
+            state.asked_release = Some(now);
             if net.profile(node).is_none() {
                 net.find_profile(now, node);
             }

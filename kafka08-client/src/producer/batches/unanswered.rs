@@ -6,7 +6,11 @@ use super::{
     Batches,
     node::{Confirm, Node, Sent, Trouble, Written},
 };
-use crate::{links::Token, machine::LinkId, producer::ProducerEvent};
+use crate::{
+    links::Token,
+    machine::LinkId,
+    producer::{ProducerEvent, net::Net},
+};
 
 /// The number of written requests to a broker after which they are confirmed without a flush. It bounds the memory for
 /// them.
@@ -91,9 +95,11 @@ impl<C: Clone> Batches<C> {
     }
 
     /// A link has ended.
-    pub(in crate::producer) fn handle_ended(&mut self, node: NodeId, unconfirmed: &[Token]) {
+    pub(in crate::producer) fn handle_ended(&mut self, net: &impl Net, node: NodeId, unconfirmed: &[Token]) {
         self.handle_unconfirmed(node, unconfirmed);
-        let silent = self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::Silent));
+        // It may be an older link than the one that is silent.
+        let silent =
+            !net.is_silent(node) && self.nodes.get(&node).is_some_and(|state| state.trouble == Some(Trouble::Silent));
         if silent {
             self.set_trouble(node, None);
         }

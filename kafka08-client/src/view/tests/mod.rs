@@ -5,6 +5,7 @@
 //! leader that is not known, and the problem of an address in the place of the address.
 
 mod ages;
+mod bounds;
 mod cost;
 mod lies;
 mod properties;
@@ -141,7 +142,8 @@ fn assert_sound(view: &View) {
         covered.insert((topic.covered, name.clone()));
         let ids: Vec<_> = topic.partitions().map(|(id, _)| id).collect();
         assert!(ids.is_sorted_by(|a, b| a < b) && ids.iter().all(|id| id.0 >= 0), "{ids:?}");
-        let mut is_unsettled = [3, 5, -1].contains(&topic.error.0);
+        let is_empty = topic.error.is_ok() && ids.is_empty();
+        let mut is_unsettled = is_empty || [3, 5, -1].contains(&topic.error.0);
         for (_, partition) in topic.partitions() {
             if let Ok(node) | Err(LeaderProblem::BrokerMissing(node)) = partition.leader {
                 led.insert((node, name.clone()));
@@ -153,5 +155,6 @@ fn assert_sound(view: &View) {
             unsettled.insert(name.clone());
         }
     }
+    assert_eq!(view.partitions, view.topics.values().map(|topic| topic.partitions().len()).sum::<usize>());
     assert_eq!((&view.covered, &view.led, &view.unsettled), (&covered, &led, &unsettled));
 }

@@ -39,6 +39,10 @@ pub(super) struct Fake {
     /// The number of replicas of each partition.
     pub(super) replicas: Option<usize>,
     pub(super) probes: usize,
+    /// Brokers whose links owe answers.
+    pub(super) silent: BTreeSet<NodeId>,
+    /// How many links to each broker have been given up.
+    pub(super) links_before: u64,
 }
 
 impl Net for Fake {
@@ -52,7 +56,7 @@ impl Net for Fake {
 
     fn send(&mut self, _: Instant, node: NodeId, _: &Prepared, token: Token) -> Result<LinkId, SendError> {
         self.sent.push((node, token));
-        Ok(LinkId(u64::try_from(node.0).expect("small")))
+        Ok(LinkId(self.links_before * 100 + u64::try_from(node.0).expect("small")))
     }
 
     fn is_untouched(&mut self, token: Token) -> bool {
@@ -66,6 +70,10 @@ impl Net for Fake {
 
     fn drain(&mut self, _: Instant, node: NodeId) {
         self.drained.push(node);
+    }
+
+    fn is_silent(&self, node: NodeId) -> bool {
+        self.silent.contains(&node)
     }
 
     fn note_stale(&mut self, _: Instant, topic: &Text) {

@@ -175,3 +175,144 @@ fn a_call_compresses_no_more_than_one_full_batch() {
     assert_eq!(sent, [2, 1]);
     assert_eq!(rig.batches.flights.values().filter(|flight| flight.to == to(4)).count(), 1);
 }
+
+#[test]
+fn a_link_that_was_given_up_keeps_its_partitions_stuck_and_no_others() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    let stuck = |rig: &mut Rig| std::mem::take(&mut rig.batches.returns.stuck);
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.pass(Duration::from_millis(600));
+    assert_eq!(stuck(&mut rig), [0, 2].map(|part| (PartIndex(part), Stuck::Yes)));
+    // The broker is slow. Its link takes no more requests from now on.
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.add(4, &[b"v"]);
+    assert_eq!(stuck(&mut rig), [], "4 goes over the next link, 0 pauses, and 2 waits on the link that was given up");
+    let third = rig.send_one();
+    rig.answer(third, &[(4, 0, 0)]);
+    assert_eq!(stuck(&mut rig), []);
+    rig.answer(second, &[(2, 0, 0)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex(2), Stuck::No)]);
+}
+
+#[test]
+fn a_partition_is_stuck_if_its_request_is_on_a_link_that_was_given_up() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.pass(Duration::from_millis(400));
+    rig.add(2, &[b"v"]);
+    rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    let stuck = std::mem::take(&mut rig.batches.returns.stuck);
+    assert!(stuck.contains(&(PartIndex(2), Stuck::Yes)), "{stuck:?}");
+}
+
+#[test]
+fn a_request_that_times_out_on_an_old_link_leaves_the_new_one_as_it_is() {
+    let mut rig = Rig::new(&ProducerConfig::default().with_max_requests_per_link(2));
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.net.links_before = 1;
+    for partition in [4, 6] {
+        rig.add(partition, &[b"v"]);
+        rig.send_one();
+    }
+    std::mem::take(&mut rig.batches.returns.stuck);
+    rig.time_out(second, Fate::MaybeApplied);
+    rig.add(8, &[b"v"]);
+    assert!(rig.send().is_empty(), "two requests are on the new link");
+    assert_eq!(rig.batches.returns.stuck, [], "the broker answers on the new link");
+}
+
+#[test]
+fn a_silent_broker_is_left_also_if_an_older_link_to_it_has_ended() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let old = rig.send_one();
+    rig.net.touched.insert(old);
+    rig.net.silent.insert(NodeId(1));
+    rig.batches.handle_silent(&mut rig.net, rig.now, NodeId(1));
+    rig.batches.handle_ended(&rig.net, NodeId(1), &[]);
+    rig.move_leader(0, Some(2));
+    assert_eq!(rig.send().iter().map(|(node, _)| *node).collect::<Vec<_>>(), [NodeId(2)]);
+}
+
+#[test]
+fn a_late_answer_on_an_older_link_ends_no_trouble_with_the_new_one() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.time_out(first, Fate::MaybeApplied);
+    rig.batches.handle_not_connected(NodeId(1), Arc::from("refused"));
+    rig.answer(second, &[(2, 0, 0)]);
+    rig.add(4, &[b"v"]);
+    assert!(rig.batches.returns.stuck.contains(&(PartIndex(4), Stuck::Yes)), "{:?}", rig.batches.returns.stuck);
+}
+
+#[test]
+fn a_release_that_was_not_found_out_is_asked_for_again_after_a_pause() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.net.profile = None;
+    let mut probes = Vec::new();
+    for pause in [0, 1, 60, 1] {
+        rig.pass(Duration::from_secs(pause));
+        rig.add(0, &[b"v"]);
+        let token = rig.send_one();
+        rig.answer_all(token, 0);
+        probes.push(rig.net.probes);
+    }
+    assert_eq!(probes, [1, 1, 2, 2]);
+}
+
+#[test]
+fn a_broker_to_which_nothing_goes_any_more_is_forgotten_with_its_address() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    rig.add(1, &[b"v"]);
+    let [(_, first), _] = rig.send()[..] else { panic!("two brokers lead") };
+    rig.answer_all(first, 0);
+    for node in [1, 2] {
+        rig.batches.handle_endpoint(NodeId(node));
+    }
+    assert_eq!(rig.batches.nodes.keys().copied().collect::<Vec<_>>(), [NodeId(2)]);
+}
+
+#[test]
+fn a_request_on_an_old_link_is_left_for_the_new_leader_and_the_new_link_stays() {
+    let mut rig = Rig::new(&ProducerConfig::default());
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    let second = rig.send_one();
+    rig.net.touched.extend([first, second]);
+    rig.batches.handle_silent(&mut rig.net, rig.now, NodeId(1));
+    rig.time_out(first, Fate::MaybeApplied);
+    // Another link is connected to the broker, so it is not silent any more.
+    rig.batches.handle_ready(rig.now, NodeId(1));
+    rig.move_leader(2, Some(2));
+    let sent: Vec<_> = rig.send().iter().map(|(node, _)| *node).collect();
+    assert_eq!(sent, [NodeId(2)]);
+    assert_eq!(rig.net.drained, []);
+}
+
+#[test]
+fn a_request_that_times_out_unsent_does_not_give_its_link_up() {
+    let mut rig = Rig::new(&ProducerConfig::default().with_max_requests_per_link(2));
+    rig.add(0, &[b"v"]);
+    let first = rig.send_one();
+    rig.add(2, &[b"v"]);
+    rig.send_one();
+    rig.time_out(first, Fate::NotApplied);
+    rig.add(4, &[b"v"]);
+    rig.send_one();
+    rig.add(6, &[b"v"]);
+    assert!(rig.send().is_empty(), "two requests are on the link");
+}

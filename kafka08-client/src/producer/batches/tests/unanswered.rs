@@ -42,9 +42,9 @@ fn records_end_when_they_are_written_and_are_never_sent_again() {
 fn what_a_lost_link_leaves_unconfirmed_is_told_once() {
     let mut rig = rig();
     let tokens = [write(&mut rig), write(&mut rig)];
-    rig.batches.handle_ended(NodeId(1), &tokens);
+    rig.batches.handle_ended(&rig.net, NodeId(1), &tokens);
     assert_eq!(unconfirmed(&mut rig), [4]);
-    rig.batches.handle_ended(NodeId(1), &tokens);
+    rig.batches.handle_ended(&rig.net, NodeId(1), &tokens);
     assert!(unconfirmed(&mut rig).is_empty());
     assert!(rig.batches.is_settled(rig.batches.mark()));
 }
@@ -60,7 +60,7 @@ fn an_answer_behind_the_writes_confirms_those_before_it() {
     assert!(!rig.batches.is_settled(mark));
     rig.answer(confirm, &[]);
     assert!(rig.batches.is_settled(mark));
-    rig.batches.handle_ended(NodeId(1), &[later]);
+    rig.batches.handle_ended(&rig.net, NodeId(1), &[later]);
     assert_eq!(unconfirmed(&mut rig), [2]);
 }
 
