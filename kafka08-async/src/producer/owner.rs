@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     fleet,
-    trace::of_producer::{self, Counts},
+    trace::of_producer::ProducerTeller,
 };
 
 /// Owns the machine. It meets the accumulator once a turn.
@@ -34,7 +34,7 @@ pub(super) struct Owner {
     contact_by: Option<Instant>,
     /// The time of the last turn.
     now: Instant,
-    counts: Counts,
+    teller: ProducerTeller,
 }
 
 impl Owner {
@@ -42,12 +42,13 @@ impl Owner {
     pub(super) fn new(shared: Arc<Shared>, now: Instant, contact_by: Option<Instant>) -> Self {
         let mut machine = Producer::new(&shared.config);
         machine.connect(now);
+        let teller = ProducerTeller::new(&shared.config);
         Self {
             machine: Timed { producer: machine, until: None, told: now },
             shared,
             contact_by,
             now,
-            counts: Counts::default(),
+            teller,
         }
     }
 
@@ -79,7 +80,7 @@ impl Owner {
     fn take_event(&self, event: ProducerEvent<Completion>) {
         match event {
             ProducerEvent::Ended { completion, batch, records, outcome } => {
-                of_producer::batch_ended(batch, &records, &outcome, completion.opened());
+                self.teller.batch_ended(batch, &records, &outcome, completion.opened());
                 let stats = self.machine.producer.stats();
                 self.shared.command(|desk, _| {
                     // Before the delivery ends, so that whoever waits for it sees the counts.
@@ -91,7 +92,7 @@ impl Owner {
                 completion.cell().end(records, outcome);
             }
             ProducerEvent::Unconfirmed { node, records } => {
-                of_producer::unconfirmed(node, records);
+                self.teller.unconfirmed(node, records);
                 self.shared.command(|desk, _| desk.unconfirmed += records);
             }
             // What it counts was counted above, also if nobody waits for this flush any more.
@@ -155,7 +156,7 @@ impl fleet::Owner for Owner {
             self.machine.until = [contact_by, desk.line.next_deadline()].into_iter().flatten().min();
         });
         // Subscribers are code of others, so nothing is locked now.
-        self.counts.tell(self.machine.producer.stats());
+        self.teller.tell_counts(self.machine.producer.stats());
     }
 
     fn handle_event(&mut self, event: ProducerEvent<Completion>, _: Instant) {
