@@ -1,6 +1,7 @@
 //! The task's side of a producer.
 
 use std::{
+    io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -21,10 +22,7 @@ use super::{
     news::News,
     shared::{Desk, Shared},
 };
-use crate::{
-    fleet,
-    trace::of_producer::ProducerTeller,
-};
+use crate::{fleet, trace::of_producer::ProducerTeller};
 
 /// Owns the machine. It meets the accumulator once a turn.
 pub(super) struct Owner {
@@ -43,13 +41,7 @@ impl Owner {
         let mut machine = Producer::new(&shared.config);
         machine.connect(now);
         let teller = ProducerTeller::new(&shared.config);
-        Self {
-            machine: Timed { producer: machine, until: None, told: now },
-            shared,
-            contact_by,
-            now,
-            teller,
-        }
+        Self { machine: Timed { producer: machine, until: None, told: now }, shared, contact_by, now, teller }
     }
 
     /// Tells those who wait for a first answer.
@@ -204,6 +196,10 @@ impl Machine for Timed {
 
     fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
         self.producer.handle_connect_failed(link, error, now);
+    }
+
+    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        self.producer.handle_io_error(link, error);
     }
 
     fn handle_progress(&mut self, link: LinkId, now: Instant) {

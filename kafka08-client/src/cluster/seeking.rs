@@ -33,6 +33,8 @@ pub(super) struct Seeking {
     places: BTreeMap<Peer, usize>,
     /// Told to callers after a whole pass has failed.
     down: Option<Arc<Unreachable>>,
+    /// Whether any broker has answered so far.
+    is_met: bool,
 }
 
 /// What to do next.
@@ -57,6 +59,7 @@ impl Seeking {
             trouble: Vec::new(),
             places: BTreeMap::new(),
             down: None,
+            is_met: false,
         }
     }
 
@@ -159,6 +162,7 @@ impl Seeking {
 
     /// A broker has answered, so what was wrong with it is over.
     pub(super) fn note_answered(&mut self, peer: Peer) {
+        self.is_met = true;
         if self.places.contains_key(&peer) {
             self.trouble.retain(|(of, ..)| *of != peer);
             self.places = self.trouble.iter().map(|(of, ..)| *of).zip(0..).collect();
@@ -169,6 +173,16 @@ impl Seeking {
     pub(super) fn unreachable(&self) -> Unreachable {
         let attempts = self.trouble.iter().map(|(_, address, reason)| (address.clone(), Arc::clone(reason)));
         Unreachable { attempts: attempts.collect() }
+    }
+
+    /// Whether any broker has answered so far.
+    pub(super) fn is_met(&self) -> bool {
+        self.is_met
+    }
+
+    /// Whether a broker has failed and has not answered since.
+    pub(super) fn has_failed(&self, peer: Peer) -> bool {
+        self.places.contains_key(&peer)
     }
 
     /// Set after every broker of a pass has failed, until one is connected.

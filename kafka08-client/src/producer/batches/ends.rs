@@ -21,7 +21,7 @@ use crate::{
     accumulator::{Batch, BatchId, Content},
     config::RetryPolicy,
     error::{Cause, EndpointProblem, Unreachable},
-    links::Token,
+    links::{Loss, Token},
     producer::{Outcome, ProduceCause, ProduceError, ProducerEvent, net::Net},
 };
 
@@ -125,12 +125,11 @@ impl<C: Clone> Batches<C> {
         net: &mut impl Net,
         now: Instant,
         token: Token,
-        error: &RequestError,
-        progress: Progress,
+        loss: &Loss,
         fate: Fate,
     ) {
         let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
-        if matches!(error, RequestError::TimedOut { .. })
+        if matches!(loss.error, RequestError::TimedOut { .. })
             && let Some(state) = self.nodes.get_mut(&sent.node)
         {
             // The link takes no more requests. What is left on it does not count for the next one.
@@ -141,8 +140,8 @@ impl<C: Clone> Batches<C> {
             if self.flights.get(&id).is_none_or(|flight| flight.place != Place::Sent(token)) {
                 continue;
             }
-            let cause = Cause::Request { peer: peer.clone(), error: error.clone(), progress };
-            let unsent = progress == Progress::NotSent;
+            let cause = loss.cause(peer.clone());
+            let unsent = loss.progress == Progress::NotSent;
             self.attempt_failed(net, now, id, sent.node, Failure { unsent, ..Failure::new(cause, fate) });
         }
     }
