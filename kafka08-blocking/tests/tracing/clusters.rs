@@ -17,7 +17,8 @@ fn retries_look_ups_leaders_that_move_and_failed_connects_are_told_with_their_co
     let lines = lines();
     let config = BrokerConfig::default().with_brokers(3).with_replication(3).with_topic("t", 6);
     let server = Server::start(config).expect("free ports");
-    server.add_rule(Rule::on(ApiKey::LIST_OFFSETS).partition(0).once().refuse_with(ErrorCode::NOT_LEADER_FOR_PARTITION));
+    server
+        .add_rule(Rule::on(ApiKey::LIST_OFFSETS).partition(0).once().refuse_with(ErrorCode::NOT_LEADER_FOR_PARTITION));
     let ends = ListOffsetsRequest::latest((0..6).map(|partition| ("t", partition)));
     let span = format!("[cluster bootstrap=\"{}\"]", server.bootstrap());
 

@@ -81,7 +81,8 @@ fn batches_that_fail_and_batches_without_answers_are_told() {
     server.add_rule(Rule::on(ApiKey::PRODUCE).once().refuse_with(ErrorCode::MESSAGE_SIZE_TOO_LARGE));
     send(&producer, 2, 1);
     producer.flush().expect_err("it cannot be halved");
-    let error = ["=batch failed", " batch=", " to=events/2", " records=1", " attempts=1", " elapsed=", "error=records for"];
+    let error =
+        ["=batch failed", " batch=", " to=events/2", " records=1", " attempts=1", " elapsed=", "error=records for"];
     let line = lines.wait_for(&[&[&*span][..], &error[..]].concat());
     // An entry of 26 bytes, the key and the value.
     assert!(line.contains(&format!(" bytes={}", 26 + 2 * SECRET.len())), "{line}");
