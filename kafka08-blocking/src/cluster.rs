@@ -105,8 +105,7 @@ impl Cluster {
 
     /// What metadata says of the topics and brokers that were looked up so far. Looks nothing up.
     ///
-    /// `look` runs while the cluster is locked: no bytes move meanwhile, and every method of a handle would wait for ever. So it
-    /// must be short, and must not use a handle of this cluster.
+    /// `look` may use handles of this cluster, which is not locked meanwhile. What it sees does not change.
     pub fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         self.cluster.with_view(look)
     }

@@ -1,6 +1,6 @@
 //! The client of a cluster on threads, with three embedded brokers.
 
-use std::{thread, time::Duration};
+use std::{sync::mpsc, thread, time::Duration};
 
 use kafka08_blocking::{
     Cluster, ClusterConfig,
@@ -83,6 +83,24 @@ fn when_the_last_handle_is_dropped_the_connections_close() {
     assert_whole(&cluster.call(&all()).expect("all leaders answer"));
     drop(cluster);
     server.wait_until(LIMIT, |brokers| brokers.connections() == 0).expect("they are closed");
+}
+
+#[test]
+fn a_look_at_the_view_may_use_the_handle() {
+    let server = brokers();
+    let cluster = connect(&server);
+    cluster.call(&all()).expect("all leaders answer");
+    let (sender, looked) = mpsc::channel();
+    thread::spawn(move || {
+        let calls = cluster.with_view(|view| {
+            assert!(view.topic("t").is_some());
+            cluster.call(&all()).expect("all leaders answer");
+            cluster.stats().calls
+        });
+        sender.send(calls).expect("the test waits");
+    });
+    // A lock that is held meanwhile would make it wait for ever.
+    assert_eq!(looked.recv_timeout(LIMIT), Ok(0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a driver of many sockets sees of a machine.
 
 use std::{
-    fmt,
+    fmt, io,
     time::{Duration, Instant},
 };
 
@@ -70,6 +70,12 @@ pub trait Machine {
 
     /// Tells that a link could not be connected. Ignored if the link was dropped meanwhile.
     fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant);
+
+    /// Tells what the system has said of a failed read or write, for the texts of errors. Call it before the
+    /// [`Machine::handle_progress`] that follows the failure. Default: does nothing.
+    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        let _ = (link, error);
+    }
 
     /// Tells that bytes were moved on a link, or that its stream has ended. Only this link is looked at.
     fn handle_progress(&mut self, link: LinkId, now: Instant);

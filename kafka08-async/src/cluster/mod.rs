@@ -53,8 +53,7 @@ impl Drop for Handle {
 impl<Rt> Cluster<Rt> {
     /// What metadata says of the topics and brokers that were looked up so far. Looks nothing up.
     ///
-    /// `look` runs while the cluster is locked: no bytes move meanwhile, and every method of a handle would wait for ever. So it
-    /// must be short, and must not use a handle of this cluster.
+    /// `look` may use handles of this cluster, which is not locked meanwhile. What it sees does not change.
     ///
     /// ```no_run
     /// # async fn example(cluster: &kafka08_tokio::Cluster) {
@@ -62,7 +61,9 @@ impl<Rt> Cluster<Rt> {
     /// # }
     /// ```
     pub fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
-        self.shared().with(|state| look(state.machine.view()))
+        // Not under the lock: `look` is code of others, and would wait for ever in a method of a handle.
+        let view = self.shared().with(|state| state.machine.shared_view());
+        look(&view)
     }
 
     /// A copy of what metadata says. It costs as much as there are topics and partitions in it: see [`Cluster::with_view`].

@@ -92,6 +92,10 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
             let has_moved = has_read || socket.write::<Rt>(cx, connection, &mut steps, &mut pumped);
             if has_moved {
                 pumped.has_moved = true;
+                // Before the progress, with which the machine makes the errors of requests.
+                if let Some(error) = socket.driver.error() {
+                    machine.handle_io_error(id, error);
+                }
                 // In each round, not once at the end: a frame that was not taken keeps `wants_read` false, and an
                 // answer may let the machine stage the next request here.
                 machine.handle_progress(id, now);

@@ -184,7 +184,7 @@ impl fmt::Display for DeliveryError {
         match self.error() {
             Some(error) => write!(f, "{error}"),
             None => f.write_str(
-                "the producer's task has ended, and a broker may have stored the record: keep the runtime until the producer is closed, and send the record again if it may be stored twice",
+                "the producer's task has ended, because its runtime was shut down or the task has panicked, and a broker may have stored the record: keep the runtime until the producer is closed, and send the record again if it may be stored twice",
             ),
         }
     }

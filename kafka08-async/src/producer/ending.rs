@@ -5,9 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka08_client::accumulator::FlushId;
-
-use super::{Producer, Undelivered, shared::Shared};
+use super::{
+    Producer, Undelivered,
+    shared::{Flush, Shared},
+};
 use crate::Runtime;
 
 impl<Rt: Runtime> Producer<Rt> {
@@ -27,8 +28,8 @@ impl<Rt: Runtime> Producer<Rt> {
     pub async fn flush(&self) -> Result<(), Undelivered> {
         let shared = &**self.shared();
         // The guard exists before the first wait, so that a future that is dropped leaves no entry behind.
-        let flush = Flushing { shared, id: shared.command(|desk, news| desk.begin_flush(news)) };
-        poll_fn(|cx| shared.command(|desk, news| desk.poll_flush(flush.id, cx, news))).await
+        let flushing = Flushing { shared, flush: shared.command(|desk, news| desk.begin_flush(news)) };
+        poll_fn(|cx| shared.command(|desk, news| desk.poll_flush(flushing.flush, cx, news))).await
     }
 
     /// Takes no more records, sends what was appended, and waits until everything has ended and all connections are
@@ -61,14 +62,12 @@ pub(super) fn deadline(now: Instant, within: Duration) -> Instant {
 /// A flush. Dropping it forgets it.
 struct Flushing<'a> {
     shared: &'a Shared,
-    id: Option<FlushId>,
+    flush: Flush,
 }
 
 impl Drop for Flushing<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.shared.command(|desk, news| desk.forget_flush(id, news));
-        }
+        self.shared.command(|desk, news| desk.forget_flush(self.flush, news));
     }
 }
 

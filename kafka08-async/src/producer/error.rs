@@ -38,9 +38,9 @@ impl fmt::Display for SendError {
                     (None, None) => f.write_str("no answer has named it: look whether the brokers answer"),
                 }
             }
-            Self::Ended => {
-                f.write_str("the producer's task has ended: keep its runtime running, and connect another producer")
-            }
+            Self::Ended => f.write_str(
+                "the producer's task has ended: its runtime was shut down, or the task has panicked; connect another producer",
+            ),
         }
     }
 }
@@ -98,7 +98,9 @@ impl fmt::Display for Undelivered {
             write!(f, ", and {unconfirmed} that were written with acks 0 are not confirmed")?;
         }
         if *is_cut {
-            f.write_str("; the producer's task has ended before it could tell all")?;
+            f.write_str(
+                "; the producer's task has ended before it could tell all, because it was dropped or has panicked",
+            )?;
         }
         f.write_str(": wait for the deliveries to learn the reasons")
     }

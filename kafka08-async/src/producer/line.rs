@@ -6,13 +6,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    ops::Bound,
     sync::Arc,
     task::{Context, Waker},
     time::{Duration, Instant},
 };
 
-use kafka08_client::error::Unreachable;
+use kafka08_client::{accumulator::PartIndex, error::Unreachable};
 use kafka08_proto::error_code::ErrorCode;
 
 use super::{error::SendError, news::News};
@@ -28,9 +27,27 @@ pub(super) enum For {
     /// Room in the buffer.
     Room,
     /// Room in the part of the buffer for partitions that cannot be sent to.
-    StuckRoom,
+    StuckRoom(Stuck),
     /// The partitions of this topic.
     Topic(Box<str>),
+}
+
+/// Callers that wait for room of partitions that cannot be sent to, and of which one tries for all: if it still has no room,
+/// neither have the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stuck {
+    /// The partition. `None` if it is not known.
+    pub(super) at: Option<PartIndex>,
+    pub(super) pinned: Pinned,
+}
+
+/// Whether a record can go to one partition only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pinned {
+    /// It has a key, or names its partition.
+    Yes,
+    /// The next attempt may take it to another partition, so that it does not wait behind those that cannot leave.
+    No,
 }
 
 /// What a caller may do when it is polled.
@@ -58,7 +75,8 @@ pub(super) struct Line {
     next: u64,
     waiters: BTreeMap<Number, Waiter>,
     room: BTreeSet<Number>,
-    stuck_room: BTreeSet<Number>,
+    /// By what they wait for, so that an event wakes one for each partition, and not each of them.
+    stuck_room: BTreeMap<Stuck, BTreeSet<Number>>,
     topics: BTreeMap<Box<str>, BTreeSet<Number>>,
     /// Of those who wait for a topic.
     deadlines: BTreeSet<(Instant, Number)>,
@@ -82,7 +100,7 @@ impl Line {
 
     /// Whether a caller waits for room of partitions that cannot be sent to.
     pub(super) fn is_stuck(&self, number: Number) -> bool {
-        self.stuck_room.contains(&number)
+        self.waiters.get(&number).is_some_and(|waiter| matches!(waiter.waits_for, For::StuckRoom(_)))
     }
 
     /// Polled while it has no turn.
@@ -117,11 +135,6 @@ impl Line {
         // It keeps its place in front, and keeps the turn from the others. What it lacks is what they wait for, so the
         // next event gives it the turn again.
         if waiter.waits_for == waits_for {
-            // Not so for partitions that are stuck: one of them may have come loose, and not that of the first caller.
-            if had_turn && waits_for == For::StuckRoom {
-                let next = self.stuck_room.range((Bound::Excluded(number), Bound::Unbounded)).next().copied();
-                self.give_turn(next, news);
-            }
             return;
         }
         self.unlist(number, had_turn, news);
@@ -144,7 +157,7 @@ impl Line {
         let Some(waiter) = self.waiters.get(&number) else { return };
         match &waiter.waits_for {
             For::Room => drop(self.room.insert(number)),
-            For::StuckRoom => drop(self.stuck_room.insert(number)),
+            For::StuckRoom(stuck) => drop(self.stuck_room.entry(*stuck).or_default().insert(number)),
             For::Topic(name) => {
                 self.topics.entry(name.clone()).or_default().insert(number);
                 if let Some(deadline) = waiter.deadline {
@@ -164,7 +177,10 @@ impl Line {
         let deadline = waiter.deadline;
         let list = match &waiter.waits_for {
             For::Room => &mut self.room,
-            For::StuckRoom => &mut self.stuck_room,
+            For::StuckRoom(stuck) => {
+                let Some(list) = self.stuck_room.get_mut(stuck) else { return };
+                list
+            }
             For::Topic(name) => {
                 deadline.map(|deadline| self.deadlines.remove(&(deadline, number)));
                 let Some(list) = self.topics.get_mut(name) else { return };
@@ -176,10 +192,11 @@ impl Line {
         let was_first = list.first() == Some(&number);
         list.remove(&number);
         let next = list.first().copied();
-        if let For::Topic(name) = &waiter.waits_for
-            && next.is_none()
-        {
-            self.topics.remove(name);
+        match &waiter.waits_for {
+            For::Topic(name) if next.is_none() => drop(self.topics.remove(name)),
+            // An empty list would keep the room for nobody.
+            For::StuckRoom(stuck) if next.is_none() => drop(self.stuck_room.remove(stuck)),
+            _ => {}
         }
         if was_first || had_turn {
             self.give_turn(next, news);
@@ -197,9 +214,13 @@ impl Line {
 
     /// There is room. Those in front may try.
     pub(super) fn give_room(&mut self, news: &mut News) {
-        let (room, stuck_room) = (self.room.first().copied(), self.stuck_room.first().copied());
-        self.give_turn(room, news);
-        self.give_turn(stuck_room, news);
+        self.give_turn(self.room.first().copied(), news);
+        // One for each partition: any of them may have come loose. Those who have waited the longest come first.
+        let mut first: Vec<Number> = self.stuck_room.values().filter_map(|list| list.first().copied()).collect();
+        first.sort_unstable();
+        for number in first {
+            self.give_turn(Some(number), news);
+        }
     }
 
     /// The partitions of a topic are known.
@@ -271,3 +292,6 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

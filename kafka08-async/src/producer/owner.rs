@@ -1,6 +1,7 @@
 //! The task's side of a producer.
 
 use std::{
+    io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -21,10 +22,7 @@ use super::{
     news::News,
     shared::{Desk, Shared},
 };
-use crate::{
-    fleet,
-    trace::of_producer::{self, Counts},
-};
+use crate::{fleet, trace::of_producer::ProducerTeller};
 
 /// Owns the machine. It meets the accumulator once a turn.
 pub(super) struct Owner {
@@ -34,7 +32,7 @@ pub(super) struct Owner {
     contact_by: Option<Instant>,
     /// The time of the last turn.
     now: Instant,
-    counts: Counts,
+    teller: ProducerTeller,
 }
 
 impl Owner {
@@ -42,13 +40,8 @@ impl Owner {
     pub(super) fn new(shared: Arc<Shared>, now: Instant, contact_by: Option<Instant>) -> Self {
         let mut machine = Producer::new(&shared.config);
         machine.connect(now);
-        Self {
-            machine: Timed { producer: machine, until: None, told: now },
-            shared,
-            contact_by,
-            now,
-            counts: Counts::default(),
-        }
+        let teller = ProducerTeller::new(&shared.config);
+        Self { machine: Timed { producer: machine, until: None, told: now }, shared, contact_by, now, teller }
     }
 
     /// Tells those who wait for a first answer.
@@ -79,7 +72,7 @@ impl Owner {
     fn take_event(&self, event: ProducerEvent<Completion>) {
         match event {
             ProducerEvent::Ended { completion, batch, records, outcome } => {
-                of_producer::batch_ended(batch, &records, &outcome, completion.opened());
+                self.teller.batch_ended(batch, &records, &outcome, completion.opened());
                 let stats = self.machine.producer.stats();
                 self.shared.command(|desk, _| {
                     // Before the delivery ends, so that whoever waits for it sees the counts.
@@ -91,7 +84,7 @@ impl Owner {
                 completion.cell().end(records, outcome);
             }
             ProducerEvent::Unconfirmed { node, records } => {
-                of_producer::unconfirmed(node, records);
+                self.teller.unconfirmed(node, records);
                 self.shared.command(|desk, _| desk.unconfirmed += records);
             }
             // What it counts was counted above, also if nobody waits for this flush any more.
@@ -155,7 +148,7 @@ impl fleet::Owner for Owner {
             self.machine.until = [contact_by, desk.line.next_deadline()].into_iter().flatten().min();
         });
         // Subscribers are code of others, so nothing is locked now.
-        self.counts.tell(self.machine.producer.stats());
+        self.teller.tell_counts(self.machine.producer.stats());
     }
 
     fn handle_event(&mut self, event: ProducerEvent<Completion>, _: Instant) {
@@ -203,6 +196,10 @@ impl Machine for Timed {
 
     fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
         self.producer.handle_connect_failed(link, error, now);
+    }
+
+    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        self.producer.handle_io_error(link, error);
     }
 
     fn handle_progress(&mut self, link: LinkId, now: Instant) {

@@ -13,7 +13,7 @@ use kafka08_proto::{
 
 use super::{
     Delivery, Producer, SendError, SendSetError,
-    line::Number,
+    line::{Number, Pinned},
     shared::{Append, Patience, Shared},
 };
 use crate::Runtime;
@@ -36,7 +36,8 @@ impl<Rt: Runtime> Producer<Rt> {
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, SendError> {
         let mut wait = Wait { shared: self.shared(), number: None };
         let mut append = appends::<Rt>(record);
-        poll_fn(|cx| wait.poll::<Rt>(record.topic, cx, &mut append)).await
+        let pinned = if record.partition.is_some() || record.key.is_some() { Pinned::Yes } else { Pinned::No };
+        poll_fn(|cx| wait.poll::<Rt>(record.topic, pinned, cx, &mut append)).await
     }
 
     /// [`Producer::send`] without waiting.
@@ -66,7 +67,7 @@ impl<Rt: Runtime> Producer<Rt> {
         let to = TopicPartition { topic: Text::from(topic), partition: partition.into() };
         let mut wait = Wait { shared: self.shared(), number: None };
         let mut kept = Some(set);
-        let sent = poll_fn(|cx| wait.poll::<Rt>(topic, cx, &mut appends_set::<Rt>(&to, &mut kept))).await;
+        let sent = poll_fn(|cx| wait.poll::<Rt>(topic, Pinned::Yes, cx, &mut appends_set::<Rt>(&to, &mut kept))).await;
         sent.map_err(|error| SendSetError { set: kept.expect("a set that is refused is put back"), error })
     }
 
@@ -120,12 +121,13 @@ impl Wait<'_> {
     fn poll<Rt: Runtime>(
         &mut self,
         topic: &str,
+        pinned: Pinned,
         cx: &Context<'_>,
         append: &mut impl Append,
     ) -> Poll<Result<Delivery, SendError>> {
         let Self { shared, number } = self;
         let deadline = || Rt::now().checked_add(shared.config.max_wait());
-        let patience = Patience { topic, deadline: &deadline };
+        let patience = Patience { topic, pinned, deadline: &deadline };
         shared.command(|desk, news| {
             let polled = desk.poll_append(number, &patience, cx, append, news);
             // Under the same lock as the attempt. Until it has left, all others wait for a caller that needs nothing

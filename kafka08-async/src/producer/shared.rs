@@ -18,7 +18,7 @@ use super::{
     contact::Contact,
     delivery::Delivery,
     error::{SendError, Undelivered},
-    line::{For, Line, Number, Turn},
+    line::{For, Line, Number, Pinned, Stuck, Turn},
     news::News,
 };
 use crate::{
@@ -57,14 +57,24 @@ pub(super) struct Desk {
     has_ended: bool,
 }
 
+/// What a flush waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Flush {
+    /// The end of the batches before it.
+    Batches(FlushId),
+    /// The end of the task, which had begun to end before the flush. The number is that of the watcher.
+    End(u64),
+}
+
 /// What appends. It returns the delivery, and whether the task has to be called.
 pub(super) trait Append: FnMut(&mut Accumulator<Completion>) -> Result<(Delivery, bool), AppendError> {}
 
 impl<F: FnMut(&mut Accumulator<Completion>) -> Result<(Delivery, bool), AppendError>> Append for F {}
 
-/// How long a caller waits for a topic.
+/// What a caller may have to wait for, and how long for its topic.
 pub(super) struct Patience<'a> {
     pub(super) topic: &'a str,
+    pub(super) pinned: Pinned,
     /// Called when the caller begins to wait.
     pub(super) deadline: &'a dyn Fn() -> Option<Instant>,
 }
@@ -165,7 +175,10 @@ impl Desk {
         };
         let waits_for = match error {
             AppendError::Full { stuck: false, .. } => For::Room,
-            AppendError::Full { stuck: true, .. } => For::StuckRoom,
+            AppendError::Full { stuck: true, .. } => For::StuckRoom(Stuck {
+                at: self.accumulator.as_ref().and_then(Accumulator::refused_at),
+                pinned: patience.pinned,
+            }),
             AppendError::UnknownTopic { .. } => For::Topic(patience.topic.into()),
             error => return Poll::Ready(Err(SendError::Refused(error))),
         };
@@ -235,29 +248,30 @@ impl Desk {
         }
     }
 
-    /// Begins a flush. `None` if the task is gone.
-    pub(super) fn begin_flush(&mut self, news: &mut News) -> Option<FlushId> {
-        let id = self.accumulator.as_mut()?.flush();
+    /// Begins a flush.
+    pub(super) fn begin_flush(&mut self, news: &mut News) -> Flush {
+        // The task is ending, and counts what has failed.
+        let Some(accumulator) = &mut self.accumulator else { return Flush::End(self.watch()) };
+        let id = accumulator.flush();
         // Under the same lock: the task cannot tell the end of a flush before its entry exists.
         self.flushes.insert(id, None);
         news.call();
-        Some(id)
+        Flush::Batches(id)
     }
 
     /// Whether a flush is over. Failures are taken only when they are returned.
     pub(super) fn poll_flush(
         &mut self,
-        id: Option<FlushId>,
+        flush: Flush,
         cx: &Context<'_>,
         news: &mut News,
     ) -> Poll<Result<(), Undelivered>> {
-        if let Some(waker) = id.and_then(|id| self.flushes.get_mut(&id)) {
+        let id = match flush {
+            Flush::Batches(id) => id,
+            Flush::End(watcher) => return self.poll_end(watcher, cx, news),
+        };
+        if let Some(waker) = self.flushes.get_mut(&id) {
             news.discard(keep_waker(waker, cx));
-            return Poll::Pending;
-        }
-        if self.accumulator.is_none() && !self.has_ended {
-            // The task is about to count what has failed, which takes it a moment.
-            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         Poll::Ready(self.take_failures())
@@ -269,8 +283,11 @@ impl Desk {
     }
 
     /// The future of a flush is dropped.
-    pub(super) fn forget_flush(&mut self, id: FlushId, news: &mut News) {
-        news.discard(self.flushes.remove(&id).flatten());
+    pub(super) fn forget_flush(&mut self, flush: Flush, news: &mut News) {
+        match flush {
+            Flush::Batches(id) => news.discard(self.flushes.remove(&id).flatten()),
+            Flush::End(watcher) => self.unwatch(watcher, news),
+        }
     }
 
     fn take_failures(&mut self) -> Result<(), Undelivered> {

@@ -2,6 +2,16 @@
 //!
 //! Subscribers are code of others, and may use the client. So what happens while the state is locked is noted, and told
 //! after the lock is released. Payloads are never told: only ids, names of APIs, sizes and durations.
+//!
+//! | span | events, with their fields |
+//! |---|---|
+//! | `connect`: target | connected: address, elapsed; connecting failed: elapsed, error |
+//! | `connection`: peer, connection | request: id, api, bytes; response: id, api, bytes, elapsed; request failed: id, api, elapsed, error; connection ended: reason; and others |
+//! | `cluster`: bootstrap | requests were sent again: retries; leaders of partitions were learned: `leader_moves`; metadata was asked for: refreshes; brokers could not be connected to: failed |
+//! | `producer`: bootstrap | batches sent: requests, batches, `in_flight`; batches sent again: retries; batch delivered: batch, to, records, offset, `maybe_applied`, elapsed; batch failed: batch, to, records, bytes, attempts, elapsed, error; and others |
+//!
+//! A machine logs nothing. So what a cluster and a producer do is read from their counts, once in a turn of the task, and such
+//! an event stands for everything that has happened in the turn.
 
 #[cfg(feature = "tracing")]
 mod on;

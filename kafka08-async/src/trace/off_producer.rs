@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use kafka08_client::{
     accumulator::BatchId,
+    config::ProducerConfig,
     producer::{Outcome, ProducerStats},
 };
 use kafka08_proto::ids::NodeId;
@@ -12,14 +13,18 @@ use kafka08_proto::ids::NodeId;
 #[derive(Debug, Default)]
 pub(crate) struct Opened {}
 
-/// What was told of the counts of a producer.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {}
+/// Tells what a producer does.
+#[derive(Debug)]
+pub(crate) struct ProducerTeller;
 
-impl Counts {
-    pub(crate) fn tell(&mut self, _: ProducerStats) {}
+impl ProducerTeller {
+    pub(crate) fn new(_: &ProducerConfig) -> Self {
+        Self
+    }
+
+    pub(crate) fn tell_counts(&mut self, _: ProducerStats) {}
+
+    pub(crate) fn batch_ended(&self, _: BatchId, _: &Range<u32>, _: &Outcome, _: &Opened) {}
+
+    pub(crate) fn unconfirmed(&self, _: NodeId, _: u64) {}
 }
-
-pub(crate) fn batch_ended(_: BatchId, _: &Range<u32>, _: &Outcome, _: &Opened) {}
-
-pub(crate) fn unconfirmed(_: NodeId, _: u64) {}

@@ -142,6 +142,11 @@ impl Teller {
     }
 }
 
+/// The brokers of a list, as a user writes them.
+pub(super) fn listed(brokers: &[HostPort]) -> String {
+    brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Tells how connecting has ended.
 pub fn connect_ended(target: &HostPort, started: Instant, now: Instant, outcome: Result<SocketAddr, &ConnectError>) {
     let span = warn_span!("connect", %target);

@@ -5,6 +5,8 @@
 use kafka08_client::{cluster::ClusterStats, config::ClusterConfig};
 use tracing::{Span, debug, info, warn_span};
 
+use super::on::listed;
+
 /// Notes how the counters of a cluster change.
 pub(crate) struct ClusterTrace {
     is_on: bool,
@@ -43,7 +45,7 @@ impl ClusterTrace {
 impl ClusterTeller {
     /// Opens the span of a cluster.
     pub(crate) fn new(config: &ClusterConfig) -> (Self, ClusterTrace) {
-        let span = warn_span!("cluster", bootstrap = ?config.bootstrap());
+        let span = warn_span!("cluster", bootstrap = listed(config.bootstrap()));
         let trace = ClusterTrace { is_on: !span.is_disabled(), last: ClusterStats::default() };
         (Self(span), trace)
     }
@@ -52,13 +54,13 @@ impl ClusterTeller {
     pub(crate) fn tell(&self, notes: ClusterNotes) {
         let ClusterNotes { retries, refreshes, leader_moves, failed } = notes;
         if failed > 0 {
-            info!(parent: &self.0, failed, "brokers could not be connected");
+            info!(parent: &self.0, failed, "brokers could not be connected to");
         }
         if refreshes > 0 {
             debug!(parent: &self.0, refreshes, "metadata was asked for");
         }
         if leader_moves > 0 {
-            info!(parent: &self.0, leader_moves, "partitions have other leaders");
+            info!(parent: &self.0, leader_moves, "leaders of partitions were learned");
         }
         if retries > 0 {
             info!(parent: &self.0, retries, "requests were sent again");

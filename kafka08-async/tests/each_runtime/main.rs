@@ -37,4 +37,5 @@ mod cluster;
 mod ends_of_sockets;
 mod giving_up;
 mod load;
+mod panics;
 mod silent_peers;

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use kafka08_blocking::proto::{api::MetadataRequest, connection::Fate};
+use kafka08_async::Client;
+use kafka08_blocking::{
+    proto::{api::MetadataRequest, connection::Fate},
+    threads::block_on,
+};
 use shuttle::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -11,7 +15,8 @@ use shuttle::{
 
 use crate::{
     check,
-    model::{client, produce},
+    model::{client, client_of_a_deaf_broker, produce},
+    world::World,
 };
 
 #[test]
@@ -51,6 +56,27 @@ fn a_thread_that_waits_for_room_gets_it_when_another_drops_its_claim() {
         dropper.join().expect("no panic");
         waiter.join().expect("no panic");
         assert!((2..=3).contains(&broker.join().expect("no panic")));
+    });
+}
+
+#[test]
+fn a_thread_that_waits_for_room_gets_it_when_a_claim_is_dropped_while_nothing_moves() {
+    check(|| {
+        let (client, far) = client_of_a_deaf_broker(2);
+        // The pipe takes a part of the first. It fills, and from then on only the handles have news.
+        let send = |client: &Client<World>, topic: &'static str| {
+            block_on(client.send(&MetadataRequest::of([topic]))).expect("there is room in the end")
+        };
+        let written = send(&client, "written");
+        let staged = send(&client, "staged");
+        let waiting = client.clone();
+        let waiter = thread::spawn(move || drop(send(&waiting, "kept")));
+        drop(staged);
+        waiter.join().expect("no panic");
+        drop(far);
+        block_on(written).expect_err("the broker has left");
+        drop(client);
+        World::join_all();
     });
 }
 

@@ -1,18 +1,24 @@
-//! Models of what threads do with one client, run under many schedules. They are built only with `--cfg shuttle`:
+//! Models of what threads do with one client, with a cluster and with a producer, run under many schedules. They are built only with `--cfg shuttle`:
 //!
 //! ```sh
 //! RUSTFLAGS='--cfg shuttle' cargo test --release -p kafka08-blocking --test shuttle
 //! ```
 //!
 //! The locks, threads and atomics of the client are those of shuttle then. The socket is a pipe in memory that holds a few bytes, so
-//! that writes are partial, and the I/O thread parks instead of sleeping in `poll(2)`. Time stands still: no deadline comes.
+//! that writes are partial, and the I/O thread parks instead of sleeping in `poll(2)`. For the clients of one broker time stands
+//! still: no deadline comes. For clusters and producers short pauses end at any moment, and long ones never.
 //! `KAFKA08_SCHEDULES` in the environment says how many schedules each model takes; 1,000 if it is not set.
 
 #![cfg(shuttle)]
 
 mod bell;
+mod board;
 mod clients;
+mod clusters;
 mod model;
+mod pipe;
+mod producers;
+mod world;
 
 use std::env;
 

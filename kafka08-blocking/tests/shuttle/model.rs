@@ -1,20 +1,19 @@
-//! The model of a runtime, of a stream, and of a broker behind it.
+//! The model of a runtime, and of a broker behind a pipe.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll, Waker},
+    sync::OnceLock,
+    task::{Context, Poll},
     time::Instant,
 };
 
 use bytes::Buf as _;
 use kafka08_async::{
-    Runtime, Timer, Wrap,
-    futures_io::{AsyncRead, AsyncWrite},
+    Client, Runtime, Timer, Wrap,
+    futures_io::{AsyncRead as _, AsyncWrite as _},
 };
 use kafka08_blocking::{
     HostPort, SharedClient,
@@ -28,10 +27,15 @@ use kafka08_blocking::{
     },
     threads::block_on,
 };
-use shuttle::{sync::Mutex, thread};
+use shuttle::thread;
+
+use crate::{
+    pipe::{End, pipe},
+    world::World,
+};
 
 /// How many bytes the pipe holds in each direction: less than a request.
-const PIPE: usize = 24;
+const ROOM: usize = 24;
 
 pub(crate) enum Model {}
 
@@ -92,101 +96,21 @@ impl Wrap<End> for Model {
     }
 }
 
-/// One direction of a pipe.
-#[derive(Default)]
-struct Way {
-    bytes: VecDeque<u8>,
-    is_closed: bool,
-    waker: Option<Waker>,
-}
-
-/// One end of a pipe.
-pub(crate) struct End {
-    reads: Arc<Mutex<Way>>,
-    writes: Arc<Mutex<Way>>,
-}
-
-fn pipe() -> (End, End) {
-    let (there, back) = (Arc::new(Mutex::new(Way::default())), Arc::new(Mutex::new(Way::default())));
-    (End { reads: Arc::clone(&back), writes: Arc::clone(&there) }, End { reads: there, writes: back })
-}
-
-/// Does something with a direction, and wakes the other end if it moved.
-fn attempt(way: &Mutex<Way>, cx: &Context<'_>, attempt: impl FnOnce(&mut Way) -> Option<usize>) -> Poll<usize> {
-    let mut way = way.lock().expect("no panic");
-    match attempt(&mut way) {
-        Some(n) => {
-            let waker = way.waker.take();
-            drop(way);
-            waker.map(Waker::wake);
-            Poll::Ready(n)
-        }
-        None => {
-            // A pipe that is neither full nor empty blocks nobody, so one waker is enough for both ends.
-            way.waker = Some(cx.waker().clone());
-            Poll::Pending
-        }
-    }
-}
-
-impl AsyncRead for End {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        attempt(&self.reads, cx, |way| {
-            let n = space.len().min(way.bytes.len());
-            for (to, from) in space.iter_mut().zip(way.bytes.drain(..n)) {
-                *to = from;
-            }
-            (n > 0 || way.is_closed).then_some(n)
-        })
-        .map(Ok)
-    }
-}
-
-impl AsyncWrite for End {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = attempt(&self.writes, cx, |way| {
-            let n = if way.is_closed { 0 } else { bytes.len().min(PIPE - way.bytes.len()) };
-            way.bytes.extend(bytes.iter().take(n));
-            (n > 0 || way.is_closed).then_some(n)
-        });
-        written.map(|n| if n == 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(n) })
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.close();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl End {
-    fn close(&self) {
-        for way in [&self.reads, &self.writes] {
-            let mut way = way.lock().expect("no panic");
-            way.is_closed = true;
-            let waker = way.waker.take();
-            drop(way);
-            waker.map(Waker::wake);
-        }
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
 /// A client, and the thread of a broker that serves it. The broker leaves after so many requests, or with the client. It
 /// returns how many requests it has read, and checks that they were whole.
 pub(crate) fn client(in_flight: usize, requests: usize) -> (SharedClient<Model>, thread::JoinHandle<usize>) {
-    let (near, far) = pipe();
+    let (near, far) = pipe(ROOM);
     let config = ClientConfig::default().with_max_in_flight(in_flight);
     let broker = thread::spawn(move || block_on(serve(far, requests)));
     (SharedClient::over(near, config), broker)
+}
+
+/// A client over a bare socket whose broker reads nothing, until the far end is dropped. Less than one request fits the socket,
+/// so those behind the first are not touched.
+pub(crate) fn client_of_a_deaf_broker(in_flight: usize) -> (Client<World>, End) {
+    World::begin();
+    let (near, far) = pipe(ROOM);
+    (Client::of_socket(near, ClientConfig::default().with_max_in_flight(in_flight)), far)
 }
 
 async fn serve(mut end: End, requests: usize) -> usize {

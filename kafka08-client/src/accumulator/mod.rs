@@ -40,10 +40,10 @@ use kafka08_proto::{
 pub use batch::{Appended, BatchId};
 pub use error::AppendError;
 pub use partitioner::{Choose, Partitioner};
+pub use parts::PartIndex;
 
 pub(crate) use batch::{Batch, Content};
 pub(crate) use exchange::{Listing, Stuck, Wanted};
-pub(crate) use parts::PartIndex;
 pub(crate) use topics::Leads;
 
 use self::{
@@ -104,6 +104,8 @@ pub struct Accumulator<C> {
     refused: bool,
     /// Whether the room of stuck partitions is kept for somebody.
     kept: Kept,
+    /// The stuck partition that had no room last.
+    refused_at: Option<PartIndex>,
     asleep: Asleep,
     /// Where the partitions of each topic begin to take turns.
     seed: Seed,
@@ -151,6 +153,7 @@ impl<C: Default> Accumulator<C> {
             closing: None,
             refused: false,
             kept: Kept::No,
+            refused_at: None,
             // The machine has not looked yet, so nobody knows when it will.
             asleep: Asleep::Until(None),
             seed: Seed::new(config.cluster.seed_or_zero()),
@@ -308,6 +311,7 @@ impl<C: Default> Accumulator<C> {
         // One dead leader must not take the room of all others.
         if stuck && (self.kept == Kept::Yes || self.stuck + bytes > self.buffer / 2) {
             self.refused = true;
+            self.refused_at = Some(at);
             return Err(AppendError::Full { stuck: true, wake: false });
         }
         if self.charged + bytes > self.buffer {
@@ -378,6 +382,13 @@ impl<C> Accumulator<C> {
     /// who has waited the longest, so that no other overtakes. Default: [`Kept::No`].
     pub fn keep_stuck_room(&mut self, kept: Kept) {
         self.kept = kept;
+    }
+
+    /// The partition that the last record was for that was refused with [`AppendError::Full`] and `stuck`. Callers that wait for
+    /// the same partition need not all try when there may be room.
+    #[must_use]
+    pub fn refused_at(&self) -> Option<PartIndex> {
+        self.refused_at
     }
 
     /// Whether the accumulator was closed.

@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The place of a partition in an accumulator. Places are never used for another partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PartIndex(pub(crate) usize);
+pub struct PartIndex(pub(crate) usize);
 
 /// One partition.
 //

@@ -131,6 +131,7 @@ fn partitions_that_cannot_be_sent_to_share_half_of_the_buffer() {
     accumulator.append(start, to(0)).expect("two records are half of the buffer");
     let refused = accumulator.append(start, to(0)).map(|_| ());
     assert_eq!(refused, Err(AppendError::Full { stuck: true, wake: false }));
+    assert_eq!(accumulator.refused_at(), Some(PartIndex(0)));
     accumulator.append(start, to(1)).expect("the other partition has room");
     accumulator.set_stuck(PartIndex(0), Stuck::No);
     assert!(accumulator.poll_room() && !accumulator.poll_room());

@@ -5,20 +5,20 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use kafka08_proto::{
     HostPort,
     api::LeaderProblem,
-    connection::{CloseReason, Closed, Progress, RequestError, ResponseFrame},
+    connection::{CloseReason, Closed, ResponseFrame},
     fate::Fate,
     probe::Release,
 };
 
 use super::{
-    Cluster, ForOwner, OWNERS_TOKENS, Stale, Verdict,
+    CallId, Cluster, ForOwner, OWNERS_TOKENS, Stale, Verdict,
     call::{Aim, UnitState},
     state::{Job, Owner, Part},
     work::AnswerNo,
 };
 use crate::{
     error::{Cause, Unreachable},
-    links::{Lane, LinkNews, Peer, Token},
+    links::{Lane, LinkNews, Loss, Peer, Token},
 };
 
 impl Cluster {
@@ -55,9 +55,7 @@ impl Cluster {
             }
             // Requests without answers are the owner's only.
             LinkNews::Written { .. } => {}
-            LinkNews::Failed { token, peer, error, progress, fate } => {
-                self.failed(now, *token, *peer, error, *progress, *fate);
-            }
+            LinkNews::Failed { token, peer, loss, fate } => self.failed(now, *token, *peer, loss, *fate),
             LinkNews::Silent { peer, .. } => {
                 self.note_silent(now, *peer);
                 self.drive_refresh(now);
@@ -147,6 +145,9 @@ impl Cluster {
         let was_silent = !is_still_silent && self.silent.remove(&peer);
         // A link that ends while it is idle is nobody's failure, but its broker may have left the cluster.
         let is_ours = closed.reason == CloseReason::Local;
+        if !is_ours && !self.seeking.is_met() {
+            self.note_no_broker(now, peer);
+        }
         if !is_ours {
             self.note_led_stale(now, peer);
         }
@@ -160,6 +161,13 @@ impl Cluster {
             self.wake_waiting(now);
         }
         self.drive_seek(now);
+    }
+
+    /// A peer has ended the connection, and no broker has ever answered. Its failure is told beside those to connect.
+    fn note_no_broker(&mut self, now: Instant, peer: Peer) {
+        let Some(reason) = self.links.failure(peer) else { return };
+        let (address, backoff) = (self.links.address(peer).cloned(), self.config.reconnect_backoff);
+        self.seeking.note_failed(now, peer, address.as_ref(), &reason, backoff, &mut self.seed);
     }
 
     /// A probe has ended. Calls that wait for the release are placed.
@@ -272,22 +280,34 @@ impl Cluster {
     }
 
     /// A request has ended without an answer.
-    fn failed(&mut self, now: Instant, token: Token, peer: Peer, error: &RequestError, progress: Progress, fate: Fate) {
+    fn failed(&mut self, now: Instant, token: Token, peer: Peer, loss: &Loss, fate: Fate) {
         match self.take_job(token) {
             Some(Job::Part(part)) => {
                 let address = self.links.address(peer).cloned().unwrap_or_else(unknown_address);
-                let cause = Cause::Request { peer: address, error: error.clone(), progress };
+                let cause = loss.cause(address);
                 if let Some(call) = self.calls.get_mut(&part.call) {
                     call.parts.remove(&token);
                     for n in &part.units {
                         call.lose(*n, cause.clone(), fate);
                     }
                 }
-                self.place_again(now, part.call, peer);
+                self.place_lost(now, part.call, peer);
             }
             Some(Job::Metadata { topics, .. }) => self.metadata_failed(now, token, &topics),
             Some(Job::Coordinator { group, .. }) => self.coordinator_lost(now, &group),
             None => {}
+        }
+    }
+
+    /// Places a call again whose request was lost.
+    fn place_lost(&mut self, now: Instant, id: CallId, peer: Peer) {
+        let is_for_any = self.calls.get(&id).is_some_and(|call| call.aim == Aim::Any && call.left > 0);
+        if is_for_any && !self.seeking.is_met() {
+            // Without a pause: a peer that has answered nothing is hardly a broker, and another one may be. The pauses between
+            // attempts to connect go on.
+            self.dispatch(now, id);
+        } else {
+            self.place_again(now, id, peer);
         }
     }
 }

@@ -67,6 +67,7 @@ impl Cluster {
         self.refresh.note_asked(now);
         self.jobs.insert(token, Job::Metadata { topics, peer });
         self.asking = Some(token);
+        self.asked = Some(peer);
     }
 
     /// All brokers that can be tried: those that metadata lists, and then the bootstrap list, each in a random order.
@@ -79,6 +80,9 @@ impl Cluster {
                 let other = self.seed.index(last + 1);
                 list.swap(last, other);
             }
+            // Those that have not failed come first, so that a peer that accepts connections and is no broker does not take the
+            // place of a broker in each pass.
+            list.sort_by_key(|peer| self.seeking.has_failed(*peer));
         }
         // The bootstrap list comes last: its entries may be load balancers, or names of brokers that have left.
         known.append(&mut first);
@@ -148,7 +152,7 @@ impl Cluster {
         self.last_answer = Some(now);
         let config = &self.config;
         let filter = |node, at| config.filter(node, at);
-        let changes = self.view.merge(now, config.max_age, topics, &answer, &filter);
+        let changes = Arc::make_mut(&mut self.view).merge(now, config.max_age, topics, &answer, &filter);
         // Addresses first: what is placed below opens links to them.
         self.take_changes(now, &changes);
         self.settle(now, topics, &answer);

@@ -1,6 +1,6 @@
 //! What the driver of a cluster tells it, and takes from it.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use kafka08_proto::{ClientConnection, adapter::ConnectError};
 
@@ -40,6 +40,10 @@ impl Machine for Cluster {
     fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
         self.links.handle_connect_failed(link, error, now);
         self.take_news(now);
+    }
+
+    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        self.links.handle_io_error(link, error);
     }
 
     fn handle_progress(&mut self, link: LinkId, now: Instant) {

@@ -66,7 +66,7 @@ use work::{Divisible, IsWhole, Whole, Work};
 
 use crate::{
     config::{ClusterConfig, ReleaseSetting},
-    error::{Cause, Unreachable},
+    error::Cause,
     links::{Lane, LinkNews, LinkStats, Links, Peer},
     view::{Changes, View},
 };
@@ -158,6 +158,8 @@ impl Cluster {
             return Err(Refused { request, why });
         }
         let partitions = request.partitions();
+        // Otherwise a silent broker would keep a request that each of the others can answer.
+        let aim = if aim == Aim::Leaders && partitions.is_empty() { Aim::Any } else { aim };
         let is_whole = if partitions.is_empty() { IsWhole::Yes } else { IsWhole::No };
         let work = Box::new(Divisible { request, answers: Vec::new(), is_whole });
         Ok(Claim::new(self.begin(now, work, aim, partitions)))
@@ -258,6 +260,13 @@ impl Cluster {
         &self.view
     }
 
+    /// What metadata says now. It can be kept and read while the cluster goes on. The next answer copies what is kept, so keep it
+    /// only for a short time.
+    #[must_use]
+    pub fn shared_view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
     /// Ends all calls that are open, and closes all links.
     pub fn close(&mut self, now: Instant) {
         if self.life == Life::Closed {
@@ -285,25 +294,6 @@ impl Cluster {
         ClusterStats { links: self.links.stats(), calls: self.calls.len(), ..self.counts }
     }
 
-    /// What happened at each address, if every broker was tried and none could be connected to. `None` if one is connected,
-    /// or if not all were tried.
-    #[must_use]
-    pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
-        self.seeking.down().cloned()
-    }
-
-    /// What happened at each address that has failed and has not answered since.
-    #[must_use]
-    pub fn trouble(&self) -> Unreachable {
-        self.seeking.unreachable()
-    }
-
-    /// Whether any broker has answered so far.
-    #[must_use]
-    pub fn has_answered(&self) -> bool {
-        self.last_answer.is_some()
-    }
-
     /// Asks for a topic by its name, which creates it on a broker that creates topics, and again until it can be used.
     /// Told with [`ForOwner::Topic`]. `name` has passed `check_topic_name`.
     pub(crate) fn want_topic(&mut self, now: Instant, name: &Text) {
@@ -314,7 +304,7 @@ impl Cluster {
     /// Asks no longer for a topic.
     pub(crate) fn forget_topic(&mut self, name: &str) {
         self.refresh.forget(name);
-        self.view.forget(name);
+        Arc::make_mut(&mut self.view).forget(name);
     }
 
     /// Says that the leader of a topic's partition was wrong or was lost: the topic is looked up again soon.

@@ -146,9 +146,25 @@ impl Cluster {
                 call.lose(*n, unanswered, fate);
             }
         }
+        self.explain_missing_topics(id);
         // Asked before the call is gone: it tells why nobody was asked, if no attempt tells more.
         let otherwise = self.why_nobody();
         self.end_call(id, &otherwise);
+    }
+
+    /// Finds out whether brokers have said that the topics of a call are missing, or have said nothing before its deadline.
+    fn explain_missing_topics(&mut self, id: CallId) {
+        let asked = self.asked.and_then(|peer| self.links.address(peer)).cloned();
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        // Only an answer for all topics says that one is missing. One that names a topic is kept with its code.
+        if self.view.covered_all().is_some_and(|at| at >= call.since) {
+            return;
+        }
+        for unit in &mut call.units {
+            if unit.waits == Some(Cause::NoLeader(LeaderProblem::TopicMissing)) {
+                unit.waits = Some(Cause::NoMetadata { asked: asked.clone() });
+            }
+        }
     }
 
     pub(super) fn end_if_over(&mut self, id: CallId) {

@@ -35,6 +35,8 @@ pub(super) struct Seeking {
     listed: Option<Arc<Unreachable>>,
     /// Told to callers after a whole pass has failed.
     down: Option<Arc<Unreachable>>,
+    /// Whether any broker has answered so far.
+    is_met: bool,
 }
 
 /// What to do next.
@@ -60,6 +62,7 @@ impl Seeking {
             places: BTreeMap::new(),
             listed: None,
             down: None,
+            is_met: false,
         }
     }
 
@@ -163,6 +166,7 @@ impl Seeking {
 
     /// A broker has answered, so what was wrong with it is over.
     pub(super) fn note_answered(&mut self, peer: Peer) {
+        self.is_met = true;
         if self.places.contains_key(&peer) {
             self.listed = None;
             self.trouble.retain(|(of, ..)| *of != peer);
@@ -180,6 +184,16 @@ impl Seeking {
     pub(super) fn listed(&mut self) -> Arc<Unreachable> {
         let listed = self.listed.take().unwrap_or_else(|| Arc::new(self.unreachable()));
         Arc::clone(self.listed.insert(listed))
+    }
+
+    /// Whether any broker has answered so far.
+    pub(super) fn is_met(&self) -> bool {
+        self.is_met
+    }
+
+    /// Whether a broker has failed and has not answered since.
+    pub(super) fn has_failed(&self, peer: Peer) -> bool {
+        self.places.contains_key(&peer)
     }
 
     /// Set after every broker of a pass has failed, until one is connected.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
+    sync::Arc,
     time::Instant,
 };
 
@@ -35,12 +36,14 @@ use crate::{
 pub struct Cluster {
     pub(super) config: ClusterConfig,
     pub(super) links: Links,
-    pub(super) view: View,
+    pub(super) view: Arc<View>,
     pub(super) seed: Seed,
     /// Which topics are looked up, and when.
     pub(super) refresh: Refresh,
     /// The request for metadata that is in flight. No other is sent meanwhile.
     pub(super) asking: Option<Token>,
+    /// Who was asked for metadata last.
+    pub(super) asked: Option<Peer>,
     /// When metadata was answered last.
     pub(super) last_answer: Option<Instant>,
     /// Which broker is connected to when any will do.
@@ -134,11 +137,12 @@ impl Cluster {
     pub(super) fn with_owner(config: ClusterConfig, owner: Owner) -> Self {
         Self {
             links: Links::new(&config),
-            view: View::default(),
+            view: Arc::default(),
             // The links draw from the same seed, so this one starts elsewhere.
             seed: Seed::new(config.seed_or_zero() ^ 0x5bd1_e995_9bd1_e995),
             refresh: Refresh::new(config.refresh_pause, config.retry_backoff),
             asking: None,
+            asked: None,
             last_answer: None,
             seeking: Seeking::new(),
             coordinators: Coordinators::default(),

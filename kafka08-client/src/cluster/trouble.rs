@@ -32,7 +32,7 @@ use super::{
     state::{Job, Part, PartState},
 };
 use crate::{
-    error::Cause,
+    error::{Cause, Unreachable},
     links::{Peer, Token},
     view::Changes,
 };
@@ -41,6 +41,36 @@ use crate::{
 pub(super) const WHILE_IN_TROUBLE: Duration = Duration::from_millis(500);
 
 impl Cluster {
+    /// What happened at each address, if every broker was tried and none could be connected to. `None` if one is connected,
+    /// or if not all were tried.
+    ///
+    /// As long as no broker has ever answered, a peer that has ended the connection without an answer counts as one that cannot
+    /// be connected to, because it is hardly a broker. One that is silent does not count.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
+        if let Some(down) = self.seeking.down() {
+            return Some(Arc::clone(down));
+        }
+        if self.seeking.is_met() || !self.seeking.has_trouble() {
+            return None;
+        }
+        let mut listed = (0..self.config.bootstrap.len()).map(Peer::Bootstrap);
+        let have_all_failed = listed.all(|peer| self.seeking.has_failed(peer) && !self.silent.contains(&peer));
+        have_all_failed.then(|| Arc::new(self.seeking.unreachable()))
+    }
+
+    /// What happened at each address that has failed and has not answered since.
+    #[must_use]
+    pub fn trouble(&self) -> Unreachable {
+        self.seeking.unreachable()
+    }
+
+    /// Whether any broker has answered so far.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.last_answer.is_some()
+    }
+
     /// The brokers in trouble.
     pub(super) fn troubled(&self) -> impl Iterator<Item = NodeId> {
         let down = self.releases.down().filter(|peer| !self.silent.contains(peer));

@@ -175,6 +175,10 @@ impl ClusterConfig {
 
     /// Sets a function that may refuse or change the endpoints that metadata lists, for example behind a port
     /// forwarding. Default: none.
+    ///
+    /// It is called when an answer lists an address that was not listed before, in the task or thread that moves the client's
+    /// bytes, while the client is locked. So it must return soon, and must not use a handle of this client, which would wait for
+    /// ever. If it panics, the client ends as if its task had been aborted.
     #[must_use]
     pub fn with_endpoint_filter(
         mut self,

@@ -38,6 +38,11 @@ pub enum Cause {
     Unreachable(Arc<Unreachable>),
     /// Metadata names no leader that can be used.
     NoLeader(LeaderProblem),
+    /// The deadline has passed before a broker has answered where the partition is.
+    NoMetadata {
+        /// Who was asked last. `None` if nobody could be asked.
+        asked: Option<HostPort>,
+    },
     /// The broker is listed with an address that cannot be used.
     Endpoint {
         /// The broker.
@@ -50,9 +55,11 @@ pub enum Cause {
         /// The broker's address.
         peer: HostPort,
         /// Why the request ended.
-        error: RequestError,
+        error: Box<RequestError>,
         /// How far the request had come.
         progress: Progress,
+        /// What the system has said of the connection, if reading or writing has failed.
+        said: Option<Arc<str>>,
     },
     /// The answer cannot be decoded.
     Malformed {
@@ -87,7 +94,7 @@ pub enum Cause {
     DeadlinePassed,
     /// The cluster was closed.
     Closed,
-    /// Nothing moves the bytes of the client any more: its task was aborted, or its runtime was shut down.
+    /// Nothing moves the bytes of the client any more: its task was aborted or has panicked, or its runtime was shut down.
     Abandoned,
 }
 
@@ -151,13 +158,23 @@ impl fmt::Display for Cause {
         match self {
             Self::Unreachable(all) => write!(f, "{all}"),
             Self::NoLeader(problem) => write_leader_problem(f, *problem),
+            Self::NoMetadata { asked } => {
+                f.write_str("no broker has answered before the deadline of the call where the partition is")?;
+                match asked {
+                    Some(asked) => write!(f, "; {asked} was asked last: look whether it answers"),
+                    None => f.write_str("; none could be asked"),
+                }
+            }
             Self::Endpoint { node, problem } => {
                 write!(
                     f,
                     "broker {node} advertises an address that cannot be used: {problem}; correct advertised.host.name and advertised.port of that broker, or set an endpoint filter"
                 )
             }
-            Self::Request { peer, error, progress } => write!(f, "the request to {peer} failed: {error}; {progress}"),
+            Self::Request { peer, error, progress, said } => {
+                write!(f, "the request to {peer} failed: {error}; {progress}")?;
+                said.as_ref().map_or(Ok(()), |said| write!(f, "; the system says: {said}"))
+            }
             Self::Malformed { peer, error } => write!(f, "the answer of {peer} cannot be decoded: {error}"),
             Self::Unanswered { peer } => write!(f, "{peer} has not answered before the deadline of the call"),
             Self::Incomplete => f.write_str("the broker has answered without this partition"),
@@ -167,7 +184,7 @@ impl fmt::Display for Cause {
             Self::DeadlinePassed => f.write_str("the deadline has passed before the request could be sent"),
             Self::Closed => f.write_str("the client was closed"),
             Self::Abandoned => f.write_str(
-                "the client's task has ended: its runtime was shut down, or the task was aborted; create another client",
+                "the client's task has ended: its runtime was shut down, or the task was aborted or has panicked; create another client",
             ),
         }
     }

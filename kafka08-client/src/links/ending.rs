@@ -72,7 +72,11 @@ impl Links {
         // once would be connected to again and again.
         let was_of_use = was_idle && open.answered_at.is_some();
         if !is_ours && !was_of_use {
-            self.peers.note_failed(peer, epoch, closed.to_string().into(), now);
+            let reason = match &open.said {
+                Some(said) => format!("{closed}; the system says: {said}").into(),
+                None => closed.to_string().into(),
+            };
+            self.peers.note_failed(peer, epoch, reason, now);
         }
         let unconfirmed = open.requests.take_unconfirmed();
         self.news.push_back(LinkNews::Ended { peer, lane, closed: Arc::new(closed), unconfirmed, was_idle });

@@ -50,6 +50,8 @@ pub(super) struct Open {
     pub(super) is_silent: bool,
     /// A request has failed because the connection has ended.
     pub(super) has_lost: bool,
+    /// What the system has said of the failed read or write that has ended it.
+    pub(super) said: Option<Arc<str>>,
     /// When the last answer has come.
     pub(super) answered_at: Option<Instant>,
     /// When something was sent or has ended for the last time.
@@ -120,6 +122,7 @@ impl Open {
             is_awaited: false,
             is_silent: false,
             has_lost: false,
+            said: None,
             answered_at: None,
             moved_at: now,
         }

@@ -42,11 +42,12 @@ mod timing;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Instant,
 };
 
 use kafka08_proto::{ClientConfig, ClientConnection, HostPort};
-pub(crate) use news::{Action, LinkNews, Opening};
+pub(crate) use news::{Action, LinkNews, Loss, Opening};
 pub(crate) use peer::{Lane, Peer, Token};
 pub use stats::LinkStats;
 
@@ -143,6 +144,11 @@ impl Links {
     /// Whether the last attempt to connect to a peer has failed, and it has not answered since.
     pub(crate) fn has_failed(&self, peer: Peer) -> bool {
         self.peers.get(peer).is_some_and(|state| state.last.is_some())
+    }
+
+    /// Why the last link of a peer has failed, if it has not answered since.
+    pub(crate) fn failure(&self, peer: Peer) -> Option<Arc<str>> {
+        self.peers.get(peer)?.last.clone()
     }
 
     /// The ready links of a lane with the number of requests on each, in the order of the peers. A link that is full is ready

@@ -13,7 +13,7 @@ use kafka08_proto::{
 };
 
 use super::{Lane, Peer, Token};
-use crate::machine::LinkId;
+use crate::{error::Cause, machine::LinkId};
 
 /// Whether requests can be sent to a peer now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) enum LinkNews {
     /// The last byte of a request that has no answer was taken.
     Written { token: Token },
     /// A request has ended without an answer.
-    Failed { token: Token, peer: Peer, error: RequestError, progress: Progress, fate: Fate },
+    Failed { token: Token, peer: Peer, loss: Loss, fate: Fate },
     /// A request was not answered for a time, by a broker that may be paused. Told once for each link, until it has
     /// answered again.
     Silent { peer: Peer, lane: Lane },
@@ -54,6 +54,23 @@ pub(crate) enum LinkNews {
     Ended { peer: Peer, lane: Lane, closed: Arc<Closed>, unconfirmed: Vec<Token>, was_idle: bool },
     /// The release of a broker, after [`Links::probe`](super::Links::probe).
     Probed { peer: Peer, release: Release },
+}
+
+/// Why a request has ended without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) error: RequestError,
+    pub(crate) progress: Progress,
+    /// What the system has said of the failure of the connection, if it was one.
+    pub(crate) said: Option<Arc<str>>,
+}
+
+impl Loss {
+    /// The reason for users. `peer` is the address of the broker that had the request.
+    pub(crate) fn cause(&self, peer: HostPort) -> Cause {
+        let Self { error, progress, said } = self.clone();
+        Cause::Request { peer, error: Box::new(error), progress, said }
+    }
 }
 
 /// What the driver is to do.

@@ -1,15 +1,16 @@
 //! What has happened on the connection of a link.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use kafka08_proto::{
     Connection as _,
-    connection::{ClientEvent, Closed, Progress, RequestError},
+    connection::{ClientEvent, CloseReason, Closed, Disconnect, Progress, RequestError},
 };
 
 use super::{
     Action, LinkNews, Links,
     link::{Link, Share, State},
+    news::Loss,
     peer::{Purpose, Wish},
     requests::Place,
     schedule::Due,
@@ -24,6 +25,13 @@ impl Links {
             Some((State::Open(_), _)) => self.settle(link, now),
             Some((State::Probing, peer)) => self.step_probe(peer, now),
             Some((State::Connecting, _)) | None => {}
+        }
+    }
+
+    /// Keeps what the system has said of a failed read or write. The first failure counts, because the others follow from it.
+    pub(crate) fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        if let Some(Link { state: State::Open(open), .. }) = self.links.get_mut(&link) {
+            open.said.get_or_insert_with(|| error.to_string().into());
         }
     }
 
@@ -111,7 +119,9 @@ impl Links {
                     let place = place_of(&error, progress);
                     open.has_lost |= matches!(error, RequestError::Closed(_));
                     let Some(token) = open.requests.note_failed(id, place) else { continue };
-                    (token, LinkNews::Failed { token, peer, error, progress, fate })
+                    // A request that has timed out did not fail for what happened to the stream before or after.
+                    let said = open.said.clone().filter(|_| is_of_stream(&error));
+                    (token, LinkNews::Failed { token, peer, loss: Loss { error, progress, said }, fate })
                 }
                 ClientEvent::Closed(closed) => return Some(closed),
             };
@@ -159,6 +169,11 @@ impl Links {
             self.actions.push_back(Action::Write(id));
         }
     }
+}
+
+/// Whether a request has failed because reading or writing has failed.
+fn is_of_stream(error: &RequestError) -> bool {
+    matches!(error, RequestError::Closed(CloseReason::Disconnected { how: Disconnect::Error(_), .. }))
 }
 
 /// Whether the answer to a request that has failed may still come.

@@ -18,7 +18,7 @@ mod exchange;
 mod flushes;
 mod net;
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, io, sync::Arc, time::Instant};
 
 use kafka08_proto::{ClientConnection, adapter::ConnectError, api::Topics, error_code::ErrorCode, ids::Text};
 
@@ -198,9 +198,7 @@ impl<C: Clone> Producer<C> {
         match news {
             LinkNews::Answered { token, frame, .. } => batches.handle_answered(net, now, token, &frame.body),
             LinkNews::Written { token, .. } => batches.handle_written(net, now, token),
-            LinkNews::Failed { token, error, progress, fate, .. } => {
-                batches.handle_failed(net, now, token, &error, progress, fate);
-            }
+            LinkNews::Failed { token, loss, fate, .. } => batches.handle_failed(net, now, token, &loss, fate),
             LinkNews::Ready { peer: Peer::Node(node), lane: Lane::Produce }
             | LinkNews::Awake { peer: Peer::Node(node), lane: Lane::Produce } => batches.handle_ready(now, node),
             LinkNews::NotConnected { peer: Peer::Node(node), lane: Lane::Produce, reason } => {
@@ -271,6 +269,10 @@ impl<C: Clone> Machine for Producer<C> {
     fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
         self.cluster.handle_connect_failed(link, error, now);
         self.take_news(now);
+    }
+
+    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
+        self.cluster.handle_io_error(link, error);
     }
 
     fn handle_progress(&mut self, link: LinkId, now: Instant) {

@@ -168,6 +168,11 @@ impl View {
         merge::led_by(&self.led, node).map(|name| &name.0)
     }
 
+    /// When the last answer for all topics came.
+    pub(crate) fn covered_all(&self) -> Option<Instant> {
+        self.covered_all
+    }
+
     /// When the last answer came for the topic that was not asked for the longest. `None` if no topic is known.
     ///
     /// This is the time to count the maximum age of metadata from. An answer counts for the topics that were asked for,

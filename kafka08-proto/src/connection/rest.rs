@@ -29,6 +29,9 @@ impl Rest {
     }
 
     /// Sets the timer if the connection keeps memory that could be freed, and takes it away otherwise.
+    ///
+    /// A server that answers more than [`REST`] after the last byte has come does not know the time. Then the timer has passed
+    /// already, and the driver's call tells the time from which the next one counts. That is one turn more for such an answer.
     pub(super) fn set(&mut self, keeps_memory: bool) {
         if !keeps_memory {
             self.look_at = None;

@@ -9,10 +9,11 @@ use kafka08_async::{
     proto::{
         Fate,
         api::{ListOffsetsRequest, MetadataRequest, ProduceRequest, Topics},
-        ids::{Acks, Millis, TopicPartition},
+        ids::{Acks, ApiKey, Millis, TopicPartition},
         message::MessageSet,
     },
 };
+use kafka08_broker::Rule;
 
 use super::{NODES, all, assert_whole, brokers, config, connect, refused};
 use crate::runtimes::{On, sleep};
@@ -154,7 +155,36 @@ async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
     assert!(error.to_string().ends_with("; and 3 more"), "{error}");
 }
 
+async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
+    let server = brokers();
+    let config = config().with_call_timeout(Duration::from_millis(300));
+    let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
+    for node in NODES {
+        server.with(|brokers, now| brokers.pause(node, now));
+    }
+    let text = refused::<H, _>(&cluster, &ListOffsetsRequest::latest([("t", 0)])).await;
+    let asked = NODES.map(|node| server.address_of(node).expect("a broker").to_string());
+    let says = |asked: &String| {
+        text == format!(
+            "1 partition has failed: t/0: no broker has answered before the deadline of the call where the partition is; \
+             {asked} was asked last: look whether it answers (0 attempts, the request can safely be sent again)"
+        )
+    };
+    assert!(asked.iter().any(says), "{text}");
+}
+
+async fn the_error_of_a_connection_has_the_words_of_the_system<H: On>() {
+    let server = brokers();
+    let config = config().with_call_timeout(Duration::from_millis(300));
+    let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
+    server.add_rule(Rule::on(ApiKey::LIST_OFFSETS).reset_before());
+    let text = refused::<H, _>(&cluster, &ListOffsetsRequest::latest([("t", 0)])).await;
+    assert!(text.contains("the system says: Connection reset by peer (os error 104)"), "{text}");
+}
+
 on_each_runtime! {
+    a_call_that_meets_no_metadata_says_so_and_who_was_asked,
+    the_error_of_a_connection_has_the_words_of_the_system,
     one_call_asks_all_leaders,
     a_leader_that_moves_is_found_while_calls_go_on,
     a_leader_that_is_killed_is_replaced_while_calls_go_on,

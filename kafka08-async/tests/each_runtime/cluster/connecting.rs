@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka08_async::{BootstrapError, Cluster, ClusterConfig};
+use kafka08_async::{BootstrapError, Cluster, ClusterConfig, kafka08_client::backoff::Backoff};
 
 use super::{all, assert_whole, brokers, config};
 use crate::runtimes::On;
@@ -53,6 +53,16 @@ async fn a_dead_entry_in_front_is_no_hindrance<H: On>() {
     }
 }
 
+async fn a_silent_entry_in_front_is_no_hindrance<H: On>() {
+    let server = brokers();
+    for seed in 0..6 {
+        let list = [answers(b"").to_string(), server.host_port()];
+        let config = config().with_silence(Duration::from_millis(100)).with_seed(seed);
+        let cluster = Cluster::<H::Rt>::connect(list, config).await.expect("one is there");
+        assert_whole(&cluster.call(&all()).await.expect("all leaders answer"));
+    }
+}
+
 async fn when_each_entry_has_failed_that_is_told_at_once_with_each_reason<H: On>() {
     let ports = [closed_port(), closed_port()];
     let (text, took) = fails::<H>(&ports.map(|port| port.to_string()), config().with_seed(1)).await;
@@ -79,10 +89,12 @@ async fn a_port_of_another_service_is_named<H: On>() {
         (&b"\x15\x03\x03\x00\x02\x02\x28"[..], ["the peer speaks TLS", "plaintext port"]),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ["the peer speaks HTTP", "port of another service"]),
     ] {
-        let address = answers(bytes);
-        let (text, took) = fails::<H>(&[address.to_string()], config()).await;
+        // Each of them is tried once, and no pause comes in between.
+        let ports = [answers(bytes), answers(bytes), closed_port()].map(|port| port.to_string());
+        let pause = Backoff { first: Duration::from_secs(20), most: Duration::from_secs(20) };
+        let (text, took) = fails::<H>(&ports, config().with_retry_backoff(pause)).await;
         assert!(text.starts_with("no broker could be reached: "), "{text}");
-        assert!(text.contains(&address.to_string()), "{text}");
+        assert!(ports.iter().all(|port| text.contains(port)), "{text}");
         assert!(words.iter().all(|word| text.contains(word)), "{text}");
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
@@ -105,6 +117,7 @@ async fn a_list_that_cannot_be_read_is_refused<H: On>() {
 
 on_each_runtime! {
     a_dead_entry_in_front_is_no_hindrance,
+    a_silent_entry_in_front_is_no_hindrance,
     when_each_entry_has_failed_that_is_told_at_once_with_each_reason,
     a_host_that_does_not_exist_is_named,
     a_port_of_another_service_is_named,

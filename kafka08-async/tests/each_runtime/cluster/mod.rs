@@ -1,5 +1,6 @@
 //! The client of a cluster, on each runtime, with three embedded brokers.
 
+mod bounds;
 mod calls;
 mod connecting;
 mod dropping;

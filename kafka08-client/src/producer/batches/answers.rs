@@ -21,7 +21,7 @@ use super::{
 use crate::{
     accumulator::{BatchId, Content},
     error::Cause,
-    links::Token,
+    links::{Loss, Token},
     producer::{Outcome, ProduceCause, net::Net},
 };
 
@@ -108,13 +108,12 @@ impl<C: Clone> Batches<C> {
         net: &mut impl Net,
         now: Instant,
         token: Token,
-        error: &RequestError,
-        progress: Progress,
+        loss: &Loss,
         fate: Fate,
     ) {
         let Some(sent) = self.end_request(now, token) else { return self.not_confirmed(token) };
         // One of which no byte was sent was withdrawn, and the link goes on.
-        if matches!(error, RequestError::TimedOut { .. }) && progress != Progress::NotSent {
+        if matches!(loss.error, RequestError::TimedOut { .. }) && loss.progress != Progress::NotSent {
             self.forsake_link(now, sent.node, sent.link);
         }
         let peer = net.address(sent.node);
@@ -122,8 +121,8 @@ impl<C: Clone> Batches<C> {
             if self.flights.get(&id).is_none_or(|flight| flight.place != Place::Sent(token)) {
                 continue;
             }
-            let cause = Cause::Request { peer: peer.clone(), error: error.clone(), progress };
-            let unsent = progress == Progress::NotSent;
+            let cause = loss.cause(peer.clone());
+            let unsent = loss.progress == Progress::NotSent;
             self.attempt_failed(net, now, id, sent.node, Failure { unsent, ..Failure::new(cause, fate) });
         }
     }

@@ -21,7 +21,7 @@ use super::super::{Batches, Progress};
 use crate::{
     accumulator::{Batch, BatchId, Content, PartIndex},
     config::ProducerConfig,
-    links::{Opening, Token},
+    links::{Loss, Opening, Token},
     machine::LinkId,
     producer::{Outcome, ProducerEvent, net::Net},
 };
@@ -203,7 +203,7 @@ impl Rig {
     pub(super) fn time_out(&mut self, token: Token, fate: Fate) {
         let error = RequestError::TimedOut { after: Duration::from_secs(40) };
         let progress = if fate == Fate::NotApplied { Written::NotSent } else { Written::Unanswered };
-        self.batches.handle_failed(&mut self.net, self.now, token, &error, progress, fate);
+        self.batches.handle_failed(&mut self.net, self.now, token, &Loss { error, progress, said: None }, fate);
     }
 
     pub(super) fn pass(&mut self, time: Duration) {

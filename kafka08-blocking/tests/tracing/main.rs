@@ -1,0 +1,6 @@
+//! What `tracing` is told. A subscriber of the tests keeps spans and events as lines.
+
+mod clusters;
+mod connections;
+mod lines;
+mod producers;
