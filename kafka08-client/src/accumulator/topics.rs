@@ -79,6 +79,11 @@ impl Topic {
         self.ids.binary_search(&partition).ok()
     }
 
+    /// The places of all partitions that were ever listed.
+    pub(super) fn ever(&self) -> impl Iterator<Item = PartIndex> {
+        self.known.values().copied()
+    }
+
     /// The next partition in turn that has a leader. If none has a leader, all take turns.
     pub(super) fn next_in_turn(&mut self) -> usize {
         let turns = if self.leading.is_empty() { self.ids.len() } else { self.leading.len() };

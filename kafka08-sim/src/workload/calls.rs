@@ -18,7 +18,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
@@ -281,8 +281,11 @@ impl Workload for Calls {
         Promises { records: self.records, order: Order::Free, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
+    fn leftovers(&self) -> Leftovers {
         let stats = self.cluster.stats();
-        (stats.calls > 0).then(|| format!("everything has ended, and the cluster has {stats:?}"))
+        if stats.calls == 0 {
+            return Leftovers::None;
+        }
+        Leftovers::Forgotten(format!("everything has ended, and the cluster has {stats:?}"))
     }
 }

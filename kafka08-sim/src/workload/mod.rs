@@ -95,8 +95,20 @@ pub trait Workload {
     /// What the checker may rely on.
     fn promises(&self) -> Promises;
 
-    /// What is wrong with the client's own accounts, now that everything has ended.
-    fn leftovers(&self) -> Option<String>;
+    /// What is left in the client, now that everything has ended.
+    fn leftovers(&self) -> Leftovers;
+}
+
+/// What is left in a client when everything has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Nothing.
+    None,
+    /// Requests on links that take no others. The client has left their broker, and does not wait for the answers, which end
+    /// the links.
+    Owed(String),
+    /// Something that nothing will ever end.
+    Forgotten(String),
 }
 
 /// Whether something was done.

@@ -21,7 +21,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     calls::cluster_config,
     schedule::{acks, records, times},
 };
@@ -323,10 +323,18 @@ impl Workload for Producing {
         Promises { records: self.records, order, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
+    fn leftovers(&self) -> Leftovers {
         let stats = self.producer.stats();
         let buffered = self.accumulator.buffered();
-        (stats.batches > 0 || stats.in_flight > 0 || buffered > 0)
-            .then(|| format!("everything has ended, {buffered} bytes are charged, and the producer has {stats:?}"))
+        let what = || format!("everything has ended, {buffered} bytes are charged, and the producer has {stats:?}");
+        if stats.batches > 0 || buffered > 0 {
+            Leftovers::Forgotten(what())
+        } else if stats.in_flight == 0 {
+            Leftovers::None
+        } else if stats.cluster.links.draining > 0 {
+            Leftovers::Owed(what())
+        } else {
+            Leftovers::Forgotten(what())
+        }
     }
 }

@@ -99,7 +99,7 @@ impl<W: Workload> World<W> {
         self.history.trace(traced::CONNECT, link.0);
         self.history.note(|| format!("{link:?} connects to {to} within {within:?}"));
         self.coverage.count("connects", 1);
-        self.watch.note_connect(self.now);
+        self.watch.note_connect(self.client_now());
         if self.watch.is_used(link) {
             self.fail(Invariant::R4, || format!("{link:?} was used before"));
         }
@@ -270,8 +270,12 @@ impl<W: Workload> World<W> {
         self.history.trace_bytes(traced::WRITTEN, bytes);
         self.watch.note_write();
         let Some(conn) = self.conns.get_mut(&number) else { return };
-        let Self { watch, now, .. } = self;
-        let problem = conn.tap.up(bytes, |header| watch.note_request(*now, header.key));
+        let now = self.client_base + Duration::from_micros(self.now);
+        let Self { watch, history, .. } = self;
+        let problem = conn.tap.up(bytes, |header| {
+            watch.note_request(now, header.key);
+            history.note(|| format!("connection {number}: request {} with id {}", header.key, header.id));
+        });
         if let Some(problem) = problem {
             self.fail(Invariant::R4, || problem.to_string());
         }

@@ -8,7 +8,7 @@ use crate::{
     coverage::Coverage,
     history::History,
     plan::Settings,
-    workload::Workload,
+    workload::{Leftovers, Workload},
 };
 
 const SECOND: u64 = 1_000_000;
@@ -16,6 +16,8 @@ const SECOND: u64 = 1_000_000;
 const SAFETY: u64 = 600 * SECOND;
 /// How long everything may take once no fault is left, with the timeouts of the default configuration.
 const LIVENESS: u64 = 30 * SECOND;
+/// The most requests in flight on a connection of a producer, by default.
+const MOST_IN_FLIGHT: u64 = 5;
 /// How long closing may take.
 const CLOSING: u64 = 30 * SECOND;
 
@@ -26,6 +28,8 @@ pub(super) enum Phase {
     Safety,
     /// No fault happens any more. Everything must end until this time.
     Liveness(u64),
+    /// Everything has ended. Requests that the client has given up may be answered until this time.
+    Resting(u64),
     /// Everything has ended, and the client was closed. It must be over until this time.
     Closing(u64),
     /// Nothing is left to do.
@@ -55,6 +59,12 @@ fn liveness(settings: &Settings) -> u64 {
     if is_patient { LIVENESS } else { LIVENESS + settings.delivery_timeout + 2 * settings.request_timeout }
 }
 
+/// How long a request may take until its connection ends: those in front of it may wait for replicas too.
+fn longest_request(settings: &Settings) -> u64 {
+    let in_flight = if settings.max_in_flight > 0 { settings.max_in_flight } else { MOST_IN_FLIGHT };
+    settings.request_timeout + in_flight * settings.replica_wait
+}
+
 impl<W: Workload> World<W> {
     /// Runs until everything has ended, or something does not hold.
     #[must_use]
@@ -82,25 +92,27 @@ impl<W: Workload> World<W> {
                 let has_had_enough = self.now >= self.plan.settings.chaos || self.workload.is_done();
                 if (is_submitted && has_had_enough && !self.awaits_faults()) || self.now >= SAFETY {
                     self.heal();
-                    let time = liveness(&self.plan.settings);
+                    let misled = if self.troubles.has_misled { self.plan.settings.delivery_timeout } else { 0 };
+                    let time = liveness(&self.plan.settings) + misled;
                     self.enter_until(Phase::Liveness, time);
                 }
             }
             Phase::Liveness(until) => {
                 if self.workload.is_done() && self.workload.is_submitted() {
-                    let now = self.client_now();
-                    self.check_quiet();
-                    self.workload.close(now);
-                    self.wake_client();
-                    self.enter_until(Phase::Closing, CLOSING);
+                    self.check_quiet(None);
                 } else if self.now >= until {
                     let open: Vec<_> =
                         self.history.operations().filter(|(_, op)| op.endings.is_empty()).map(|(id, _)| id).collect();
+                    let wakes_at = self.client_wakes_at();
                     self.fail(Invariant::L1, || {
-                        format!("{} operations have not ended in time after all faults had: {open:?}", open.len())
+                        let count = open.len();
+                        format!(
+                            "{count} operations have not ended in time after all faults had: {open:?}; the client wakes at {wakes_at:?} us"
+                        )
                     });
                 }
             }
+            Phase::Resting(until) => self.check_quiet(Some(until)),
             Phase::Closing(until) => {
                 if self.workload.machine_ref().is_over() {
                     self.phase = Phase::Over;
@@ -120,10 +132,22 @@ impl<W: Workload> World<W> {
         self.push(self.now, Event::Look);
     }
 
-    /// Everything has ended for the user, so nothing may be left in the client.
-    fn check_quiet(&mut self) {
-        if let Some(what) = self.workload.leftovers() {
-            self.fail(Invariant::R1, || what);
+    /// Everything has ended for the user, so nothing may be left in the client: it is closed. What the client has given up may
+    /// be left until a time, which `until` remembers.
+    fn check_quiet(&mut self, until: Option<u64>) {
+        match (self.workload.leftovers(), until) {
+            (Leftovers::None, _) => {
+                let now = self.client_now();
+                self.workload.close(now);
+                self.wake_client();
+                self.enter_until(Phase::Closing, CLOSING);
+            }
+            (Leftovers::Owed(_), None) => {
+                let time = longest_request(&self.plan.settings);
+                self.enter_until(Phase::Resting, time);
+            }
+            (Leftovers::Owed(_), Some(until)) if self.now < until => {}
+            (Leftovers::Owed(what) | Leftovers::Forgotten(what), _) => self.fail(Invariant::R1, || what),
         }
     }
 

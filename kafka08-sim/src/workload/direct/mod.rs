@@ -11,7 +11,7 @@ use kafka08_proto::message::MessageSetBuilder;
 pub use machine::{DirectEvent, DirectMachine};
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
@@ -102,8 +102,10 @@ impl Workload for Direct {
         Promises { records: self.records, order, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
-        let in_flight = self.machine.in_flight();
-        (in_flight > 0).then(|| format!("{in_flight} requests are in flight after everything has ended"))
+    fn leftovers(&self) -> Leftovers {
+        match self.machine.in_flight() {
+            0 => Leftovers::None,
+            in_flight => Leftovers::Forgotten(format!("{in_flight} requests are in flight after everything has ended")),
+        }
     }
 }

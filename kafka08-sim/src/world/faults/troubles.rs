@@ -30,6 +30,9 @@ pub(in crate::world) struct Troubles {
     pub(super) waiting: BTreeMap<Trigger, Vec<usize>>,
     /// Whether bytes were changed, so that what was told of records proves nothing.
     pub(in crate::world) has_corrupted: bool,
+    /// Whether bytes of a list of partitions were changed, for a client that chooses partitions. Records may then be for a
+    /// partition that does not exist. Only their delivery timeout ends them, as with every client of 0.8.
+    pub(in crate::world) has_misled: bool,
     /// Whether brokers were told to answer with codes, so that they tell failures that did not happen.
     pub(in crate::world) has_lied: bool,
     pub(super) is_over: bool,
@@ -42,6 +45,7 @@ impl Troubles {
             client_paused_until: 0,
             waiting: BTreeMap::new(),
             has_corrupted: false,
+            has_misled: false,
             has_lied: false,
             is_over: false,
         }
