@@ -5,7 +5,7 @@ mod direct;
 mod producing;
 mod schedule;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use calls::Calls;
 pub use direct::{Direct, DirectEvent, DirectMachine};
@@ -89,8 +89,11 @@ pub trait Workload {
     /// Whether everything that was submitted has ended.
     fn is_done(&self) -> bool;
 
-    /// Closes the client.
-    fn close(&mut self, now: Instant);
+    /// Closes the client, which may take so long. What is not over then ends.
+    fn close(&mut self, now: Instant, within: Duration, history: &mut History);
+
+    /// Replaces the client by a new one. What it had taken and has not ended is lost: nobody knows what became of it.
+    fn recreate(&mut self, now: Instant, history: &mut History);
 
     /// What the checker may rely on.
     fn promises(&self) -> Promises;

@@ -228,6 +228,7 @@ impl<W: Workload> World<W> {
         let now = self.now;
         self.history.trace(traced::ANSWERED, number);
         let profile = self.troubles.profile(self.profile, number, &self.conns, now);
+        let bytes = self.change_answer(number, bytes);
         let is_producing = Scenario::of(&self.plan) == Scenario::Producing;
         let Some(conn) = self.conns.get_mut(&number) else { return };
         let is_metadata = conn.tap.owed().is_some_and(|header| header.key == METADATA);

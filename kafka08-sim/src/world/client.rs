@@ -33,6 +33,11 @@ impl<W: Workload> World<W> {
         }
         let now = self.client_now();
         let mut acted = self.workload.step(self.now, now, &mut self.history);
+        if self.workload.machine_ref().is_over() {
+            // Rule 1: the driver has stopped.
+            self.is_client_woken = false;
+            return Stepped::Idle;
+        }
         let has_news = !self.client_ready.is_empty() || self.has_client_timeout();
         if acted == Stepped::Idle && !has_news && !std::mem::take(&mut self.is_client_woken) {
             // Nothing has woken the client, so it sleeps: a wake-up that it has lost shows.
@@ -161,7 +166,7 @@ impl<W: Workload> World<W> {
     }
 
     /// Closes the client's socket.
-    fn drop_link(&mut self, link: LinkId) {
+    pub(super) fn drop_link(&mut self, link: LinkId) {
         self.history.trace(traced::DROP, link.0);
         self.history.note(|| format!("{link:?} is dropped"));
         let now = self.now;

@@ -1,5 +1,7 @@
 //! The phases of a run: faults, then none, then the end.
 
+use std::time::Duration;
+
 use kafka08_client::machine::Machine as _;
 
 use super::{Event, World};
@@ -20,6 +22,8 @@ const LIVENESS: u64 = 30 * SECOND;
 const MOST_IN_FLIGHT: u64 = 5;
 /// How long closing may take.
 const CLOSING: u64 = 30 * SECOND;
+/// How long the user lets it take.
+const USERS_CLOSING: Duration = Duration::from_secs(20);
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +139,13 @@ impl<W: Workload> World<W> {
     /// Everything has ended for the user, so nothing may be left in the client: it is closed. What the client has given up may
     /// be left until a time, which `until` remembers.
     fn check_quiet(&mut self, until: Option<u64>) {
+        if let Some(number) = self.has_survived() {
+            self.fail(Invariant::R5, || format!("connection {number} has had an answer that no broker gives, and is open"));
+        }
         match (self.workload.leftovers(), until) {
             (Leftovers::None, _) => {
                 let now = self.client_now();
-                self.workload.close(now);
+                self.workload.close(now, USERS_CLOSING, &mut self.history);
                 self.wake_client();
                 self.enter_until(Phase::Closing, CLOSING);
             }

@@ -101,6 +101,13 @@ impl Watch {
         }
     }
 
+    /// Another client begins, which knows nothing of what the one before has done.
+    pub(super) fn begin_client(&mut self) {
+        self.connects = Window::default();
+        self.metadata = Window::default();
+        self.links.clear();
+    }
+
     /// Notes a connection attempt at this time of the client's clock.
     pub(super) fn note_connect(&mut self, now: Instant) {
         let count = self.connects.note(now);

@@ -26,7 +26,7 @@ impl<W: Workload> World<W> {
 
     pub(super) fn hit_broker(&mut self, fault: Fault, index: usize) -> bool {
         let now = self.broker_now();
-        let Some(node) = self.node_of(fault.a) else { return false };
+        let Some(node) = self.node_of(fault.a).filter(|node| !self.troubles.gone.contains(node)) else { return false };
         let name = fault.kind.name();
         for conn in self.conns.values().filter(|conn| conn.addressed == node && conn.is_held) {
             self.coverage.happened(state_of(conn), name);
@@ -92,8 +92,48 @@ impl<W: Workload> World<W> {
     }
 
     pub(super) fn start_all(&mut self) {
+        nodes(&self.plan).for_each(|node| self.start(node));
+    }
+
+    /// Starts a broker, unless it has left for ever.
+    pub(super) fn start(&mut self, node: NodeId) {
+        if !self.troubles.gone.contains(&node) {
+            let now = self.broker_now();
+            self.cluster.start(node, now);
+        }
+    }
+
+    /// A broker leaves for ever, if each of its partitions has another replica that does not.
+    pub(super) fn decommission(&mut self, fault: Fault) -> bool {
         let now = self.broker_now();
-        nodes(&self.plan).for_each(|node| self.cluster.start(node, now));
+        let Some(node) = self.node_of(fault.a).filter(|node| !self.troubles.gone.contains(node)) else { return false };
+        let others: Vec<NodeId> =
+            nodes(&self.plan).filter(|other| *other != node && !self.troubles.gone.contains(other)).collect();
+        let snapshot = self.cluster.snapshot();
+        let mut partitions = snapshot.topics.iter().flat_map(|topic| &topic.partitions);
+        if others.is_empty() || !partitions.all(|of| of.replicas.iter().any(|replica| others.contains(replica))) {
+            return false;
+        }
+        for conn in self.conns.values().filter(|conn| conn.addressed == node && conn.is_held) {
+            self.coverage.happened(state_of(conn), fault.kind.name());
+        }
+        self.troubles.gone.insert(node);
+        self.logs.note_shortened();
+        if fault.b == 0 { self.cluster.stop(node, now) } else { self.cluster.kill(node, now) }
+        true
+    }
+
+    /// Brings back the brokers that have left, if a partition could have no leader without them.
+    pub(super) fn bring_back(&mut self) {
+        let is_unclean = self.plan.settings.unclean > 0;
+        let snapshot = self.cluster.snapshot();
+        let mut partitions = snapshot.topics.iter().flat_map(|topic| &topic.partitions);
+        let stays = |node: &NodeId| !self.troubles.gone.contains(node);
+        if !partitions.all(|of| of.isr.iter().any(stays) || (is_unclean && of.replicas.iter().any(stays))) {
+            self.history.note(|| "brokers that have left are brought back".to_owned());
+            self.troubles.gone.clear();
+            self.start_all();
+        }
     }
 
     pub(super) fn let_all_go(&mut self) {

@@ -2,11 +2,12 @@
 
 use super::nth;
 use crate::{
+    choices::{Choices as _, Stream},
     coverage::ConnState,
-    net::{Conn, ConnNumber, Far, PipeEnd, Way},
+    net::{Conn, ConnNumber, Far, HostileAnswer, PipeEnd, Way},
     plan::{Fault, FaultKind},
     workload::Workload,
-    world::World,
+    world::{Event, World},
 };
 
 pub(super) fn state_of(conn: &Conn) -> ConnState {
@@ -44,6 +45,7 @@ impl<W: Workload> World<W> {
                     }
                 }
             }
+            FaultKind::Hostile => return self.hit_with_lie(number, HostileAnswer::of_number(fault.b)),
             _ => {
                 self.troubles.has_corrupted = true;
                 conn.is_corrupted = true;
@@ -85,4 +87,41 @@ impl<W: Workload> World<W> {
         }
         true
     }
+
+    /// Stalls connections one after the other, which then go on in another order.
+    pub(super) fn hit_many(&mut self, fault: Fault) -> bool {
+        let mut stream = Stream::of(self.plan.settings.residual, 4, fault.a);
+        let mut chosen: Vec<ConnNumber> = self.conns.iter().filter(|(_, conn)| conn.is_held).map(|(n, _)| *n).collect();
+        chosen.retain(|_| stream.chance(2, 3));
+        let count = u64::try_from(chosen.len()).unwrap_or(0);
+        let Some(step) = (fault.b / 2).checked_div(count) else { return false };
+        let mut begins = shuffled(count, &mut stream);
+        let mut ends = shuffled(count, &mut stream);
+        for number in chosen {
+            let (Some(begin), Some(end)) = (begins.pop(), ends.pop()) else { break };
+            let until = self.now.saturating_add(fault.b / 2).saturating_add((end + 1) * step);
+            self.push(self.now.saturating_add(begin * step), Event::Clog(number, until));
+        }
+        true
+    }
+
+    /// Stalls both directions of a connection until this time.
+    pub(in crate::world) fn clog(&mut self, number: ConnNumber, until: u64) {
+        let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held && !self.troubles.is_over) else {
+            return;
+        };
+        self.coverage.happened(state_of(conn), FaultKind::Swizzle.name());
+        for way in [Way::Up, Way::Down] {
+            let pipe = conn.pipe(way);
+            pipe.stalled_until = pipe.stalled_until.max(until);
+        }
+        self.wake_conn(number);
+    }
+}
+
+/// The numbers below `count` in an order that is drawn.
+fn shuffled(count: u64, stream: &mut Stream) -> Vec<u64> {
+    let mut numbers: Vec<u64> = (0..count).collect();
+    numbers.sort_by_cached_key(|_| stream.next_number());
+    numbers
 }

@@ -15,10 +15,11 @@ impl<W: Workload> World<W> {
         self.profile = self.profile.healed();
         self.cluster.clear_rules();
         for node in nodes(&self.plan) {
-            self.cluster.start(node, now);
+            self.start(node);
             self.cluster.resume(node, now);
             self.cluster.thaw_metadata(node, now);
         }
+        self.bring_back();
         self.let_all_go();
         self.logs.note_shortened();
         for number in self.conns.keys().copied().collect::<Vec<_>>() {

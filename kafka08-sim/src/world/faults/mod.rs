@@ -1,8 +1,10 @@
 //! What goes wrong: the faults of a plan, and what they leave behind until they end.
 
 mod brokers;
+mod client;
 mod conns;
 mod healing;
+mod hostile;
 mod troubles;
 
 use kafka08_proto::ids::NodeId;
@@ -52,7 +54,10 @@ impl<W: Workload> World<W> {
         self.history.trace(30, u64::try_from(index).unwrap_or(0));
         self.history.note(|| format!("{fault}"));
         let hits = match fault.kind {
-            FaultKind::Reset | FaultKind::Fin | FaultKind::Stall | FaultKind::Corrupt => self.hit_conn(fault, on),
+            FaultKind::Reset | FaultKind::Fin | FaultKind::Stall | FaultKind::Corrupt | FaultKind::Hostile => {
+                self.hit_conn(fault, on)
+            }
+            FaultKind::Swizzle => self.hit_many(fault),
             FaultKind::BlackHole
             | FaultKind::Refuse
             | FaultKind::SlowConnect
@@ -62,9 +67,14 @@ impl<W: Workload> World<W> {
             FaultKind::Kill | FaultKind::Crash | FaultKind::Stop | FaultKind::Pause | FaultKind::Freeze => {
                 self.hit_broker(fault, index)
             }
+            FaultKind::Decommission => self.decommission(fault),
             FaultKind::MoveLeader | FaultKind::HoldBack | FaultKind::LoseTail => self.hit_partition(fault, index),
             FaultKind::Code => self.hit_answers(fault),
-            FaultKind::ClientPause | FaultKind::ClockForward | FaultKind::ClockBack => self.hit_client(fault),
+            FaultKind::ClientPause
+            | FaultKind::ClockForward
+            | FaultKind::ClockBack
+            | FaultKind::Recreate
+            | FaultKind::Close => self.hit_client(fault),
         };
         // A wrong service or a swap counts when somebody connects to it.
         if hits && !matches!(fault.kind, FaultKind::WrongService | FaultKind::Swap) {
@@ -77,27 +87,13 @@ impl<W: Workload> World<W> {
         nth(&nodes(&self.plan).collect::<Vec<_>>(), number)
     }
 
-    fn hit_client(&mut self, fault: Fault) -> bool {
-        let by = std::time::Duration::from_micros(fault.b);
-        match fault.kind {
-            FaultKind::ClientPause => {
-                self.troubles.client_paused_until = self.now.saturating_add(fault.b);
-                self.push(self.now.saturating_add(fault.b), Event::Look);
-            }
-            FaultKind::ClockForward => self.client_base += by,
-            // The base leaves room for a day.
-            _ => self.client_base = self.client_base.checked_sub(by).unwrap_or(self.client_base),
-        }
-        true
-    }
-
     pub(super) fn end_fault(&mut self, index: usize) {
         let Some(fault) = self.plan.faults.get(index).copied() else { return };
         let now = self.broker_now();
         let node = self.node_of(fault.a);
         self.history.note(|| format!("over: {fault}"));
         match (fault.kind, node) {
-            (FaultKind::Kill | FaultKind::Crash | FaultKind::Stop, Some(node)) => self.cluster.start(node, now),
+            (FaultKind::Kill | FaultKind::Crash | FaultKind::Stop, Some(node)) => self.start(node),
             (FaultKind::Pause, Some(node)) => self.cluster.resume(node, now),
             (FaultKind::Freeze, Some(node)) => self.cluster.thaw_metadata(node, now),
             _ => {

@@ -1,6 +1,9 @@
 //! What is wrong with the network and with the client's process, and until when.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use kafka08_proto::ids::NodeId;
 
@@ -28,6 +31,10 @@ pub(in crate::world) struct Troubles {
     pub(in crate::world) client_paused_until: u64,
     /// Faults that hit traffic, and have not.
     pub(super) waiting: BTreeMap<Trigger, Vec<usize>>,
+    /// When the client must be over, which its user has closed.
+    pub(super) over_by: Option<Instant>,
+    /// Brokers that have left for ever.
+    pub(super) gone: BTreeSet<NodeId>,
     /// Whether bytes were changed, so that what was told of records proves nothing.
     pub(in crate::world) has_corrupted: bool,
     /// Whether bytes of a list of partitions were changed, for a client that chooses partitions. Records may then be for a
@@ -44,6 +51,8 @@ impl Troubles {
             of: nodes(plan).map(|node| (node, Trouble::default())).collect(),
             client_paused_until: 0,
             waiting: BTreeMap::new(),
+            over_by: None,
+            gone: BTreeSet::new(),
             has_corrupted: false,
             has_misled: false,
             has_lied: false,

@@ -150,12 +150,45 @@ impl DirectMachine {
         self.drive(now);
     }
 
-    /// Ends all links.
+    /// Ends all records and all links.
     pub fn close(&mut self, now: Instant) {
         self.is_closed = true;
+        let endings = self.take_records();
+        self.outputs.extend(endings.into_iter().map(Output::Event));
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         links.into_iter().for_each(|link| self.drop_link(link));
         self.drive(now);
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// The ends of all records, if nothing more is heard of them.
+    pub fn into_endings(mut self) -> Vec<DirectEvent> {
+        let told = std::mem::take(&mut self.outputs).into_iter();
+        let mut endings: Vec<DirectEvent> =
+            told.filter_map(|output| if let Output::Event(event) = output { Some(event) } else { None }).collect();
+        endings.extend(self.take_records());
+        endings
+    }
+
+    /// Ends all records. One that is in flight may be applied.
+    fn take_records(&mut self) -> Vec<DirectEvent> {
+        let mut endings = Vec::new();
+        for mut queue in std::mem::take(&mut self.queues).into_values() {
+            if let Some(first) = queue.records.front_mut().filter(|_| queue.in_flight.is_some()) {
+                first.maybe_applied += 1;
+            }
+            endings.extend(queue.records.into_iter().map(|Pending { id, maybe_applied, .. }| {
+                let fate = if maybe_applied > 0 { Fate::MaybeApplied } else { Fate::NotApplied };
+                DirectEvent { id, ending: Ending::Failed { fate, maybe_applied } }
+            }));
+        }
+        self.asking = None;
+        endings
     }
 
     /// The requests that have not ended.
