@@ -60,6 +60,8 @@ enum Event {
     FaultEnds(usize),
     /// A connection stalls until this time.
     Clog(ConnNumber, u64),
+    /// Time for all partitions to have leaders.
+    Led,
     /// Time to look whether the run goes on.
     Look,
 }
@@ -244,6 +246,7 @@ impl<W: Workload> World<W> {
             Event::Fault(index) => self.begin_fault(index, None),
             Event::FaultEnds(index) => self.end_fault(index),
             Event::Clog(number, until) => self.clog(number, until),
+            Event::Led => self.bring_back_leaders(),
             Event::Look => {}
         }
     }

@@ -96,8 +96,12 @@ impl<W: Workload> World<W> {
                 let has_had_enough = self.now >= self.plan.settings.chaos || self.workload.is_done();
                 if (is_submitted && has_had_enough && !self.awaits_faults()) || self.now >= SAFETY {
                     self.heal();
-                    let misled = if self.troubles.has_misled { self.plan.settings.delivery_timeout } else { 0 };
-                    let time = liveness(&self.plan.settings) + misled;
+                    let settings = &self.plan.settings;
+                    // A call that the brokers that are left do not know may be known by those that have left, for all that the
+                    // client can tell.
+                    let waits_for_gone = self.troubles.has_gone() && settings.release > 0 && settings.scenario == 1;
+                    let is_longer = self.troubles.has_misled || waits_for_gone;
+                    let time = liveness(settings) + if is_longer { settings.delivery_timeout } else { 0 };
                     self.enter_until(Phase::Liveness, time);
                 }
             }

@@ -1,6 +1,6 @@
 //! Faults of brokers, of partitions, and of answers.
 
-use kafka08_broker::Rule;
+use kafka08_broker::{PartitionSnapshot, Rule};
 use kafka08_proto::{
     error_code::ErrorCode,
     ids::{ApiKey, NodeId},
@@ -126,14 +126,29 @@ impl<W: Workload> World<W> {
     /// Brings back the brokers that have left, if a partition could have no leader without them.
     pub(super) fn bring_back(&mut self) {
         let is_unclean = self.plan.settings.unclean > 0;
-        let snapshot = self.cluster.snapshot();
-        let mut partitions = snapshot.topics.iter().flat_map(|topic| &topic.partitions);
         let stays = |node: &NodeId| !self.troubles.gone.contains(node);
-        if !partitions.all(|of| of.isr.iter().any(stays) || (is_unclean && of.replicas.iter().any(stays))) {
-            self.history.note(|| "brokers that have left are brought back".to_owned());
-            self.troubles.gone.clear();
-            self.start_all();
+        let can_lead = |of: &PartitionSnapshot| {
+            of.isr.iter().any(stays) || (is_unclean && of.replicas.iter().any(stays))
+        };
+        if !self.cluster.snapshot().topics.iter().flat_map(|topic| &topic.partitions).all(can_lead) {
+            self.bring_all_back();
         }
+    }
+
+    /// The same when all elections are over. A topic that was created before the controller had noticed that a broker has left
+    /// may be there alone.
+    pub(in crate::world) fn bring_back_leaders(&mut self) {
+        let is_led = |of: &PartitionSnapshot| of.leader.is_some_and(|leader| !self.troubles.gone.contains(&leader));
+        if !self.cluster.snapshot().topics.iter().flat_map(|topic| &topic.partitions).all(is_led) {
+            self.bring_all_back();
+        }
+    }
+
+    fn bring_all_back(&mut self) {
+        self.history.note(|| "brokers that have left are brought back".to_owned());
+        self.troubles.gone.clear();
+        self.start_all();
+        self.look_at_ready();
     }
 
     pub(super) fn let_all_go(&mut self) {

@@ -20,6 +20,10 @@ impl<W: Workload> World<W> {
             self.cluster.thaw_metadata(node, now);
         }
         self.bring_back();
+        if !self.troubles.gone.is_empty() {
+            // Behind the notice that the controller takes, and a second for the replicas.
+            self.push(self.now.saturating_add(self.plan.settings.election_delay + 1_000_000), Event::Led);
+        }
         self.let_all_go();
         self.logs.note_shortened();
         for number in self.conns.keys().copied().collect::<Vec<_>>() {

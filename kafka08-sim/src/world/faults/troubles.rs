@@ -104,6 +104,11 @@ impl Troubles {
         Profile { bandwidth, ..plain }
     }
 
+    /// Whether brokers have left for ever.
+    pub(in crate::world) fn has_gone(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     /// Ends everything.
     pub(super) fn heal(&mut self) {
         self.of.values_mut().for_each(|trouble| *trouble = Trouble::default());
