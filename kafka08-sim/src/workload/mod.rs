@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 pub use calls::Calls;
 pub use direct::{Direct, DirectEvent, DirectMachine};
 use kafka08_client::machine::Machine;
+pub(crate) use producing::FLUSH_EVERY;
 pub use producing::Producing;
 
 use crate::{history::History, plan::Plan, record::Records};

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// After how many records the user flushes.
-const FLUSH_EVERY: u32 = 50;
+pub(crate) const FLUSH_EVERY: u32 = 50;
 
 /// A producer and its user.
 #[derive(Debug)]

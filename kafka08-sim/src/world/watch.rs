@@ -7,7 +7,7 @@ use std::{
 
 use kafka08_client::machine::LinkId;
 
-use crate::plan::Settings;
+use crate::{plan::Settings, workload::FLUSH_EVERY};
 
 /// More than any request of a workload takes. A connection may have one request more than its limit staged.
 pub(super) const LARGEST_REQUEST: usize = 5 << 20;
@@ -38,6 +38,15 @@ impl Window {
         self.0.retain(|at| *at <= now && *at + SECOND > now);
         self.0.push_back(now);
         self.0.len()
+    }
+}
+
+/// How many requests for metadata the user causes. With acks 0 a flush asks each broker for its answer behind all writes.
+fn asked_metadata(settings: &Settings) -> u64 {
+    match (settings.scenario, settings.acks) {
+        (1, _) => settings.operations,
+        (2, 2) => (settings.operations / u64::from(FLUSH_EVERY) + 1) * settings.brokers,
+        _ => 0,
     }
 }
 
@@ -76,7 +85,7 @@ impl Watch {
             writes: 0,
             answers: 0,
             probing: 0,
-            asked: if settings.scenario == 1 { usize::try_from(settings.operations).unwrap_or(usize::MAX) } else { 0 },
+            asked: usize::try_from(asked_metadata(settings)).unwrap_or(usize::MAX),
             is_patient: settings.no_backoff == 0,
             problem: None,
         }
