@@ -5,7 +5,10 @@ mod direct;
 mod producing;
 mod schedule;
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 pub use calls::Calls;
 pub use direct::{Direct, DirectEvent, DirectMachine};
@@ -62,7 +65,7 @@ pub struct Promises {
 }
 
 /// A client and its user. A world moves the client's bytes, and tells both the time.
-pub trait Workload {
+pub trait Workload: fmt::Debug {
     /// The client.
     type Machine: Machine;
 

@@ -112,6 +112,7 @@ impl<W: Workload> World<W> {
                     let open: Vec<_> =
                         self.history.operations().filter(|(_, op)| op.endings.is_empty()).map(|(id, _)| id).collect();
                     let wakes_at = self.client_wakes_at();
+                    self.history.note(|| format!("the client: {:#?}", self.workload));
                     self.fail(Invariant::L1, || {
                         let count = open.len();
                         format!(
