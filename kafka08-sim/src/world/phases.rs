@@ -145,7 +145,9 @@ impl<W: Workload> World<W> {
     /// be left until a time, which `until` remembers.
     fn check_quiet(&mut self, until: Option<u64>) {
         if let Some(number) = self.has_survived() {
-            self.fail(Invariant::R5, || format!("connection {number} has had an answer that no broker gives, and is open"));
+            self.fail(Invariant::R5, || {
+                format!("connection {number} has had an answer that no broker gives, and is open")
+            });
         }
         match (self.workload.leftovers(), until) {
             (Leftovers::None, _) => {

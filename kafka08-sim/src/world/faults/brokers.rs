@@ -119,7 +119,11 @@ impl<W: Workload> World<W> {
         }
         self.troubles.gone.insert(node);
         self.logs.note_shortened();
-        if fault.b == 0 { self.cluster.stop(node, now) } else { self.cluster.kill(node, now) }
+        if fault.b == 0 {
+            self.cluster.stop(node, now)
+        } else {
+            self.cluster.kill(node, now)
+        }
         true
     }
 
@@ -127,9 +131,8 @@ impl<W: Workload> World<W> {
     pub(super) fn bring_back(&mut self) {
         let is_unclean = self.plan.settings.unclean > 0;
         let stays = |node: &NodeId| !self.troubles.gone.contains(node);
-        let can_lead = |of: &PartitionSnapshot| {
-            of.isr.iter().any(stays) || (is_unclean && of.replicas.iter().any(stays))
-        };
+        let can_lead =
+            |of: &PartitionSnapshot| of.isr.iter().any(stays) || (is_unclean && of.replicas.iter().any(stays));
         if !self.cluster.snapshot().topics.iter().flat_map(|topic| &topic.partitions).all(can_lead) {
             self.bring_all_back();
         }

@@ -84,7 +84,7 @@ fn what_is_written_after_a_flush_has_asked_is_confirmed_too() {
 fn what_a_confirmation_was_staged_behind_needs_no_other() {
     let mut rig = rig();
     write(&mut rig);
-    rig.add(1, &[b"a"]);
+    rig.add(2, &[b"a"]);
     let late = rig.send_one();
     let mark = rig.batches.mark();
     rig.batches.confirm_all();
