@@ -106,7 +106,8 @@ impl<W: Workload> World<W> {
                 }
             }
             Phase::Liveness(until) => {
-                if self.workload.is_done() && self.workload.is_submitted() {
+                let is_done = self.workload.is_done() && self.workload.is_submitted();
+                if is_done && !self.troubles.awaits_leaders {
                     self.check_quiet(None);
                 } else if self.now >= until {
                     let open: Vec<_> =

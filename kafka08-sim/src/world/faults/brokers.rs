@@ -141,6 +141,7 @@ impl<W: Workload> World<W> {
     /// The same when all elections are over. A topic that was created before the controller had noticed that a broker has left
     /// may be there alone.
     pub(in crate::world) fn bring_back_leaders(&mut self) {
+        self.troubles.awaits_leaders = false;
         let is_led = |of: &PartitionSnapshot| of.leader.is_some_and(|leader| !self.troubles.gone.contains(&leader));
         if !self.cluster.snapshot().topics.iter().flat_map(|topic| &topic.partitions).all(is_led) {
             self.bring_all_back();

@@ -22,6 +22,7 @@ impl<W: Workload> World<W> {
         self.bring_back();
         if !self.troubles.gone.is_empty() {
             // Behind the notice that the controller takes, and a second for the replicas.
+            self.troubles.awaits_leaders = true;
             self.push(self.now.saturating_add(self.plan.settings.election_delay + 1_000_000), Event::Led);
         }
         self.let_all_go();

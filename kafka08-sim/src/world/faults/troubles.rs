@@ -35,6 +35,8 @@ pub(in crate::world) struct Troubles {
     pub(super) over_by: Option<Instant>,
     /// Brokers that have left for ever.
     pub(super) gone: BTreeSet<NodeId>,
+    /// Whether elections are awaited after faults have ended: a broker that has left leads until the controller notices it.
+    pub(in crate::world) awaits_leaders: bool,
     /// Whether bytes were changed, so that what was told of records proves nothing.
     pub(in crate::world) has_corrupted: bool,
     /// Whether bytes of a list of partitions were changed, for a client that chooses partitions. Records may then be for a
@@ -53,6 +55,7 @@ impl Troubles {
             waiting: BTreeMap::new(),
             over_by: None,
             gone: BTreeSet::new(),
+            awaits_leaders: false,
             has_corrupted: false,
             has_misled: false,
             has_lied: false,
