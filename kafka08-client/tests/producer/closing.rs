@@ -59,20 +59,6 @@ fn what_has_not_ended_at_the_deadline_is_aborted_with_its_fate() {
 }
 
 #[test]
-fn a_close_without_time_lets_go_of_what_is_in_flight() {
-    let mut rig = rig(BrokerConfig::default().with_topic("t", 1), ProducerConfig::default());
-    append(&mut rig, 0, b"0");
-    flush(&mut rig, SECOND);
-    rig.brokers(|brokers, now| brokers.pause(NodeId(1), now));
-    append(&mut rig, 0, b"1");
-    rig.pass(SECOND);
-    assert!(rig.machine.accumulator.buffered() > 0, "it is in flight");
-    close(&mut rig, std::time::Duration::ZERO);
-    assert!(rig.machine.is_over());
-    assert_eq!((rig.machine.accumulator.buffered(), rig.open_links()), (0, 0));
-}
-
-#[test]
 fn a_producer_that_was_never_used_is_over_as_soon_as_it_is_closed() {
     let mut rig = rig(BrokerConfig::default(), ProducerConfig::default());
     close(&mut rig, SECOND);
