@@ -52,13 +52,16 @@ impl<C> Accumulator<C> {
     /// A topic that was asked for cannot be used yet. Returns whether somebody has appended to it since the last answer,
     /// so that it is still wanted.
     pub(crate) fn handle_no_topic(&mut self, name: &str) -> Wanted {
-        let topic = self.by_name.get(name).and_then(|&at| self.topics.get_mut(at));
+        let Self { by_name, topics, parts, .. } = self;
+        let topic = by_name.get(name).and_then(|&at| topics.get_mut(at));
         match topic {
             Some(topic) if topic.len() != 0 => Wanted::Known,
             Some(topic) if topic.asked == Asked::Again => {
                 topic.asked = Asked::Before;
                 Wanted::Yes
             }
+            // They are not listed any more, and would wait in vain if nobody asked whether they are back.
+            Some(topic) if topic.ever().any(|at| parts.get(at.0).is_some_and(|part| part.bytes > 0)) => Wanted::Known,
             Some(topic) => {
                 topic.asked = Asked::No;
                 Wanted::No
@@ -179,7 +182,7 @@ pub(crate) enum Wanted {
     Yes,
     /// Nobody has.
     No,
-    /// Its partitions are known from earlier answers.
+    /// Its partitions are known from earlier answers, or were, and their records wait.
     Known,
 }
 

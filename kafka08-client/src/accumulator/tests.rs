@@ -270,6 +270,20 @@ fn a_partition_that_comes_back_keeps_its_batches() {
 }
 
 #[test]
+fn a_topic_that_is_gone_is_asked_for_as_long_as_records_wait_for_it() {
+    let mut accumulator = listed(&ProducerConfig::default(), 1);
+    let now = start();
+    accumulator.append(|| now, RecordRef::new("t", b"a")).expect("there is room");
+    // No answer has listed it for so long that its partitions were dropped.
+    accumulator.handle_topic("t", std::iter::empty());
+    assert_eq!(accumulator.handle_no_topic("t"), Wanted::Known);
+    let batch = accumulator.poll_ready(now + ms(5)).expect("its linger is over");
+    assert_eq!(accumulator.handle_no_topic("t"), Wanted::Known);
+    accumulator.handle_released(batch.part, batch.bytes.len());
+    assert_eq!(accumulator.handle_no_topic("t"), Wanted::No);
+}
+
+#[test]
 fn a_batch_expires_whether_or_not_its_partition_is_busy() {
     let mut accumulator = listed(&ProducerConfig::default().with_delivery_timeout(ms(1000)), 1);
     let now = start();

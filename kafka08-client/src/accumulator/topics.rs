@@ -82,6 +82,11 @@ impl Topic {
         self.ids.binary_search(&partition).ok()
     }
 
+    /// The places of all partitions that were ever listed.
+    pub(super) fn ever(&self) -> impl Iterator<Item = PartIndex> {
+        self.known.values().copied()
+    }
+
     /// The next partition in turn that has a leader and is not stuck. If many in a row are stuck, it is one of these.
     pub(super) fn next_in_turn(&mut self, is_stuck: impl Fn(PartIndex) -> bool) -> usize {
         let mut position = self.take_turn();

@@ -23,7 +23,7 @@ use crate::{
 
 impl Cluster {
     /// Takes all news of the links.
-    pub(super) fn take_news(&mut self, now: Instant) {
+    pub(crate) fn take_news(&mut self, now: Instant) {
         while let Some(news) = self.links.poll_news() {
             // The cluster comes first: what the owner does with the news meets its new state.
             self.take(now, &news);

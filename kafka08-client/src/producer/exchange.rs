@@ -143,6 +143,8 @@ impl<C: Clone> Producer<C> {
         self.batches.abort(&mut self.cluster, now);
         // What was not written stays unwritten, as its records were told.
         self.cluster.links().abort(now);
+        // What was in flight is let go now: behind the exchange that follows, nobody takes it any more.
+        self.cluster.take_news(now);
         self.take_news(now);
         self.batches.tell_unconfirmed();
         self.cluster.close(now);

@@ -4,14 +4,17 @@
 //! brokers. It draws only from streams that a connection's number names, so that a fault on one connection does not change
 //! what happens on another.
 
+mod hostile;
 mod pipe;
 mod service;
 mod wire;
 
+pub use hostile::{HostileAnswer, Padding};
 pub use pipe::{Pipe, PipeEnd};
 pub use service::WrongService;
 pub use wire::{Header, WireTap, WireTapProblem};
 
+use kafka08_broker::RuleId;
 use kafka08_client::machine::LinkId;
 use kafka08_proto::ids::{ConnectionId, NodeId};
 
@@ -148,6 +151,12 @@ pub struct Conn {
     pub is_client_ready: bool,
     /// Whether the broker's end is in the list of those to pump.
     pub is_far_ready: bool,
+    /// The rule that gives one hostile answer on it, until it has.
+    pub lie: Option<(RuleId, HostileAnswer)>,
+    /// Whether it was answered in a way that must end it.
+    pub must_end: bool,
+    /// What is put behind an answer.
+    pub padding: Padding,
     /// The frames of both directions.
     pub tap: WireTap,
     /// What this connection draws.
@@ -172,6 +181,9 @@ impl Conn {
             is_write_failed: false,
             is_client_ready: false,
             is_far_ready: false,
+            lie: None,
+            must_end: false,
+            padding: Padding::No,
             tap: WireTap::default(),
             stream,
         }

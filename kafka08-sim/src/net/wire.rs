@@ -44,8 +44,8 @@ pub struct Header {
 pub struct WireTap {
     up: Frames,
     down: Frames,
-    /// The ids of requests that are not answered.
-    outstanding: VecDeque<i32>,
+    /// The requests that are not answered.
+    outstanding: VecDeque<Header>,
     /// Requests so far.
     pub(crate) requests: u64,
 }
@@ -106,11 +106,11 @@ impl WireTap {
             *requests += 1;
             match header(len, head) {
                 Ok(header) => {
-                    if outstanding.contains(&header.id) {
+                    if outstanding.iter().any(|other| other.id == header.id) {
                         problem = problem.or(Some(WireTapProblem::Id(header.id)));
                     }
                     if header.is_answered {
-                        outstanding.push_back(header.id);
+                        outstanding.push_back(header);
                     }
                     each(header);
                 }
@@ -120,12 +120,13 @@ impl WireTap {
         problem
     }
 
-    /// Reads bytes that the broker has written.
-    pub fn down(&mut self, bytes: &[u8]) {
+    /// Reads bytes that the broker has written. Calls `each` with the correlation id of every answer.
+    pub fn down(&mut self, bytes: &[u8], mut each: impl FnMut(i32)) {
         let Self { down, outstanding, .. } = self;
         down.read(bytes, |_, head| {
             if let Some(id) = int32(head, 0) {
-                outstanding.retain(|other| *other != id);
+                outstanding.retain(|other| other.id != id);
+                each(id);
             }
         });
     }
@@ -140,6 +141,12 @@ impl WireTap {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.down.read > 0
+    }
+
+    /// The request that is answered next.
+    #[must_use]
+    pub fn owed(&self) -> Option<Header> {
+        self.outstanding.front().copied()
     }
 
     /// The number of requests that are not answered.
@@ -186,7 +193,7 @@ mod tests {
             assert_eq!(tap.is_torn(), cut > 0);
             assert_eq!(tap.up(second, |header| found.push(header)), None);
             assert_eq!(found, [Header { key: 3, id: 7, is_answered: true }]);
-            tap.down(ANSWER);
+            tap.down(ANSWER, |_| {});
             assert_eq!(tap.outstanding(), 0);
         }
     }
@@ -198,7 +205,7 @@ mod tests {
         assert_eq!(tap.up(REQUEST, |_| {}), Some(WireTapProblem::Id(7)));
         let mut tap = WireTap::default();
         tap.up(REQUEST, |_| {});
-        tap.down(ANSWER);
+        tap.down(ANSWER, |_| {});
         assert_eq!(tap.up(REQUEST, |_| {}), None);
     }
 

@@ -1,7 +1,7 @@
 //! How a plan is drawn. Every choice of 0 gives the smallest plan without faults.
 
 use super::{Fault, FaultKind, Plan, Settings, Trigger};
-use crate::choices::Choices;
+use crate::{choices::Choices, net::HostileAnswer};
 
 const MILLIS: u64 = 1_000;
 const SECONDS: u64 = 1_000_000;
@@ -19,6 +19,10 @@ impl Plan {
         let classes = draw_classes(from);
         let mut faults = Vec::new();
         for kind in classes {
+            // Behind a close nothing is tested any more, so most runs have none.
+            if kind == FaultKind::Close && from.chance(3, 4) {
+                continue;
+            }
             for _ in 0..=from.log_up_to(6) {
                 faults.push(draw_fault(kind, &settings, from));
             }
@@ -131,7 +135,9 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
         FaultKind::MoveLeader => (from.below(3), 0),
         FaultKind::Code => (from.between(1, 5), 0),
         FaultKind::ClockForward => (from.log_up_to(30 * 86_400 * SECONDS), 0),
-        FaultKind::ClockBack => (from.log_up_to(SECONDS), 0),
+        FaultKind::ClockBack | FaultKind::Close => (from.log_up_to(SECONDS), 0),
+        FaultKind::Decommission => (from.below(2), 0),
+        FaultKind::Hostile => (from.below(HostileAnswer::COUNT), 0),
         _ => (lasting, 0),
     };
     Fault { when, kind, a: from.below(64), b, c }

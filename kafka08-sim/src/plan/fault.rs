@@ -88,6 +88,19 @@ kinds! {
     ClockForward = "clock-forward",
     /// The client's clock jumps backward. b: how far.
     ClockBack = "clock-back",
+    /// Connections stall one after the other, and go on in another order. a: names which, and both orders. b: how long it
+    /// takes from the first stall to the last that ends.
+    Swizzle = "swizzle",
+    /// A broker leaves for ever, and other replicas lead its partitions. a: broker. b: 0 in good order, 1 killed. A partition
+    /// that would have no leader for ever brings it back when all faults end.
+    Decommission = "decommission",
+    /// The client's process ends in the middle of everything, and another one with the same settings takes over.
+    Recreate = "recreate",
+    /// The user closes the client. b: how long that may take.
+    Close = "close",
+    /// The client is answered in a way that no broker answers. a: which connection. b: how, see
+    /// [`HostileAnswer`](crate::net::HostileAnswer).
+    Hostile = "hostile",
 }
 
 /// One fault of a plan.

@@ -18,7 +18,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
@@ -50,6 +50,7 @@ impl fmt::Debug for Open {
 #[derive(Debug)]
 pub struct Calls {
     cluster: Cluster,
+    config: ClusterConfig,
     records: Records,
     acks: i16,
     replica_wait: Millis,
@@ -83,6 +84,7 @@ impl Calls {
         let millis = plan.settings.replica_wait / 1000;
         Self {
             cluster: Cluster::new(cluster_config(plan)),
+            config: cluster_config(plan),
             records: records(plan, ChosenBy::Workload),
             acks: acks(plan),
             replica_wait: Millis(i32::try_from(millis).unwrap_or(i32::MAX)),
@@ -179,10 +181,17 @@ impl Calls {
 
     /// Gives up one of the calls.
     fn cancel_one(&mut self, history: &mut History) {
-        let Some((id, open)) = self.open.pop_first() else { return };
-        self.cluster.cancel(id);
+        if let Some(id) = self.lose_one(history) {
+            self.cluster.cancel(id);
+        }
+    }
+
+    /// Ends one of the calls, of which nobody knows what has become.
+    fn lose_one(&mut self, history: &mut History) -> Option<CallId> {
+        let (id, open) = self.open.pop_first()?;
         let given_up = Ending::Failed { fate: Fate::MaybeApplied, maybe_applied: 1 };
         history.ended(open.operation, if open.changes { given_up } else { Ending::Over });
+        Some(id)
     }
 }
 
@@ -273,16 +282,26 @@ impl Workload for Calls {
         self.times.is_empty() && self.open.is_empty()
     }
 
-    fn close(&mut self, now: Instant) {
+    fn close(&mut self, now: Instant, _within: Duration, _history: &mut History) {
         self.cluster.close(now);
+    }
+
+    fn recreate(&mut self, _now: Instant, history: &mut History) {
+        self.cluster = Cluster::new(self.config.clone());
+        while !self.open.is_empty() {
+            self.lose_one(history);
+        }
     }
 
     fn promises(&self) -> Promises {
         Promises { records: self.records, order: Order::Free, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
+    fn leftovers(&self) -> Leftovers {
         let stats = self.cluster.stats();
-        (stats.calls > 0).then(|| format!("everything has ended, and the cluster has {stats:?}"))
+        if stats.calls == 0 {
+            return Leftovers::None;
+        }
+        Leftovers::Forgotten(format!("everything has ended, and the cluster has {stats:?}"))
     }
 }

@@ -5,11 +5,15 @@ mod direct;
 mod producing;
 mod schedule;
 
-use std::time::Instant;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 pub use calls::Calls;
 pub use direct::{Direct, DirectEvent, DirectMachine};
 use kafka08_client::machine::Machine;
+pub(crate) use producing::FLUSH_EVERY;
 pub use producing::Producing;
 
 use crate::{history::History, plan::Plan, record::Records};
@@ -61,7 +65,7 @@ pub struct Promises {
 }
 
 /// A client and its user. A world moves the client's bytes, and tells both the time.
-pub trait Workload {
+pub trait Workload: fmt::Debug {
     /// The client.
     type Machine: Machine;
 
@@ -89,14 +93,29 @@ pub trait Workload {
     /// Whether everything that was submitted has ended.
     fn is_done(&self) -> bool;
 
-    /// Closes the client.
-    fn close(&mut self, now: Instant);
+    /// Closes the client, which may take so long. What is not over then ends.
+    fn close(&mut self, now: Instant, within: Duration, history: &mut History);
+
+    /// Replaces the client by a new one. What it had taken and has not ended is lost: nobody knows what became of it.
+    fn recreate(&mut self, now: Instant, history: &mut History);
 
     /// What the checker may rely on.
     fn promises(&self) -> Promises;
 
-    /// What is wrong with the client's own accounts, now that everything has ended.
-    fn leftovers(&self) -> Option<String>;
+    /// What is left in the client, now that everything has ended.
+    fn leftovers(&self) -> Leftovers;
+}
+
+/// What is left in a client when everything has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Nothing.
+    None,
+    /// Requests on links that take no others. The client has left their broker, and does not wait for the answers, which end
+    /// the links.
+    Owed(String),
+    /// Something that nothing will ever end.
+    Forgotten(String),
 }
 
 /// Whether something was done.

@@ -21,7 +21,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     calls::cluster_config,
     schedule::{acks, records, times},
 };
@@ -33,16 +33,15 @@ use crate::{
     record::{ANY_PARTITION, ChosenBy, Records},
 };
 
-/// How long closing may take.
-const CLOSING: Duration = Duration::from_secs(20);
 /// After how many records the user flushes.
-const FLUSH_EVERY: u32 = 50;
+pub(crate) const FLUSH_EVERY: u32 = 50;
 
 /// A producer and its user.
 #[derive(Debug)]
 pub struct Producing {
     producer: Producer<()>,
     accumulator: Accumulator<()>,
+    config: ProducerConfig,
     records: Records,
     acks: i16,
     times: Vec<u64>,
@@ -56,6 +55,8 @@ pub struct Producing {
     /// The number behind that of the last batch that was told.
     batches: u64,
     max_wait: u64,
+    /// How often a record may have been applied that a client has taken, and of which nothing is known.
+    most_attempts: u32,
 }
 
 #[derive(Debug)]
@@ -120,6 +121,8 @@ impl Producing {
             flushes: VecDeque::new(),
             batches: 0,
             max_wait: plan.settings.delivery_timeout,
+            most_attempts: if plan.settings.retries == 0 { u32::MAX } else { 1 },
+            config,
         }
     }
 
@@ -200,7 +203,7 @@ impl Producing {
                 stepped
             }
         };
-        if id % FLUSH_EVERY == FLUSH_EVERY - 1 {
+        if id % FLUSH_EVERY == FLUSH_EVERY - 1 && !self.accumulator.is_closed() {
             let flush = self.accumulator.flush();
             self.flushes.push_back((flush, self.batches));
             return Stepped::Acted;
@@ -272,7 +275,7 @@ impl Workload for Producing {
             if self.submit(at, now, history) == Stepped::Acted {
                 stepped = Stepped::Acted;
             }
-            if self.times.is_empty() {
+            if self.times.is_empty() && !self.accumulator.is_closed() {
                 // The last records must not wait for their linger alone.
                 let flush = self.accumulator.flush();
                 self.flushes.push_back((flush, self.batches));
@@ -313,8 +316,22 @@ impl Workload for Producing {
         self.times.is_empty() && has_ended && self.producer.stats().batches == 0
     }
 
-    fn close(&mut self, now: Instant) {
-        self.accumulator.close(now + CLOSING);
+    fn close(&mut self, now: Instant, within: Duration, history: &mut History) {
+        self.accumulator.close(now + within);
+        // They are refused now.
+        let _ = self.append_waiting(now, history);
+    }
+
+    fn recreate(&mut self, now: Instant, history: &mut History) {
+        self.producer = Producer::new(&self.config);
+        self.accumulator = Accumulator::new(&self.config);
+        for id in std::mem::take(&mut self.open).into_values() {
+            history.ended(id, Ending::Failed { fate: Fate::MaybeApplied, maybe_applied: self.most_attempts });
+        }
+        self.flushes.clear();
+        self.batches = 0;
+        // What was not taken is the user's.
+        let _ = self.append_waiting(now, history);
     }
 
     fn promises(&self) -> Promises {
@@ -323,10 +340,18 @@ impl Workload for Producing {
         Promises { records: self.records, order, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
+    fn leftovers(&self) -> Leftovers {
         let stats = self.producer.stats();
         let buffered = self.accumulator.buffered();
-        (stats.batches > 0 || stats.in_flight > 0 || buffered > 0)
-            .then(|| format!("everything has ended, {buffered} bytes are charged, and the producer has {stats:?}"))
+        let what = || format!("everything has ended, {buffered} bytes are charged, and the producer has {stats:?}");
+        if stats.batches > 0 || buffered > 0 {
+            Leftovers::Forgotten(what())
+        } else if stats.in_flight == 0 {
+            Leftovers::None
+        } else if stats.cluster.links.draining > 0 {
+            Leftovers::Owed(what())
+        } else {
+            Leftovers::Forgotten(what())
+        }
     }
 }

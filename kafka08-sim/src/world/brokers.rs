@@ -7,12 +7,12 @@ use kafka08_broker::Turn;
 use kafka08_client::machine::Machine as _;
 use kafka08_proto::{Connection as _, Disconnect};
 
-use super::{Event, World};
+use super::{Event, World, watch::METADATA};
 use crate::{
     choices::Choices as _,
     net::{ConnNumber, Far, PipeEnd, Segments, Way, WrongService},
     plan::{FaultKind, Trigger},
-    workload::{Stepped, Workload},
+    workload::{Scenario, Stepped, Workload},
 };
 
 /// What a trace names, in the brokers' part.
@@ -228,8 +228,13 @@ impl<W: Workload> World<W> {
         let now = self.now;
         self.history.trace(traced::ANSWERED, number);
         let profile = self.troubles.profile(self.profile, number, &self.conns, now);
+        let bytes = self.change_answer(number, bytes);
+        let is_producing = Scenario::of(&self.plan) == Scenario::Producing;
         let Some(conn) = self.conns.get_mut(&number) else { return };
-        conn.tap.down(&bytes);
+        let is_metadata = conn.tap.owed().is_some_and(|header| header.key == METADATA);
+        self.troubles.has_misled |= conn.down.corrupts.is_some() && is_metadata && is_producing;
+        let history = &mut self.history;
+        conn.tap.down(&bytes, |id| history.note(|| format!("connection {number}: answer to id {id}")));
         if conn.is_held {
             conn.down.send(now, bytes, &profile, &mut conn.stream);
             self.schedule_arrival(number, Way::Down);

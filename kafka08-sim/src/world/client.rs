@@ -33,6 +33,11 @@ impl<W: Workload> World<W> {
         }
         let now = self.client_now();
         let mut acted = self.workload.step(self.now, now, &mut self.history);
+        if self.workload.machine_ref().is_over() {
+            // Rule 1: the driver has stopped.
+            self.is_client_woken = false;
+            return Stepped::Idle;
+        }
         let has_news = !self.client_ready.is_empty() || self.has_client_timeout();
         if acted == Stepped::Idle && !has_news && !std::mem::take(&mut self.is_client_woken) {
             // Nothing has woken the client, so it sleeps: a wake-up that it has lost shows.
@@ -99,7 +104,7 @@ impl<W: Workload> World<W> {
         self.history.trace(traced::CONNECT, link.0);
         self.history.note(|| format!("{link:?} connects to {to} within {within:?}"));
         self.coverage.count("connects", 1);
-        self.watch.note_connect(self.now);
+        self.watch.note_connect(self.client_now());
         if self.watch.is_used(link) {
             self.fail(Invariant::R4, || format!("{link:?} was used before"));
         }
@@ -161,7 +166,7 @@ impl<W: Workload> World<W> {
     }
 
     /// Closes the client's socket.
-    fn drop_link(&mut self, link: LinkId) {
+    pub(super) fn drop_link(&mut self, link: LinkId) {
         self.history.trace(traced::DROP, link.0);
         self.history.note(|| format!("{link:?} is dropped"));
         let now = self.now;
@@ -270,8 +275,12 @@ impl<W: Workload> World<W> {
         self.history.trace_bytes(traced::WRITTEN, bytes);
         self.watch.note_write();
         let Some(conn) = self.conns.get_mut(&number) else { return };
-        let Self { watch, now, .. } = self;
-        let problem = conn.tap.up(bytes, |header| watch.note_request(*now, header.key));
+        let now = self.client_base + Duration::from_micros(self.now);
+        let Self { watch, history, .. } = self;
+        let problem = conn.tap.up(bytes, |header| {
+            watch.note_request(now, header.key);
+            history.note(|| format!("connection {number}: request {} with id {}", header.key, header.id));
+        });
         if let Some(problem) = problem {
             self.fail(Invariant::R4, || problem.to_string());
         }

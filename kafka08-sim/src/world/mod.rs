@@ -58,6 +58,10 @@ enum Event {
     Fault(usize),
     /// A fault ends.
     FaultEnds(usize),
+    /// A connection stalls until this time.
+    Clog(ConnNumber, u64),
+    /// Time for all partitions to have leaders.
+    Led,
     /// Time to look whether the run goes on.
     Look,
 }
@@ -227,7 +231,8 @@ impl<W: Workload> World<W> {
 
     /// When the client or its user does something without being told of bytes.
     fn client_wakes_at(&self) -> Option<u64> {
-        let machine = self.workload.machine_ref().poll_timeout().map(|at| Self::since(self.client_base, at));
+        let machine = Some(self.workload.machine_ref()).filter(|machine| !machine.is_over());
+        let machine = machine.and_then(|machine| machine.poll_timeout()).map(|at| Self::since(self.client_base, at));
         let next = [machine, self.workload.next_step()].into_iter().flatten().min()?;
         // A paused process does what was due when it goes on.
         Some(next.max(self.troubles.client_paused_until))
@@ -240,6 +245,8 @@ impl<W: Workload> World<W> {
             Event::ConnectExpired(number) => self.handle_connect_expired(number),
             Event::Fault(index) => self.begin_fault(index, None),
             Event::FaultEnds(index) => self.end_fault(index),
+            Event::Clog(number, until) => self.clog(number, until),
+            Event::Led => self.bring_back_leaders(),
             Event::Look => {}
         }
     }
@@ -300,6 +307,9 @@ impl<W: Workload> World<W> {
             let client = self.turn_client();
             let brokers = self.turn_brokers();
             if self.violation.is_some() || (client, brokers) == (Stepped::Idle, Stepped::Idle) {
+                if self.is_closing_too_long() {
+                    self.fail(Invariant::L1, || "the client was closed, and is not over at its deadline".to_owned());
+                }
                 return;
             }
             // Events of this very time, such as bytes that travel without latency.

@@ -1,5 +1,7 @@
 //! The phases of a run: faults, then none, then the end.
 
+use std::time::Duration;
+
 use kafka08_client::machine::Machine as _;
 
 use super::{Event, World};
@@ -8,7 +10,7 @@ use crate::{
     coverage::Coverage,
     history::History,
     plan::Settings,
-    workload::Workload,
+    workload::{Leftovers, Workload},
 };
 
 const SECOND: u64 = 1_000_000;
@@ -16,8 +18,12 @@ const SECOND: u64 = 1_000_000;
 const SAFETY: u64 = 600 * SECOND;
 /// How long everything may take once no fault is left, with the timeouts of the default configuration.
 const LIVENESS: u64 = 30 * SECOND;
+/// The most requests in flight on a connection of a producer, by default.
+const MOST_IN_FLIGHT: u64 = 5;
 /// How long closing may take.
 const CLOSING: u64 = 30 * SECOND;
+/// How long the user lets it take.
+const USERS_CLOSING: Duration = Duration::from_secs(20);
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub(super) enum Phase {
     Safety,
     /// No fault happens any more. Everything must end until this time.
     Liveness(u64),
+    /// Everything has ended. Requests that the client has given up may be answered until this time.
+    Resting(u64),
     /// Everything has ended, and the client was closed. It must be over until this time.
     Closing(u64),
     /// Nothing is left to do.
@@ -55,6 +63,12 @@ fn liveness(settings: &Settings) -> u64 {
     if is_patient { LIVENESS } else { LIVENESS + settings.delivery_timeout + 2 * settings.request_timeout }
 }
 
+/// How long a request may take until its connection ends: those in front of it may wait for replicas too.
+fn longest_request(settings: &Settings) -> u64 {
+    let in_flight = if settings.max_in_flight > 0 { settings.max_in_flight } else { MOST_IN_FLIGHT };
+    settings.request_timeout + in_flight * settings.replica_wait
+}
+
 impl<W: Workload> World<W> {
     /// Runs until everything has ended, or something does not hold.
     #[must_use]
@@ -82,25 +96,33 @@ impl<W: Workload> World<W> {
                 let has_had_enough = self.now >= self.plan.settings.chaos || self.workload.is_done();
                 if (is_submitted && has_had_enough && !self.awaits_faults()) || self.now >= SAFETY {
                     self.heal();
-                    let time = liveness(&self.plan.settings);
+                    let settings = &self.plan.settings;
+                    // A call that the brokers that are left do not know may be known by those that have left, for all that the
+                    // client can tell.
+                    let waits_for_gone = self.troubles.has_gone() && settings.release > 0 && settings.scenario == 1;
+                    let is_longer = self.troubles.has_misled || waits_for_gone;
+                    let time = liveness(settings) + if is_longer { settings.delivery_timeout } else { 0 };
                     self.enter_until(Phase::Liveness, time);
                 }
             }
             Phase::Liveness(until) => {
-                if self.workload.is_done() && self.workload.is_submitted() {
-                    let now = self.client_now();
-                    self.check_quiet();
-                    self.workload.close(now);
-                    self.wake_client();
-                    self.enter_until(Phase::Closing, CLOSING);
+                let is_done = self.workload.is_done() && self.workload.is_submitted();
+                if is_done && !self.troubles.awaits_leaders {
+                    self.check_quiet(None);
                 } else if self.now >= until {
                     let open: Vec<_> =
                         self.history.operations().filter(|(_, op)| op.endings.is_empty()).map(|(id, _)| id).collect();
+                    let wakes_at = self.client_wakes_at();
+                    self.history.note(|| format!("the client: {:#?}", self.workload));
                     self.fail(Invariant::L1, || {
-                        format!("{} operations have not ended in time after all faults had: {open:?}", open.len())
+                        let count = open.len();
+                        format!(
+                            "{count} operations have not ended in time after all faults had: {open:?}; the client wakes at {wakes_at:?} us"
+                        )
                     });
                 }
             }
+            Phase::Resting(until) => self.check_quiet(Some(until)),
             Phase::Closing(until) => {
                 if self.workload.machine_ref().is_over() {
                     self.phase = Phase::Over;
@@ -120,10 +142,27 @@ impl<W: Workload> World<W> {
         self.push(self.now, Event::Look);
     }
 
-    /// Everything has ended for the user, so nothing may be left in the client.
-    fn check_quiet(&mut self) {
-        if let Some(what) = self.workload.leftovers() {
-            self.fail(Invariant::R1, || what);
+    /// Everything has ended for the user, so nothing may be left in the client: it is closed. What the client has given up may
+    /// be left until a time, which `until` remembers.
+    fn check_quiet(&mut self, until: Option<u64>) {
+        if let Some(number) = self.has_survived() {
+            self.fail(Invariant::R5, || {
+                format!("connection {number} has had an answer that no broker gives, and is open")
+            });
+        }
+        match (self.workload.leftovers(), until) {
+            (Leftovers::None, _) => {
+                let now = self.client_now();
+                self.workload.close(now, USERS_CLOSING, &mut self.history);
+                self.wake_client();
+                self.enter_until(Phase::Closing, CLOSING);
+            }
+            (Leftovers::Owed(_), None) => {
+                let time = longest_request(&self.plan.settings);
+                self.enter_until(Phase::Resting, time);
+            }
+            (Leftovers::Owed(_), Some(until)) if self.now < until => {}
+            (Leftovers::Owed(what) | Leftovers::Forgotten(what), _) => self.fail(Invariant::R1, || what),
         }
     }
 

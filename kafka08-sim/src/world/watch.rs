@@ -1,50 +1,66 @@
 //! Counts that show whether a client spins, or asks more often than it may.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
 
 use kafka08_client::machine::LinkId;
 
-use crate::plan::Settings;
+use crate::{plan::Settings, workload::FLUSH_EVERY};
 
 /// More than any request of a workload takes. A connection may have one request more than its limit staged.
 pub(super) const LARGEST_REQUEST: usize = 5 << 20;
-/// A second, in microseconds.
-const SECOND: u64 = 1_000_000;
+const SECOND: Duration = Duration::from_secs(1);
 /// How many timeouts a client may take in a second. Each must do something, and few things are due at once.
 const TIMEOUTS_A_SECOND: usize = 5_000;
 /// How many timeouts may be due at one time, one right after the other.
 const TIMEOUTS_AT_ONCE: u32 = 500;
-/// How many connection attempts a client may make in a second: its default limit, and as many again because a window of a
-/// second may contain the ends of two of the client's.
-const CONNECTS_A_SECOND: usize = 45;
-/// How many requests for metadata a client may make in a second: one in 100 ms, twice for the ends of windows, and one for
-/// each connection that is new.
+/// How many connection attempts a client may make in any second of its own clock: its default limit.
+const CONNECTS_A_SECOND: usize = 20;
+/// The same for the small client, which pauses for 100 ms after each attempt for each of at most three brokers.
+const DIRECT_CONNECTS_A_SECOND: usize = 33;
+/// How many requests for metadata a client may make in a second of its own clock: one in 100 ms, twice for the ends of
+/// windows, and one for each connection that is new.
 const METADATA_A_SECOND: usize = 60;
-const METADATA: i16 = 3;
+pub(super) const METADATA: i16 = 3;
 /// From this key on, releases differ: brokers close at keys that they do not know, which is how a probe tells them apart.
 const FIRST_OF_SOME: i16 = 8;
 
 /// The times of what happened within the last second.
 #[derive(Debug, Default)]
-struct Window(VecDeque<u64>);
+struct Window(VecDeque<Instant>);
 
 impl Window {
-    fn note(&mut self, now: u64) -> usize {
+    /// Notes that it happened, and returns how often within the second that ends now. The clock may have jumped. What it has
+    /// shown as later than now is in no second that ends now.
+    fn note(&mut self, now: Instant) -> usize {
+        self.0.retain(|at| *at <= now && *at + SECOND > now);
         self.0.push_back(now);
-        while self.0.front().is_some_and(|at| at.saturating_add(SECOND) <= now) {
-            self.0.pop_front();
-        }
         self.0.len()
+    }
+}
+
+/// How many requests for metadata the user causes. With acks 0 a flush asks each broker for its answer behind all writes.
+fn asked_metadata(settings: &Settings) -> u64 {
+    match (settings.scenario, settings.acks) {
+        (1, _) => settings.operations,
+        (2, 2) => (settings.operations / u64::from(FLUSH_EVERY) + 1) * settings.brokers,
+        _ => 0,
     }
 }
 
 /// Counts of what a client does.
 #[derive(Debug)]
 pub(super) struct Watch {
-    timeouts: Window,
+    /// In the time of the world, so that no jump of a clock excuses them.
+    timeouts: VecDeque<u64>,
     /// When the last timeout was, and how many there were at that time.
     at_once: (u64, u32),
+    /// In the time of the client's clock, which is what its limits are about.
     connects: Window,
+    most_connects: usize,
+    /// In the time of the client's clock.
     metadata: Window,
     links: BTreeSet<LinkId>,
     writes: u64,
@@ -60,15 +76,16 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            timeouts: Window::default(),
+            timeouts: VecDeque::new(),
             at_once: (0, 0),
             connects: Window::default(),
+            most_connects: if settings.scenario == 0 { DIRECT_CONNECTS_A_SECOND } else { CONNECTS_A_SECOND },
             metadata: Window::default(),
             links: BTreeSet::new(),
             writes: 0,
             answers: 0,
             probing: 0,
-            asked: if settings.scenario == 1 { usize::try_from(settings.operations).unwrap_or(usize::MAX) } else { 0 },
+            asked: usize::try_from(asked_metadata(settings)).unwrap_or(usize::MAX),
             is_patient: settings.no_backoff == 0,
             problem: None,
         }
@@ -81,8 +98,11 @@ impl Watch {
     }
 
     pub(super) fn note_timeout(&mut self, now: u64) {
-        let count = self.timeouts.note(now);
-        self.bound("timeouts", count, TIMEOUTS_A_SECOND);
+        while self.timeouts.front().is_some_and(|at| at.saturating_add(1_000_000) <= now) {
+            self.timeouts.pop_front();
+        }
+        self.timeouts.push_back(now);
+        self.bound("timeouts", self.timeouts.len(), TIMEOUTS_A_SECOND);
         let (at, times) = self.at_once;
         self.at_once = if at == now { (at, times + 1) } else { (now, 1) };
         if self.at_once.1 > TIMEOUTS_AT_ONCE && self.problem.is_none() {
@@ -90,12 +110,21 @@ impl Watch {
         }
     }
 
-    pub(super) fn note_connect(&mut self, now: u64) {
-        let count = self.connects.note(now);
-        self.bound("connection attempts", count, CONNECTS_A_SECOND);
+    /// Another client begins, which knows nothing of what the one before has done.
+    pub(super) fn begin_client(&mut self) {
+        self.connects = Window::default();
+        self.metadata = Window::default();
+        self.links.clear();
     }
 
-    pub(super) fn note_request(&mut self, now: u64, key: i16) {
+    /// Notes a connection attempt at this time of the client's clock.
+    pub(super) fn note_connect(&mut self, now: Instant) {
+        let count = self.connects.note(now);
+        self.bound("connection attempts", count, self.most_connects);
+    }
+
+    /// Notes a request at this time of the client's clock.
+    pub(super) fn note_request(&mut self, now: Instant, key: i16) {
         self.probing += u64::from(key >= FIRST_OF_SOME);
         if key == METADATA {
             let count = self.metadata.note(now);

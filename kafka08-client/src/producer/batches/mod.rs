@@ -123,6 +123,8 @@ pub(super) struct Batches<C> {
     /// Brokers to which something may be sent.
     to_fill: BTreeSet<NodeId>,
     next_token: u64,
+    /// What was sent before this token is to be confirmed when it is written.
+    to_confirm: Token,
     seed: Seed,
     deflater: Deflater,
     writer: EntryWriter,
@@ -156,6 +158,7 @@ impl<C: Clone> Batches<C> {
             timers: Timers::new(),
             to_fill: BTreeSet::new(),
             next_token: OWNERS_TOKENS,
+            to_confirm: Token(OWNERS_TOKENS),
             // The cluster draws from the same seed, and must not draw the same numbers.
             seed: Seed::new(!config.cluster.seed_or_zero()),
             deflater,

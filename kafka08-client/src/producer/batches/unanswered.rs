@@ -23,7 +23,14 @@ impl<C: Clone> Batches<C> {
         }
         let Some(state) = self.nodes.get_mut(&sent.node) else { return };
         state.written.insert(token, Written { link: sent.link, records });
-        if state.written.len() >= MOST_WRITTEN && state.confirm == Confirm::No {
+        // A confirmation that was staged behind it proves it.
+        let is_covered = match state.confirm {
+            Confirm::No => false,
+            Confirm::Wanted => true,
+            Confirm::Sent { token: of, link } => of > token && link == sent.link,
+        };
+        let is_late = token < self.to_confirm && !is_covered;
+        if is_late || (state.written.len() >= MOST_WRITTEN && state.confirm == Confirm::No) {
             state.confirm = Confirm::Wanted;
             self.to_fill.insert(sent.node);
         }
@@ -34,8 +41,9 @@ impl<C: Clone> Batches<C> {
         Token(self.next_token)
     }
 
-    /// Has everything confirmed that was written.
+    /// Has everything confirmed that was written, and what is in flight as soon as it is written.
     pub(in crate::producer) fn confirm_all(&mut self) {
+        self.to_confirm = self.mark();
         for (node, state) in &mut self.nodes {
             if !state.written.is_empty() && state.confirm != Confirm::Wanted {
                 // One that is in flight may be before the last write, so another is sent behind it.

@@ -5,17 +5,17 @@
 
 mod machine;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kafka08_proto::message::MessageSetBuilder;
 pub use machine::{DirectEvent, DirectMachine};
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
-    history::{History, OperationId},
+    history::{Ending, History, OperationId},
     plan::Plan,
     record::{ChosenBy, Records},
 };
@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Direct {
     machine: DirectMachine,
+    plan: Plan,
     records: Records,
     acks: i16,
     /// The times at which records are submitted, the last one first.
@@ -38,6 +39,7 @@ impl Direct {
     pub fn new(plan: &Plan) -> Self {
         Self {
             machine: DirectMachine::new(plan),
+            plan: plan.clone(),
             records: records(plan, ChosenBy::Workload),
             acks: acks(plan),
             times: times(plan),
@@ -67,9 +69,13 @@ impl Workload for Direct {
             builder.push(record.key.as_deref(), record.value.as_deref()).expect("a record of a plan is small");
             history.submitted(self.next);
             history.taken(self.next);
-            self.machine.submit(now, self.next, record.place, builder.build());
+            if self.machine.is_closed() {
+                history.ended(self.next, Ending::Refused);
+            } else {
+                self.machine.submit(now, self.next, record.place, builder.build());
+                self.open += 1;
+            }
             self.next += 1;
-            self.open += 1;
             stepped = Stepped::Acted;
         }
         stepped
@@ -92,8 +98,14 @@ impl Workload for Direct {
         self.times.is_empty() && self.open == 0 && !self.machine.is_asking()
     }
 
-    fn close(&mut self, now: Instant) {
+    fn close(&mut self, now: Instant, _within: Duration, _history: &mut History) {
         self.machine.close(now);
+    }
+
+    fn recreate(&mut self, now: Instant, history: &mut History) {
+        for event in std::mem::replace(&mut self.machine, DirectMachine::new(&self.plan)).into_endings() {
+            self.handle_event(now, event, history);
+        }
     }
 
     fn promises(&self) -> Promises {
@@ -102,8 +114,10 @@ impl Workload for Direct {
         Promises { records: self.records, order, acks: self.acks }
     }
 
-    fn leftovers(&self) -> Option<String> {
-        let in_flight = self.machine.in_flight();
-        (in_flight > 0).then(|| format!("{in_flight} requests are in flight after everything has ended"))
+    fn leftovers(&self) -> Leftovers {
+        match self.machine.in_flight() {
+            0 => Leftovers::None,
+            in_flight => Leftovers::Forgotten(format!("{in_flight} requests are in flight after everything has ended")),
+        }
     }
 }

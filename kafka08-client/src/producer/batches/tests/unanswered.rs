@@ -65,6 +65,37 @@ fn an_answer_behind_the_writes_confirms_those_before_it() {
 }
 
 #[test]
+fn what_is_written_after_a_flush_has_asked_is_confirmed_too() {
+    let mut rig = rig();
+    rig.add(0, &[b"a"]);
+    let late = rig.send_one();
+    // A flush of what was written before, elsewhere. It counts what was sent.
+    let mark = rig.batches.mark();
+    rig.batches.confirm_all();
+    assert!(rig.send().is_empty(), "nothing was written");
+    rig.batches.handle_written(&mut rig.net, rig.now, late);
+    assert!(!rig.batches.is_settled(mark));
+    let confirm = rig.send_one();
+    rig.answer(confirm, &[]);
+    assert!(rig.batches.is_settled(mark));
+}
+
+#[test]
+fn what_a_confirmation_was_staged_behind_needs_no_other() {
+    let mut rig = rig();
+    write(&mut rig);
+    rig.add(2, &[b"a"]);
+    let late = rig.send_one();
+    let mark = rig.batches.mark();
+    rig.batches.confirm_all();
+    let confirm = rig.send_one();
+    rig.batches.handle_written(&mut rig.net, rig.now, late);
+    assert!(rig.send().is_empty());
+    rig.answer(confirm, &[]);
+    assert!(rig.batches.is_settled(mark));
+}
+
+#[test]
 fn a_confirmation_that_fails_proves_nothing() {
     let mut rig = rig();
     write(&mut rig);

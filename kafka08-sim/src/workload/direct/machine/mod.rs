@@ -1,5 +1,7 @@
 //! A client that sends one record in a request, one request for a partition at a time, and one link to a broker.
 
+mod answers;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
@@ -7,18 +9,17 @@ use std::{
 
 use kafka08_client::machine::{LinkId, Machine, Output};
 use kafka08_proto::{
-    ClientConfig, ClientConnection, ClientEvent, Connection as _,
+    ClientConfig, ClientConnection, Connection as _,
     adapter::ConnectError,
-    api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse},
-    connection::ResponseFrame,
+    api::{MetadataRequest, ProduceRequest},
     fate::Fate,
-    ids::{Acks, ApiKey, ConnectionId, CorrelationId, Millis, NodeId},
+    ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId},
     message::MessageSet,
 };
 
 use crate::{
     history::{Ending, OperationId, Place},
-    logs::{topic_name, topic_number},
+    logs::topic_name,
     plan::{Plan, Settings},
     workload::schedule::acks,
     world::{address, nodes},
@@ -149,12 +150,45 @@ impl DirectMachine {
         self.drive(now);
     }
 
-    /// Ends all links.
+    /// Ends all records and all links.
     pub fn close(&mut self, now: Instant) {
         self.is_closed = true;
+        let endings = self.take_records();
+        self.outputs.extend(endings.into_iter().map(Output::Event));
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         links.into_iter().for_each(|link| self.drop_link(link));
         self.drive(now);
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// The ends of all records, if nothing more is heard of them.
+    pub fn into_endings(mut self) -> Vec<DirectEvent> {
+        let told = std::mem::take(&mut self.outputs).into_iter();
+        let mut endings: Vec<DirectEvent> =
+            told.filter_map(|output| if let Output::Event(event) = output { Some(event) } else { None }).collect();
+        endings.extend(self.take_records());
+        endings
+    }
+
+    /// Ends all records. One that is in flight may be applied.
+    fn take_records(&mut self) -> Vec<DirectEvent> {
+        let mut endings = Vec::new();
+        for mut queue in std::mem::take(&mut self.queues).into_values() {
+            if let Some(first) = queue.records.front_mut().filter(|_| queue.in_flight.is_some()) {
+                first.maybe_applied += 1;
+            }
+            endings.extend(queue.records.into_iter().map(|Pending { id, maybe_applied, .. }| {
+                let fate = if maybe_applied > 0 { Fate::MaybeApplied } else { Fate::NotApplied };
+                DirectEvent { id, ending: Ending::Failed { fate, maybe_applied } }
+            }));
+        }
+        self.asking = None;
+        endings
     }
 
     /// The requests that have not ended.
@@ -282,96 +316,6 @@ impl DirectMachine {
             }
         }
         next
-    }
-
-    fn take(&mut self, now: Instant, link: LinkId, event: ClientEvent) {
-        match event {
-            ClientEvent::Response(frame) if frame.api.key == ApiKey::METADATA => self.take_metadata(link, frame),
-            ClientEvent::Response(frame) => self.take_produced(now, link, frame),
-            ClientEvent::Written { id, .. } => {
-                if let Some(place) = self.end_flight(link, id) {
-                    self.end_first(place, |_| Ending::Written);
-                }
-            }
-            ClientEvent::Failed { id, fate, .. } => {
-                if self.asking == Some((link, id)) {
-                    self.asking = None;
-                } else if let Some(place) = self.end_flight(link, id) {
-                    self.fail(now, place, fate, true);
-                }
-            }
-            ClientEvent::Closed(_) => {
-                if let Some(node) = self.links.get(&link).map(|link| link.node) {
-                    self.rests.insert(node, now + self.pause);
-                }
-                self.drop_link(link);
-            }
-        }
-    }
-
-    fn end_flight(&mut self, link: LinkId, id: CorrelationId) -> Option<Place> {
-        let (place, queue) = self.queues.iter_mut().find(|(_, queue)| queue.in_flight == Some((link, id)))?;
-        queue.in_flight = None;
-        Some(*place)
-    }
-
-    fn take_metadata(&mut self, link: LinkId, frame: ResponseFrame) {
-        self.asking = None;
-        let connection = self.links.get(&link).and_then(|link| link.connection.as_ref());
-        let ticket = connection.and_then(|connection| connection.ticket::<MetadataRequest>(frame.id));
-        let answer: Option<MetadataResponse> = ticket.and_then(|ticket| ticket.redeem(frame).ok());
-        for topic in answer.iter().flat_map(MetadataResponse::topics) {
-            let Some(number) = topic_number(topic.name.as_str()) else { continue };
-            for partition in &topic.partitions {
-                let place = (number, u16::try_from(partition.partition.0).unwrap_or(u16::MAX));
-                if let Some(queue) = self.queues.get_mut(&place) {
-                    queue.leader = partition.leader.filter(|node| self.nodes.contains(node));
-                }
-            }
-        }
-    }
-
-    fn take_produced(&mut self, now: Instant, link: LinkId, frame: ResponseFrame) {
-        let Some(place) = self.end_flight(link, frame.id) else { return };
-        let connection = self.links.get(&link).and_then(|link| link.connection.as_ref());
-        let ticket = connection.and_then(|connection| connection.ticket::<ProduceRequest>(frame.id));
-        let answer: Option<ProduceResponse> = ticket.and_then(|ticket| ticket.redeem(frame).ok());
-        let found = answer.as_ref().and_then(|all| all.topics.find(topic_name(place.0), i32::from(place.1)));
-        let Some(found) = found else { return self.fail(now, place, Fate::MaybeApplied, false) };
-        match found.error.produce_fate(Acks(self.acks)) {
-            None => {
-                let offset = Some(found.offset.0 - i64::from(self.tells_end)).filter(|offset| *offset >= 0);
-                self.end_first(place, |maybe_applied| Ending::Delivered { place, offset, maybe_applied });
-            }
-            Some(fate) => self.fail(now, place, fate, found.error.is_retriable()),
-        }
-    }
-
-    /// An attempt has failed.
-    fn fail(&mut self, now: Instant, place: Place, fate: Fate, may_retry: bool) {
-        let not_before = Some(now + self.pause);
-        let Some(queue) = self.queues.get_mut(&place) else { return };
-        queue.leader = None;
-        let Some(first) = queue.records.front_mut() else { return };
-        first.not_before = not_before;
-        first.maybe_applied += u32::from(fate == Fate::MaybeApplied);
-        let worst = if first.maybe_applied > 0 { Fate::MaybeApplied } else { Fate::NotApplied };
-        let retries = match self.retries {
-            Retries::AtLeastOnce => may_retry,
-            Retries::OnlyNotApplied => may_retry && worst == Fate::NotApplied,
-            Retries::Never => false,
-        };
-        if !retries {
-            self.end_first(place, |maybe_applied| Ending::Failed { fate: worst, maybe_applied });
-        }
-    }
-
-    fn take_events(&mut self, now: Instant, id: LinkId) {
-        while let Some(event) =
-            self.links.get_mut(&id).and_then(|link| link.connection.as_mut()).and_then(ClientConnection::poll_event)
-        {
-            self.take(now, id, event);
-        }
     }
 }
 

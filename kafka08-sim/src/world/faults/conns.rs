@@ -1,0 +1,127 @@
+//! Faults of connections, and of the way to a broker.
+
+use super::nth;
+use crate::{
+    choices::{Choices as _, Stream},
+    coverage::ConnState,
+    net::{Conn, ConnNumber, Far, HostileAnswer, PipeEnd, Way},
+    plan::{Fault, FaultKind},
+    workload::Workload,
+    world::{Event, World},
+};
+
+pub(super) fn state_of(conn: &Conn) -> ConnState {
+    match conn.far {
+        Far::Connecting => ConnState::Connecting,
+        _ if conn.tap.is_torn() => ConnState::Writing,
+        _ if conn.tap.is_answering() || conn.down.has_transit() => ConnState::Answering,
+        _ if conn.tap.outstanding() > 0 => ConnState::Waiting,
+        _ => ConnState::Idle,
+    }
+}
+
+impl<W: Workload> World<W> {
+    pub(super) fn hit_conn(&mut self, fault: Fault, on: Option<ConnNumber>) -> bool {
+        let now = self.now;
+        let held: Vec<ConnNumber> = self.conns.iter().filter(|(_, conn)| conn.is_held).map(|(n, _)| *n).collect();
+        let Some(number) = on.or_else(|| nth(&held, fault.a)) else { return false };
+        let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held) else { return false };
+        self.coverage.happened(state_of(conn), fault.kind.name());
+        match fault.kind {
+            FaultKind::Reset => {
+                conn.up.cut(now, fault.b, PipeEnd::Reset);
+                conn.down.cut(now, fault.c, PipeEnd::Reset);
+            }
+            FaultKind::Fin => {
+                // The broker's process is gone, but not its system: what the client sends arrives nowhere.
+                conn.down.cut(now, fault.b, PipeEnd::Fin);
+                conn.up.cut(now, 1000, PipeEnd::Reset);
+            }
+            FaultKind::Stall => {
+                let until = now.saturating_add(fault.b);
+                for (way, bit) in [(Way::Up, 1), (Way::Down, 2)] {
+                    if fault.c & bit != 0 {
+                        conn.pipe(way).stalled_until = until;
+                    }
+                }
+            }
+            FaultKind::Hostile => return self.hit_with_lie(number, HostileAnswer::of_number(fault.b)),
+            _ => {
+                self.troubles.has_corrupted = true;
+                conn.is_corrupted = true;
+                conn.pipe(if fault.b == 0 { Way::Up } else { Way::Down }).corrupts = Some(fault.c);
+            }
+        }
+        self.wake_conn(number);
+        true
+    }
+
+    /// Has both ends of a connection look at it.
+    pub(super) fn wake_conn(&mut self, number: ConnNumber) {
+        self.mark_client(number);
+        self.mark_far(number);
+        self.schedule_arrival(number, Way::Up);
+        self.schedule_arrival(number, Way::Down);
+    }
+
+    pub(super) fn hit_way(&mut self, fault: Fault) -> bool {
+        let until = self.now.saturating_add(fault.b);
+        let Some(node) = self.node_of(fault.a) else { return false };
+        let other = self.node_of(fault.c).map_or(node.0, |other| other.0);
+        let Some(trouble) = self.troubles.of.get_mut(&node) else { return false };
+        match fault.kind {
+            FaultKind::Refuse => trouble.refuses_until = until,
+            FaultKind::SlowConnect => trouble.slow_connect = (until, fault.c),
+            FaultKind::WrongService => trouble.wrong = (until, fault.c),
+            FaultKind::Swap => trouble.swapped = (until, other),
+            FaultKind::Slow => trouble.slow = (until, fault.c.max(1)),
+            _ => {
+                trouble.hole_until = until;
+                let of_node: Vec<ConnNumber> =
+                    self.conns.iter().filter(|(_, conn)| conn.addressed == node).map(|(n, _)| *n).collect();
+                for number in of_node {
+                    let stall = Fault { kind: FaultKind::Stall, ..fault };
+                    self.hit_conn(stall, Some(number));
+                }
+            }
+        }
+        true
+    }
+
+    /// Stalls connections one after the other, which then go on in another order.
+    pub(super) fn hit_many(&mut self, fault: Fault) -> bool {
+        let mut stream = Stream::of(self.plan.settings.residual, 4, fault.a);
+        let mut chosen: Vec<ConnNumber> = self.conns.iter().filter(|(_, conn)| conn.is_held).map(|(n, _)| *n).collect();
+        chosen.retain(|_| stream.chance(2, 3));
+        let count = u64::try_from(chosen.len()).unwrap_or(0);
+        let Some(step) = (fault.b / 2).checked_div(count) else { return false };
+        let mut begins = shuffled(count, &mut stream);
+        let mut ends = shuffled(count, &mut stream);
+        for number in chosen {
+            let (Some(begin), Some(end)) = (begins.pop(), ends.pop()) else { break };
+            let until = self.now.saturating_add(fault.b / 2).saturating_add((end + 1) * step);
+            self.push(self.now.saturating_add(begin * step), Event::Clog(number, until));
+        }
+        true
+    }
+
+    /// Stalls both directions of a connection until this time.
+    pub(in crate::world) fn clog(&mut self, number: ConnNumber, until: u64) {
+        let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held && !self.troubles.is_over) else {
+            return;
+        };
+        self.coverage.happened(state_of(conn), FaultKind::Swizzle.name());
+        for way in [Way::Up, Way::Down] {
+            let pipe = conn.pipe(way);
+            pipe.stalled_until = pipe.stalled_until.max(until);
+        }
+        self.wake_conn(number);
+    }
+}
+
+/// The numbers below `count` in an order that is drawn.
+fn shuffled(count: u64, stream: &mut Stream) -> Vec<u64> {
+    let mut numbers: Vec<u64> = (0..count).collect();
+    numbers.sort_by_cached_key(|_| stream.next_number());
+    numbers
+}
