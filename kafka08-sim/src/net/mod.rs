@@ -4,13 +4,18 @@
 //! brokers. It draws only from streams that a connection's number names, so that a fault on one connection does not change
 //! what happens on another.
 
+mod body;
 mod pipe;
+mod reading;
+mod second;
 mod service;
 mod wire;
 
+pub use body::BodyProblem;
 pub use pipe::{Pipe, PipeEnd};
+pub use reading::{Breach, Reading};
 pub use service::WrongService;
-pub use wire::{Header, WireTap, WireTapProblem};
+pub use wire::{Header, Second, WireTap, WireTapProblem};
 
 use kafka08_client::machine::LinkId;
 use kafka08_proto::ids::{ConnectionId, NodeId};
@@ -150,6 +155,8 @@ pub struct Conn {
     pub is_far_ready: bool,
     /// The frames of both directions.
     pub tap: WireTap,
+    /// What the client must make of what it reads.
+    pub reading: Reading,
     /// What this connection draws.
     pub stream: Stream,
 }
@@ -157,7 +164,7 @@ pub struct Conn {
 impl Conn {
     /// Creates a connection that is being made.
     #[must_use]
-    pub fn new(link: LinkId, addressed: NodeId, stream: Stream) -> Self {
+    pub fn new(link: LinkId, addressed: NodeId, stream: Stream, second: Second) -> Self {
         Self {
             link,
             addressed,
@@ -172,7 +179,8 @@ impl Conn {
             is_write_failed: false,
             is_client_ready: false,
             is_far_ready: false,
-            tap: WireTap::default(),
+            tap: WireTap::with_second(second),
+            reading: Reading::default(),
             stream,
         }
     }

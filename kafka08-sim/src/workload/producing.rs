@@ -56,6 +56,9 @@ pub struct Producing {
     /// The number behind that of the last batch that was told.
     batches: u64,
     max_wait: u64,
+    /// The most bytes of all records that are held.
+    buffer: usize,
+    most_produces: usize,
 }
 
 #[derive(Debug)]
@@ -120,6 +123,8 @@ impl Producing {
             flushes: VecDeque::new(),
             batches: 0,
             max_wait: plan.settings.delivery_timeout,
+            buffer: config.buffer(),
+            most_produces: config.max_requests_per_link(),
         }
     }
 
@@ -321,6 +326,15 @@ impl Workload for Producing {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
         Promises { records: self.records, order, acks: self.acks }
+    }
+
+    fn problem(&self) -> Option<(Invariant, String)> {
+        let (held, most) = (self.accumulator.buffered(), self.buffer);
+        (held > most).then(|| (Invariant::R2, format!("the producer holds {held} bytes of records, of at most {most}")))
+    }
+
+    fn most_produces(&self) -> Option<usize> {
+        Some(self.most_produces)
     }
 
     fn leftovers(&self) -> Option<String> {

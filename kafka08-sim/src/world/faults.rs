@@ -10,7 +10,7 @@ use kafka08_proto::{
 
 use super::{Event, World, nodes};
 use crate::{
-    coverage::ConnState,
+    coverage::{ConnEvent, ConnState},
     history::Place,
     logs::topic_name,
     net::{Conn, ConnNumber, Far, PipeEnd, Profile, Way, WrongService},
@@ -114,6 +114,15 @@ fn nth<T: Copy>(items: &[T], number: u64) -> Option<T> {
     items.get(usize::try_from(number.checked_rem(len)?).ok()?).copied()
 }
 
+/// Has nothing arrive until a time. `ways`: 1 towards the broker, 2 towards the client, 3 both.
+fn stall(conn: &mut Conn, until: u64, ways: u64) {
+    for (way, bit) in [(Way::Up, 1), (Way::Down, 2)] {
+        if ways & bit != 0 {
+            conn.pipe(way).stalled_until = until;
+        }
+    }
+}
+
 fn state_of(conn: &Conn) -> ConnState {
     match conn.far {
         Far::Connecting => ConnState::Connecting,
@@ -125,6 +134,27 @@ fn state_of(conn: &Conn) -> ConnState {
 }
 
 impl<W: Workload> World<W> {
+    /// Notes what happens to a connection.
+    pub(super) fn note_event(&mut self, number: ConnNumber, event: ConnEvent) {
+        if let Some(conn) = self.conns.get(&number) {
+            self.coverage.happened(state_of(conn), event);
+        }
+    }
+
+    /// Notes a fault that hits an attempt to connect.
+    pub(super) fn note_hit_attempt(&mut self, number: ConnNumber, kind: FaultKind) {
+        self.coverage.fired(kind);
+        self.note_event(number, ConnEvent::Fault(kind));
+    }
+
+    /// Notes a fault of some connections, those that are being made included.
+    fn note_fault(&mut self, kind: FaultKind, is_hit: impl Fn(&Conn) -> bool) {
+        let is_there = |conn: &&Conn| conn.is_held || matches!(conn.far, Far::Connecting);
+        for conn in self.conns.values().filter(is_there).filter(|conn| is_hit(conn)) {
+            self.coverage.happened(state_of(conn), ConnEvent::Fault(kind));
+        }
+    }
+
     pub(super) fn schedule_faults(&mut self) {
         for (index, fault) in self.plan.faults.clone().into_iter().enumerate() {
             match fault.when {
@@ -169,8 +199,12 @@ impl<W: Workload> World<W> {
             FaultKind::Code => self.hit_answers(fault),
             FaultKind::ClientPause | FaultKind::ClockForward | FaultKind::ClockBack => self.hit_client(fault),
         };
-        // A wrong service or a swap counts when somebody connects to it.
-        if hits && !matches!(fault.kind, FaultKind::WrongService | FaultKind::Swap) {
+        // What changes how connecting goes counts when somebody connects.
+        let counts_later = matches!(
+            fault.kind,
+            FaultKind::Refuse | FaultKind::SlowConnect | FaultKind::WrongService | FaultKind::Swap
+        );
+        if hits && !counts_later {
             self.coverage.fired(fault.kind);
         }
         self.look_at_ready();
@@ -193,7 +227,7 @@ impl<W: Workload> World<W> {
         let held: Vec<ConnNumber> = self.conns.iter().filter(|(_, conn)| conn.is_held).map(|(n, _)| *n).collect();
         let Some(number) = on.or_else(|| nth(&held, fault.a)) else { return false };
         let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held) else { return false };
-        self.coverage.happened(state_of(conn), fault.kind.name());
+        self.coverage.happened(state_of(conn), ConnEvent::Fault(fault.kind));
         match fault.kind {
             FaultKind::Reset => {
                 conn.up.cut(now, fault.b, PipeEnd::Reset);
@@ -204,14 +238,7 @@ impl<W: Workload> World<W> {
                 conn.down.cut(now, fault.b, PipeEnd::Fin);
                 conn.up.cut(now, 1000, PipeEnd::Reset);
             }
-            FaultKind::Stall => {
-                let until = now.saturating_add(fault.b);
-                for (way, bit) in [(Way::Up, 1), (Way::Down, 2)] {
-                    if fault.c & bit != 0 {
-                        conn.pipe(way).stalled_until = until;
-                    }
-                }
-            }
+            FaultKind::Stall => stall(conn, now.saturating_add(fault.b), fault.c),
             _ => {
                 self.troubles.has_corrupted = true;
                 conn.is_corrupted = true;
@@ -240,14 +267,21 @@ impl<W: Workload> World<W> {
             FaultKind::SlowConnect => trouble.slow_connect = (until, fault.c),
             FaultKind::WrongService => trouble.wrong = (until, fault.c),
             FaultKind::Swap => trouble.swapped = (until, other),
-            FaultKind::Slow => trouble.slow = (until, fault.c.max(1)),
+            FaultKind::Slow => {
+                trouble.slow = (until, fault.c.max(1));
+                self.note_fault(fault.kind, |conn| conn.addressed == node && conn.is_held);
+            }
             _ => {
                 trouble.hole_until = until;
-                let of_node: Vec<ConnNumber> =
-                    self.conns.iter().filter(|(_, conn)| conn.addressed == node).map(|(n, _)| *n).collect();
-                for number in of_node {
-                    let stall = Fault { kind: FaultKind::Stall, ..fault };
-                    self.hit_conn(stall, Some(number));
+                self.note_fault(fault.kind, |conn| conn.addressed == node);
+                let is_hit = |conn: &Conn| conn.addressed == node && conn.is_held;
+                let hit: Vec<ConnNumber> =
+                    self.conns.iter().filter(|(_, conn)| is_hit(conn)).map(|(n, _)| *n).collect();
+                for number in hit {
+                    if let Some(conn) = self.conns.get_mut(&number) {
+                        stall(conn, until, fault.c);
+                    }
+                    self.wake_conn(number);
                 }
             }
         }
@@ -257,9 +291,8 @@ impl<W: Workload> World<W> {
     fn hit_broker(&mut self, fault: Fault, index: usize) -> bool {
         let now = self.broker_now();
         let Some(node) = self.node_of(fault.a) else { return false };
-        let name = fault.kind.name();
-        for conn in self.conns.values().filter(|conn| conn.addressed == node && conn.is_held) {
-            self.coverage.happened(state_of(conn), name);
+        if fault.kind != FaultKind::Freeze {
+            self.note_fault(fault.kind, |conn| conn.addressed == node);
         }
         self.logs.note_shortened();
         match fault.kind {
@@ -294,6 +327,7 @@ impl<W: Workload> World<W> {
             }
             _ => {
                 let Some(leader) = leader else { return false };
+                self.note_fault(fault.kind, |conn| conn.addressed == leader);
                 for node in &followers {
                     let _ = self.cluster.hold_back(topic, partition, *node);
                 }
@@ -323,6 +357,7 @@ impl<W: Workload> World<W> {
 
     fn hit_client(&mut self, fault: Fault) -> bool {
         let by = std::time::Duration::from_micros(fault.b);
+        self.note_fault(fault.kind, |_| true);
         match fault.kind {
             FaultKind::ClientPause => {
                 self.troubles.client_paused_until = self.now.saturating_add(fault.b);

@@ -10,7 +10,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, ClientEvent, Connection as _,
     adapter::ConnectError,
     api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse},
-    connection::ResponseFrame,
+    connection::{CloseReason, ResponseFrame},
     fate::Fate,
     ids::{Acks, ApiKey, ConnectionId, CorrelationId, Millis, NodeId},
     message::MessageSet,
@@ -89,6 +89,8 @@ pub struct DirectMachine {
     asking: Option<(LinkId, CorrelationId)>,
     asked_next: Option<Instant>,
     outputs: VecDeque<Output<DirectEvent>>,
+    /// Why links have ended.
+    ends: Vec<(LinkId, CloseReason)>,
     wakes_at: Option<Instant>,
     is_closed: bool,
 }
@@ -137,6 +139,7 @@ impl DirectMachine {
             asking: None,
             asked_next: None,
             outputs: VecDeque::new(),
+            ends: Vec::new(),
             wakes_at: None,
             is_closed: false,
         }
@@ -161,6 +164,11 @@ impl DirectMachine {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.links.values().filter_map(|link| link.connection.as_ref()).map(ClientConnection::in_flight).sum()
+    }
+
+    /// Takes why links have ended.
+    pub fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {
+        std::mem::take(&mut self.ends)
     }
 
     /// Whether a request for metadata is in flight.
@@ -300,7 +308,8 @@ impl DirectMachine {
                     self.fail(now, place, fate, true);
                 }
             }
-            ClientEvent::Closed(_) => {
+            ClientEvent::Closed(closed) => {
+                self.ends.push((link, closed.reason));
                 if let Some(node) = self.links.get(&link).map(|link| link.node) {
                     self.rests.insert(node, now + self.pause);
                 }
