@@ -38,6 +38,15 @@ fn nodes() -> impl Iterator<Item = NodeId> {
     (1..=3).map(NodeId)
 }
 
+/// Who uses a client. What it allocates is counted with the client.
+trait User<M: Machine> {
+    /// Does what has to be done in each turn of the client.
+    fn exchange(&mut self, _machine: &mut M, _now: Instant) {}
+
+    /// Takes an event.
+    fn take(&mut self, event: M::Event);
+}
+
 /// A client and three brokers, and what the client holds.
 struct Rig<M: Machine> {
     machine: M,
@@ -72,9 +81,10 @@ impl<M: Machine> Rig<M> {
         Now { instant: self.now, wall: Timestamp(1_000_000) }
     }
 
-    /// Takes outputs. Events are the user's part of the client, so they are counted with it.
-    fn outputs(&mut self, event: &mut impl FnMut(&mut M, M::Event)) -> bool {
+    /// Takes outputs.
+    fn outputs(&mut self, user: &mut impl User<M>) -> bool {
         let mut moved = false;
+        counted(&mut self.held, || user.exchange(&mut self.machine, self.now));
         loop {
             let Self { machine, held, now, .. } = self;
             let mut connect = None;
@@ -83,7 +93,7 @@ impl<M: Machine> Rig<M> {
                 match machine.poll_output(*now) {
                     Some(Output::Connect { link, to, .. }) => connect = Some((link, to.port())),
                     Some(Output::Drop(link)) => drops = Some(link),
-                    Some(Output::Event(it)) => event(machine, it),
+                    Some(Output::Event(event)) => user.take(event),
                     Some(Output::Write(_)) => {}
                     None => return false,
                 }
@@ -138,9 +148,9 @@ impl<M: Machine> Rig<M> {
     }
 
     /// Moves everything until nothing moves.
-    fn settle(&mut self, event: &mut impl FnMut(&mut M, M::Event)) {
+    fn settle(&mut self, user: &mut impl User<M>) {
         loop {
-            let mut moved = self.outputs(event);
+            let mut moved = self.outputs(user);
             for (link, id) in self.links.clone() {
                 moved |= self.exchange(link, id);
             }
@@ -159,10 +169,10 @@ impl<M: Machine> Rig<M> {
     }
 
     /// Lets time pass.
-    fn pass(&mut self, time: Duration, event: &mut impl FnMut(&mut M, M::Event)) {
+    fn pass(&mut self, time: Duration, user: &mut impl User<M>) {
         let end = self.now + time;
         loop {
-            self.settle(event);
+            self.settle(user);
             let next = self.machine.poll_timeout().into_iter().chain(self.brokers.poll_timeout()).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
@@ -179,49 +189,63 @@ fn check(what: &str, held: [i64; REPEATS]) {
     assert!(held[2] <= held[1], "{what}: the third repeat holds more than the second: {held:?}");
 }
 
-/// Sends records to all partitions, some keyed, some large, and flushes.
+/// A producer's records.
+struct Records {
+    accumulator: Accumulator<()>,
+    value: [u8; 3000],
+    delivered: usize,
+}
+
+impl User<Producer<()>> for Records {
+    fn exchange(&mut self, machine: &mut Producer<()>, now: Instant) {
+        machine.exchange(&mut self.accumulator, now);
+    }
+
+    fn take(&mut self, event: ProducerEvent<()>) {
+        if let ProducerEvent::Ended { records, outcome, .. } = event {
+            assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+            self.delivered += records.len();
+        }
+    }
+}
+
+impl Records {
+    /// Appends the record with this number, some with a key, some for any partition. Returns whether there is room for it.
+    fn append(&mut self, now: Instant, n: usize) -> bool {
+        let partition = (n % 3 > 0).then(|| PartitionId(i32::try_from(n % 6).expect("small")));
+        let key = (n % 4 == 0).then_some(&b"key"[..]);
+        let record = RecordRef { topic: "t", partition, key, value: self.value.get(..n) };
+        self.accumulator.append(|| now, record).is_ok()
+    }
+}
+
+/// Sends records of all sizes to all partitions, in bursts.
 fn produce(codec: Option<Codec>) -> [i64; REPEATS] {
     let config = ProducerConfig::default()
         .with_cluster(ClusterConfig::default().with_bootstrap(nodes().map(address)))
         .with_compression(codec)
         .with_linger(Duration::from_millis(5));
     let mut rig = Rig::new(|| Producer::<()>::new(&config));
-    let mut accumulator = counted(&mut rig.held, || Accumulator::new(&config));
-    let value = [b'v'; 3000];
+    let accumulator = counted(&mut rig.held, || Accumulator::new(&config));
+    let mut user = Records { accumulator, value: [b'v'; 3000], delivered: 0 };
     [(); REPEATS].map(|()| {
-        let (mut waits, mut taken, mut delivered) = (0..3000_usize, 0, 0);
-        let mut next = waits.next();
-        while next.is_some() || delivered < taken {
-            // A burst, and time for it. Records that are refused at first are appended again.
-            for _ in 0..200 {
-                let Some(n) = next else { break };
-                let now = rig.now;
-                let is_taken = counted(&mut rig.held, || {
-                    let partition = (n % 3 > 0).then(|| PartitionId(i32::try_from(n % 6).expect("small")));
-                    let key = (n % 4 == 0).then_some(&b"key"[..]);
-                    let record = RecordRef { topic: "t", partition, key, value: value.get(..n) };
-                    accumulator.append(|| now, record).is_ok()
-                });
-                if !is_taken {
+        user.delivered = 0;
+        let mut next = 0;
+        for _ in 0..1000 {
+            while next < 3000 && counted(&mut rig.held, || user.append(rig.now, next)) {
+                next += 1;
+                if next.is_multiple_of(200) {
                     break;
                 }
-                taken += 1;
-                next = waits.next();
             }
-            let mut event = |_: &mut Producer<()>, event: ProducerEvent<()>| {
-                if let ProducerEvent::Ended { records, outcome, .. } = event {
-                    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
-                    delivered += records.len();
-                }
-            };
-            for _ in 0..10 {
-                counted(&mut rig.held, || rig.machine.exchange(&mut accumulator, rig.now));
-                rig.pass(Duration::from_millis(1), &mut event);
+            rig.pass(Duration::from_millis(10), &mut user);
+            if user.delivered == 3000 {
+                break;
             }
         }
-        counted(&mut rig.held, || rig.machine.exchange(&mut accumulator, rig.now));
-        rig.pass(REST, &mut |_, _| {});
-        assert_eq!((accumulator.buffered(), rig.machine.stats().batches), (0, 0));
+        assert_eq!(user.delivered, 3000);
+        rig.pass(REST, &mut user);
+        assert_eq!((user.accumulator.buffered(), rig.machine.stats().batches), (0, 0));
         rig.held
     })
 }
@@ -233,29 +257,43 @@ fn a_producer_holds_no_more_after_the_third_repeat_than_after_the_second() {
     }
 }
 
+/// Claims of calls that have not ended, and how many calls have.
+#[derive(Default)]
+struct Calls {
+    latest: Vec<Claim<ListOffsetsRequest>>,
+    fetches: Vec<Claim<FetchRequest>>,
+    ended: usize,
+}
+
+impl User<Cluster> for Calls {
+    fn take(&mut self, event: ClusterEvent) {
+        assert!(matches!(event, ClusterEvent::Ended(_)), "{event:?}");
+        self.ended += 1;
+    }
+}
+
 #[test]
 fn a_cluster_holds_no_more_after_the_third_repeat_than_after_the_second() {
     let config = ClusterConfig::default().with_bootstrap(nodes().map(address));
     let mut rig = Rig::new(|| Cluster::new(config));
+    let mut user = Calls::default();
     let held = [(); REPEATS].map(|()| {
-        for round in 0..200 {
-            let mut claims: Vec<Claim<ListOffsetsRequest>> = Vec::with_capacity(4);
-            let mut fetches: Vec<Claim<FetchRequest>> = Vec::with_capacity(4);
+        for round in 0..100 {
             let Rig { machine, held, now, .. } = &mut rig;
+            user.ended = 0;
             counted(held, || {
                 for n in 0..4 {
                     let latest = ListOffsetsRequest::latest([("t", (round + n) % 6), ("u", n % 3)]);
-                    claims.push(machine.call(*now, latest).expect("it is taken"));
+                    user.latest.push(machine.call(*now, latest).expect("it is taken"));
                     let fetch = FetchRequest::new(Millis(10), 1).with("t", (round + n) % 6, Offset(0), 4_096);
-                    fetches.push(machine.call(*now, fetch).expect("it is taken"));
+                    user.fetches.push(machine.call(*now, fetch).expect("it is taken"));
                 }
             });
-            let mut ended = 0;
-            rig.pass(Duration::from_secs(1), &mut |_, ClusterEvent::Ended(_)| ended += 1);
-            assert_eq!(ended, 8, "round {round}");
-            counted(&mut rig.held, || (claims.clear(), fetches.clear()));
+            rig.pass(Duration::from_secs(1), &mut user);
+            assert_eq!(user.ended, 8, "round {round}");
+            counted(&mut rig.held, || user = Calls::default());
         }
-        rig.pass(REST, &mut |_, _| {});
+        rig.pass(REST, &mut user);
         assert_eq!(rig.machine.stats().calls, 0);
         rig.held
     });

@@ -125,7 +125,8 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
         FaultKind::Fin => (draw_kept(from), 0),
         FaultKind::Stall | FaultKind::BlackHole => (lasting, from.between(1, 3)),
         FaultKind::Corrupt => (from.below(2), from.below(1 << 16)),
-        FaultKind::SlowConnect => (lasting, from.log_up_to(15 * SECONDS)),
+        // Even up to twice the default timeout: attempts that take too long are rare otherwise.
+        FaultKind::SlowConnect => (lasting, from.below(20 * SECONDS)),
         FaultKind::Slow => (lasting, from.between(1, 50)),
         FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack => (lasting, from.below(8)),
         FaultKind::MoveLeader => (from.below(3), 0),

@@ -235,7 +235,12 @@ impl<W: Workload> World<W> {
             }
             FaultKind::Fin => {
                 // The broker's process is gone, but not its system: what the client sends arrives nowhere.
-                conn.down.cut(now, fault.b, PipeEnd::Fin);
+                if fault.b >= 1000 {
+                    // It comes behind the bytes on their way, so that the client may write before it learns of it.
+                    conn.down.finish(PipeEnd::Fin);
+                } else {
+                    conn.down.cut(now, fault.b, PipeEnd::Fin);
+                }
                 conn.up.cut(now, 1000, PipeEnd::Reset);
             }
             FaultKind::Stall => stall(conn, now.saturating_add(fault.b), fault.c),
