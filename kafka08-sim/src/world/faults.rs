@@ -236,8 +236,9 @@ impl<W: Workload> World<W> {
             FaultKind::Fin => {
                 // The broker's process is gone, but not its system: what the client sends arrives nowhere.
                 if fault.b >= 1000 {
-                    // It comes behind the bytes on their way, so that the client may write before it learns of it.
-                    conn.down.finish(PipeEnd::Fin);
+                    // It travels as bytes do, so the client may write before it learns of it.
+                    let travel = conn.stream.exponential(self.profile.latency);
+                    conn.down.finish_at(now.saturating_add(travel), PipeEnd::Fin);
                 } else {
                     conn.down.cut(now, fault.b, PipeEnd::Fin);
                 }
