@@ -151,7 +151,11 @@ impl fmt::Display for Shortfall {
                 write!(f, "the fault {} has hit something {count} times, of at least {LEAST_FIRED}", kind.name())
             }
             Self::Pair(state, event) => {
-                write!(f, "the event {} has hit a connection in the state {state:?} 0 times, of at least 1", event.name())
+                write!(
+                    f,
+                    "the event {} has hit a connection in the state {state:?} 0 times, of at least 1",
+                    event.name()
+                )
             }
             Self::Never(state, event, count) => {
                 let why = why_never(*state, *event).unwrap_or_default();

@@ -59,6 +59,11 @@ struct Rig<M: Machine> {
     wire: Vec<u8>,
 }
 
+/// The first bytes of a buffer.
+fn front(buffer: &mut [u8], len: usize) -> &mut [u8] {
+    buffer.get_mut(..len).expect("the length was taken from the buffer")
+}
+
 /// Runs what belongs to the client, and counts what it allocates.
 fn counted<T>(held: &mut i64, work: impl FnOnce() -> T) -> T {
     let mut done = None;
@@ -124,19 +129,19 @@ impl<M: Machine> Rig<M> {
             let Some(connection) = machine.link(link).filter(|connection| connection.wants_write()) else { return 0 };
             let (_, queue) = connection.buffers();
             let len = queue.remaining().min(wire.len());
-            queue.copy_to_slice(&mut wire[..len]);
+            queue.copy_to_slice(front(wire, len));
             len
         });
         if len > 0 {
-            broker.handle_bytes(at.instant, &wire[..len]);
+            broker.handle_bytes(at.instant, front(wire, len));
             moved = true;
         }
         if broker.wants_write() {
             let (_, queue) = broker.buffers();
             let len = queue.remaining().min(wire.len());
-            queue.copy_to_slice(&mut wire[..len]);
+            queue.copy_to_slice(front(wire, len));
             counted(held, || {
-                machine.link(link).expect("it is not dropped").handle_bytes(*now, &wire[..len]);
+                machine.link(link).expect("it is not dropped").handle_bytes(*now, front(wire, len));
             });
             moved = true;
         }
@@ -212,8 +217,8 @@ impl User<Producer<()>> for Records {
 impl Records {
     /// Appends the record with this number, some with a key, some for any partition. Returns whether there is room for it.
     fn append(&mut self, now: Instant, n: usize) -> bool {
-        let partition = (n % 3 > 0).then(|| PartitionId(i32::try_from(n % 6).expect("small")));
-        let key = (n % 4 == 0).then_some(&b"key"[..]);
+        let partition = (!n.is_multiple_of(3)).then(|| PartitionId(i32::try_from(n % 6).expect("small")));
+        let key = n.is_multiple_of(4).then_some(&b"key"[..]);
         let record = RecordRef { topic: "t", partition, key, value: self.value.get(..n) };
         self.accumulator.append(|| now, record).is_ok()
     }

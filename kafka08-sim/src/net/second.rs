@@ -1,15 +1,13 @@
 //! Reads requests with `kafka-protocol`, which shares no code with this project.
 //!
-//! Its release 0.15.1 is the last one that knows the requests of 0.8. It has no ApiVersions of version 0 with a null client id in
-//! mind, so all headers are read in their first version. It does not inflate compressed message sets of 0.8, so those are left
-//! to the brokers.
+//! Its release 0.15.1 is the last one that knows the requests of 0.8. What 0.8 has as the header of a request is version 1 of
+//! its header. It does not inflate compressed message sets of 0.8, so of those only the outer message is counted.
 
 #[cfg(feature = "second-decoder")]
 pub(super) use reader::read;
 
 /// Reads nothing, because the other reader is not there.
 #[cfg(not(feature = "second-decoder"))]
-#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
 pub(super) fn read(_frame: &[u8], _messages: u32) -> Result<(), String> {
     Ok(())
 }
@@ -19,8 +17,8 @@ mod reader {
     use bytes::{Buf as _, Bytes};
     use kafka_protocol::{
         messages::{
-            ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest, ListOffsetsRequest, MetadataRequest,
-            OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, RequestHeader,
+            ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest, ListOffsetsRequest,
+            MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, RequestHeader,
         },
         protocol::Decodable,
         records::RecordBatchDecoder,

@@ -348,7 +348,8 @@ impl<W: Workload> World<W> {
         let Some(conn) = self.conns.get(&number) else { return };
         let (link, breach) = (conn.link, conn.reading.breach());
         if let Some(breach) = breach {
-            self.coverage.count(if breach == Breach::Frame { "ends by bad frames" } else { "ends by wrong answers" }, 1);
+            self.coverage
+                .count(if breach == Breach::Frame { "ends by bad frames" } else { "ends by wrong answers" }, 1);
             self.breaches.insert(link, breach);
         }
         let has_cause = breach.is_some() || conn.is_told || conn.is_write_failed;

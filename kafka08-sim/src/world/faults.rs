@@ -8,9 +8,9 @@ use kafka08_proto::{
     ids::{ApiKey, NodeId},
 };
 
-use super::{Event, World, nodes};
+use super::{Event, World, nodes, noting::state_of};
 use crate::{
-    coverage::{ConnEvent, ConnState},
+    coverage::ConnEvent,
     history::Place,
     logs::topic_name,
     net::{Conn, ConnNumber, Far, PipeEnd, Profile, Way, WrongService},
@@ -123,38 +123,7 @@ fn stall(conn: &mut Conn, until: u64, ways: u64) {
     }
 }
 
-fn state_of(conn: &Conn) -> ConnState {
-    match conn.far {
-        Far::Connecting => ConnState::Connecting,
-        _ if conn.tap.is_torn() => ConnState::Writing,
-        _ if conn.tap.is_answering() || conn.down.has_transit() => ConnState::Answering,
-        _ if conn.tap.outstanding() > 0 => ConnState::Waiting,
-        _ => ConnState::Idle,
-    }
-}
-
 impl<W: Workload> World<W> {
-    /// Notes what happens to a connection.
-    pub(super) fn note_event(&mut self, number: ConnNumber, event: ConnEvent) {
-        if let Some(conn) = self.conns.get(&number) {
-            self.coverage.happened(state_of(conn), event);
-        }
-    }
-
-    /// Notes a fault that hits an attempt to connect.
-    pub(super) fn note_hit_attempt(&mut self, number: ConnNumber, kind: FaultKind) {
-        self.coverage.fired(kind);
-        self.note_event(number, ConnEvent::Fault(kind));
-    }
-
-    /// Notes a fault of some connections, those that are being made included.
-    fn note_fault(&mut self, kind: FaultKind, is_hit: impl Fn(&Conn) -> bool) {
-        let is_there = |conn: &&Conn| conn.is_held || matches!(conn.far, Far::Connecting);
-        for conn in self.conns.values().filter(is_there).filter(|conn| is_hit(conn)) {
-            self.coverage.happened(state_of(conn), ConnEvent::Fault(kind));
-        }
-    }
-
     pub(super) fn schedule_faults(&mut self) {
         for (index, fault) in self.plan.faults.clone().into_iter().enumerate() {
             match fault.when {
