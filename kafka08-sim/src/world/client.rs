@@ -247,8 +247,9 @@ impl<W: Workload> World<W> {
         self.history.trace(traced::READ, number);
         self.history.trace_bytes(traced::READ, &bytes);
         conn.reading.read(&bytes);
-        // The broker has room to write again.
+        // The broker has room to write again, and the end may come later than the bytes in front of it.
         self.mark_far(number);
+        self.schedule_arrival(number, Way::Down);
         true
     }
 
