@@ -206,7 +206,8 @@ impl<W: Workload> World<W> {
                 // The broker's process is gone, but not its system: what the client sends arrives nowhere.
                 if fault.b >= 1000 {
                     // It travels as bytes do, so the client may write before it learns of it.
-                    let travel = conn.stream.exponential(self.profile.latency).saturating_add(fault.c);
+                    let travel = conn.stream.exponential(self.profile.latency);
+                    conn.down.stalled_until = conn.down.stalled_until.max(now.saturating_add(fault.c));
                     conn.down.finish_at(now.saturating_add(travel), PipeEnd::Fin);
                 } else {
                     conn.down.cut(now, fault.b, PipeEnd::Fin);
