@@ -10,6 +10,7 @@ mod connection;
 pub mod differential;
 mod input;
 mod messages;
+mod sim;
 mod stream;
 mod whole_way;
 
@@ -18,6 +19,7 @@ pub use broker_stream::broker_stream;
 pub use clients::clients;
 pub use connection::connection;
 pub use messages::{decompress, message_set};
+pub use sim::sim;
 pub use stream::{chunking, frame};
 pub use whole_way::whole_way;
 
@@ -25,7 +27,7 @@ pub use whole_way::whole_way;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("frame", frame),
     ("chunking", chunking),
     ("requests", requests),
@@ -34,6 +36,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("decompress", decompress),
     ("connection", connection),
     ("clients", clients),
+    ("sim", sim),
     ("whole_way", whole_way),
     ("broker_stream", broker_stream),
 ];

@@ -9,7 +9,11 @@ use std::{
     time::Instant,
 };
 
-use kafka08_sim::{choices::ByteChoices, coverage::Coverage, plan::Plan};
+use kafka08_sim::{
+    choices::ByteChoices,
+    coverage::{Coverage, GATED_SEEDS},
+    plan::Plan,
+};
 use options::{Options, What};
 use report::{Failure, report};
 
@@ -110,7 +114,15 @@ fn run_seeds(first: u64, count: u64, options: &Options) -> ExitCode {
         total.runs,
         rate(total.runs, seconds)
     );
-    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let is_covered = count < GATED_SEEDS || !options.changes().is_empty() || is_covered(&total.coverage);
+    if failed > 0 || !is_covered { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Whether the runs have come across everything that they should. Says what they have not.
+fn is_covered(coverage: &Coverage) -> bool {
+    let short = coverage.shortfalls();
+    short.iter().for_each(|short| println!("FAIL coverage: {short}"));
+    short.is_empty()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for a reader")]

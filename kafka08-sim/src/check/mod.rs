@@ -31,7 +31,7 @@ pub enum Invariant {
     R3,
     /// What the client writes is sound.
     R4,
-    /// A connection that was answered by no broker ends.
+    /// A connection ends at bytes that are no answers, with the reason that they give, and no other one ends with it.
     R5,
     /// Once all faults have ended, everything ends in time.
     L1,

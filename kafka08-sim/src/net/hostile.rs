@@ -47,12 +47,6 @@ impl HostileAnswer {
             _ => Self::Unasked,
         }
     }
-
-    /// Whether the connection must end. A body is not the business of a connection: only the request fails.
-    #[must_use]
-    pub fn ends_connection(self) -> bool {
-        !matches!(self, Self::Undecodable | Self::Trailing)
-    }
 }
 
 /// Puts bytes behind an answer, inside of its frame.

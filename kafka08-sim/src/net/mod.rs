@@ -4,15 +4,20 @@
 //! brokers. It draws only from streams that a connection's number names, so that a fault on one connection does not change
 //! what happens on another.
 
+mod body;
 mod hostile;
 mod pipe;
+mod reading;
+mod second;
 mod service;
 mod wire;
 
+pub use body::BodyProblem;
 pub use hostile::{HostileAnswer, Padding};
 pub use pipe::{Pipe, PipeEnd};
+pub use reading::{Breach, Reading};
 pub use service::WrongService;
-pub use wire::{Header, WireTap, WireTapProblem};
+pub use wire::{Header, Second, WireTap, WireTapProblem};
 
 use kafka08_broker::RuleId;
 use kafka08_client::machine::LinkId;
@@ -153,12 +158,12 @@ pub struct Conn {
     pub is_far_ready: bool,
     /// The rule that gives one hostile answer on it, until it has.
     pub lie: Option<(RuleId, HostileAnswer)>,
-    /// Whether it was answered in a way that must end it.
-    pub must_end: bool,
     /// What is put behind an answer.
     pub padding: Padding,
     /// The frames of both directions.
     pub tap: WireTap,
+    /// What the client must make of what it reads.
+    pub reading: Reading,
     /// What this connection draws.
     pub stream: Stream,
 }
@@ -166,7 +171,7 @@ pub struct Conn {
 impl Conn {
     /// Creates a connection that is being made.
     #[must_use]
-    pub fn new(link: LinkId, addressed: NodeId, stream: Stream) -> Self {
+    pub fn new(link: LinkId, addressed: NodeId, stream: Stream, second: Second) -> Self {
         Self {
             link,
             addressed,
@@ -182,9 +187,9 @@ impl Conn {
             is_client_ready: false,
             is_far_ready: false,
             lie: None,
-            must_end: false,
             padding: Padding::No,
-            tap: WireTap::default(),
+            tap: WireTap::with_second(second),
+            reading: Reading::default(),
             stream,
         }
     }

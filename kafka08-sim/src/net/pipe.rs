@@ -174,6 +174,14 @@ impl Pipe {
         self.end = self.end.or(Some(end));
     }
 
+    /// Ends the direction behind all bytes, and not before this time.
+    pub fn finish_at(&mut self, at: u64, end: PipeEnd) {
+        if self.end.is_none() {
+            self.last_arrival = self.last_arrival.max(at);
+        }
+        self.finish(end);
+    }
+
     /// Lets bytes go on after a fault has ended.
     pub fn heal(&mut self) {
         self.stalled_until = 0;
@@ -222,6 +230,15 @@ mod tests {
         assert_eq!(pipe.read_all().as_deref(), Some(&b"ab"[..]));
         assert!(pipe.is_at_end(5));
         assert_eq!(pipe.room(&PLAIN), 0, "nothing can be written any more");
+    }
+
+    #[test]
+    fn an_end_comes_behind_all_bytes_and_takes_its_time() {
+        let mut pipe = sent(b"ab");
+        pipe.finish_at(30, PipeEnd::Fin);
+        assert!(pipe.arrive(5) && !pipe.is_at_end(5));
+        assert_eq!(pipe.read_all().as_deref(), Some(&b"ab"[..]));
+        assert_eq!((pipe.next_arrival(), pipe.is_at_end(29), pipe.is_at_end(30)), (Some(30), false, true));
     }
 
     #[test]

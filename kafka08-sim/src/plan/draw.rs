@@ -126,10 +126,11 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
     let lasting = from.log_up_to(40 * SECONDS);
     let (b, c) = match kind {
         FaultKind::Reset => (draw_kept(from), draw_kept(from)),
-        FaultKind::Fin => (draw_kept(from), 0),
+        FaultKind::Fin => (draw_kept(from), from.below(4 * SECONDS)),
         FaultKind::Stall | FaultKind::BlackHole => (lasting, from.between(1, 3)),
         FaultKind::Corrupt => (from.below(2), from.below(1 << 16)),
-        FaultKind::SlowConnect => (lasting, from.log_up_to(15 * SECONDS)),
+        // Even up to twice the default timeout: attempts that take too long are rare otherwise.
+        FaultKind::SlowConnect => (lasting, from.below(20 * SECONDS)),
         FaultKind::Slow => (lasting, from.between(1, 50)),
         FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack => (lasting, from.below(8)),
         FaultKind::MoveLeader => (from.below(3), 0),

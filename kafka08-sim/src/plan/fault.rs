@@ -45,7 +45,7 @@ kinds! {
     /// still arrive.
     Reset = "reset",
     /// A broker's side of a connection ends. a: which. b: how many thousandths of the bytes on their way to the client still
-    /// arrive.
+    /// arrive. c: if all of them do, for how long nothing arrives, as when a packet is lost and sent again.
     Fin = "fin",
     /// A connection moves nothing for a time. a: which. b: how long. c: 1 towards the broker, 2 towards the client, 3 both.
     Stall = "stall",

@@ -12,11 +12,12 @@ use std::{
 
 pub use calls::Calls;
 pub use direct::{Direct, DirectEvent, DirectMachine};
-use kafka08_client::machine::Machine;
+use kafka08_client::machine::{LinkId, Machine};
+use kafka08_proto::connection::CloseReason;
 pub(crate) use producing::FLUSH_EVERY;
 pub use producing::Producing;
 
-use crate::{history::History, plan::Plan, record::Records};
+use crate::{check::Invariant, history::History, plan::Plan, record::Records};
 
 /// What a client does. The numbers are those of plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,21 @@ pub trait Workload: fmt::Debug {
 
     /// What the checker may rely on.
     fn promises(&self) -> Promises;
+
+    /// What is wrong with the client's own accounts at any time.
+    fn problem(&self) -> Option<(Invariant, String)> {
+        None
+    }
+
+    /// How many produces may be in flight on a connection, if the client bounds them.
+    fn most_produces(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes why connections have ended, if the client tells it.
+    fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {
+        Vec::new()
+    }
 
     /// What is left in the client, now that everything has ended.
     fn leftovers(&self) -> Leftovers;

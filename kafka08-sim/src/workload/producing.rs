@@ -57,6 +57,9 @@ pub struct Producing {
     max_wait: u64,
     /// How often a record may have been applied that a client has taken, and of which nothing is known.
     most_attempts: u32,
+    /// The most bytes of all records that are held.
+    buffer: usize,
+    most_produces: usize,
 }
 
 #[derive(Debug)]
@@ -122,6 +125,8 @@ impl Producing {
             batches: 0,
             max_wait: plan.settings.delivery_timeout,
             most_attempts: if plan.settings.retries == 0 { u32::MAX } else { 1 },
+            buffer: config.buffer(),
+            most_produces: config.max_requests_per_link(),
             config,
         }
     }
@@ -338,6 +343,15 @@ impl Workload for Producing {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
         Promises { records: self.records, order, acks: self.acks }
+    }
+
+    fn problem(&self) -> Option<(Invariant, String)> {
+        let (held, most) = (self.accumulator.buffered(), self.buffer);
+        (held > most).then(|| (Invariant::R2, format!("the producer holds {held} bytes of records, of at most {most}")))
+    }
+
+    fn most_produces(&self) -> Option<usize> {
+        Some(self.most_produces)
     }
 
     fn leftovers(&self) -> Leftovers {

@@ -10,6 +10,7 @@ use kafka08_proto::{Connection as _, Disconnect};
 use super::{Event, World, watch::METADATA};
 use crate::{
     choices::Choices as _,
+    coverage::ConnEvent,
     net::{ConnNumber, Far, PipeEnd, Segments, Way, WrongService},
     plan::{FaultKind, Trigger},
     workload::{Scenario, Stepped, Workload},
@@ -33,15 +34,16 @@ impl<W: Workload> World<W> {
         let Some(node) = self.conns.get(&number).filter(|conn| matches!(conn.far, Far::Connecting)) else { return };
         let node = node.addressed;
         if self.troubles.refuses(node, self.now) {
+            self.note_hit(number, FaultKind::Refuse);
             return self.refuse_connect(number);
         }
         let far = if let Some(service) = self.troubles.service_at(node, self.now) {
-            self.coverage.fired(FaultKind::WrongService);
+            self.note_hit(number, FaultKind::WrongService);
             Far::Wrong(service)
         } else {
             let served_by = self.troubles.served_by(node, self.now);
             if served_by != node {
-                self.coverage.fired(FaultKind::Swap);
+                self.note_hit(number, FaultKind::Swap);
             }
             match self.cluster.connect(self.broker_now(), served_by, None) {
                 Ok(id) => {
@@ -51,6 +53,7 @@ impl<W: Workload> World<W> {
                 Err(_) => return self.refuse_connect(number),
             }
         };
+        self.note_event(number, ConnEvent::Connected);
         let now = self.client_now();
         let Some(conn) = self.conns.get_mut(&number) else { return };
         conn.far = far;

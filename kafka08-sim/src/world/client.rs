@@ -10,8 +10,9 @@ use super::{Event, LINKS_PER_TURN, World, address, nodes};
 use crate::{
     check::Invariant,
     choices::Stream,
-    net::{Conn, ConnNumber, Far, PipeEnd, Segments, Way},
-    plan::Trigger,
+    coverage::ConnEvent,
+    net::{Breach, Conn, ConnNumber, Far, PipeEnd, Second, Segments, Way},
+    plan::{FaultKind, Trigger},
     workload::{Stepped, Workload},
 };
 
@@ -50,8 +51,12 @@ impl<W: Workload> World<W> {
         for number in self.client_ready.drain(..most).collect::<Vec<_>>() {
             acted = Stepped::Acted;
             self.pump_client(number);
+            let breach = self.conns.get(&number).and_then(|conn| conn.reading.breach());
+            self.breached = breach.map(|breach| (number, breach));
             let mut ignored = Stepped::Idle;
             self.take_outputs(&mut ignored);
+            self.breached = None;
+            self.check_breach(number);
         }
         // Rule 3: only if no link is ready. What is readable was marked when it arrived, so nothing else has to be looked at.
         if self.client_ready.is_empty() && self.has_client_timeout() {
@@ -64,6 +69,9 @@ impl<W: Workload> World<W> {
         }
         if let Some(problem) = self.watch.problem() {
             self.fail(Invariant::R3, || problem);
+        }
+        if let Some((invariant, what)) = self.workload.problem() {
+            self.fail(invariant, || what);
         }
         if let Some((invariant, what)) = self.history.take_broken() {
             self.fail(invariant, || what);
@@ -120,8 +128,16 @@ impl<W: Workload> World<W> {
         // A handshake is a round trip.
         let latency = stream.exponential(self.profile.latency) + stream.exponential(self.profile.latency);
         let latency = latency.max(self.troubles.connect_latency(node, self.now));
-        self.conns.insert(number, Conn::new(link, node, stream));
+        // What is read by two readers costs more, so not every run does.
+        let second = if self.plan.settings.residual.is_multiple_of(16) { Second::Reads } else { Second::Rests };
+        self.conns.insert(number, Conn::new(link, node, stream, second));
         self.by_link.insert(link, number);
+        if self.troubles.connect_latency(node, self.now) > 0 {
+            self.note_hit(number, FaultKind::SlowConnect);
+        }
+        if self.troubles.reachable_at(node, self.now) > self.now {
+            self.note_event(number, ConnEvent::Fault(FaultKind::BlackHole));
+        }
         let within = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
         // A packet that is lost is sent again until the attempt has taken too long.
         let arrives = self.now.saturating_add(latency).max(self.troubles.reachable_at(node, self.now));
@@ -136,12 +152,14 @@ impl<W: Workload> World<W> {
         let Some(conn) = self.conns.get(&number).filter(|conn| matches!(conn.far, Far::Connecting)) else { return };
         let target = address(conn.addressed);
         let after = Duration::from_micros(self.plan.settings.connect_timeout);
+        self.note_event(number, ConnEvent::ConnectExpired);
         self.fail_connect(number, &ConnectError::TimedOut { target, after, attempts: Vec::new() });
     }
 
     pub(super) fn refuse_connect(&mut self, number: ConnNumber) {
         let Some(conn) = self.conns.get(&number) else { return };
         let target = address(conn.addressed);
+        self.note_event(number, ConnEvent::Refused);
         let attempts =
             vec![(SocketAddr::from(([10, 0, 0, 1], target.port())), io::ErrorKind::ConnectionRefused.into())];
         self.fail_connect(number, &ConnectError::Refused { target, attempts });
@@ -171,6 +189,8 @@ impl<W: Workload> World<W> {
         self.history.note(|| format!("{link:?} is dropped"));
         let now = self.now;
         let Some(number) = self.by_link.remove(&link) else { return };
+        self.note_event(number, ConnEvent::Dropped);
+        self.check_drop(number);
         let Some(conn) = self.conns.get_mut(&number) else { return };
         conn.is_held = false;
         if matches!(conn.far, Far::Connecting | Far::Gone) {
@@ -231,8 +251,10 @@ impl<W: Workload> World<W> {
         };
         self.history.trace(traced::READ, number);
         self.history.trace_bytes(traced::READ, &bytes);
-        // The broker has room to write again.
+        conn.reading.read(&bytes);
+        // The broker has room to write again, and the end may come later than the bytes in front of it.
         self.mark_far(number);
+        self.schedule_arrival(number, Way::Down);
         true
     }
 
@@ -245,6 +267,7 @@ impl<W: Workload> World<W> {
         if conn.up.end.is_some() {
             conn.is_write_failed = true;
             link.handle_write_failed(io::ErrorKind::ConnectionReset);
+            self.note_event(number, ConnEvent::WriteFailed);
             return true;
         }
         let room = conn.up.room(&self.profile).min(self.profile.segments.step(&mut conn.stream));
@@ -277,12 +300,18 @@ impl<W: Workload> World<W> {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         let now = self.client_base + Duration::from_micros(self.now);
         let Self { watch, history, .. } = self;
-        let problem = conn.tap.up(bytes, |header| {
+        let Conn { tap, reading, .. } = conn;
+        let problem = tap.up(bytes, |header| {
             watch.note_request(now, header.key);
             history.note(|| format!("connection {number}: request {} with id {}", header.key, header.id));
+            reading.asked(header);
         });
+        let produces = reading.produces();
         if let Some(problem) = problem {
             self.fail(Invariant::R4, || problem.to_string());
+        }
+        if let Some(most) = self.workload.most_produces().filter(|most| produces > *most) {
+            self.fail(Invariant::R2, || format!("a connection has {produces} produces in flight, of at most {most}"));
         }
     }
 
@@ -300,9 +329,42 @@ impl<W: Workload> World<W> {
         };
         conn.is_told = true;
         link.handle_disconnect(how);
+        self.note_event(number, if how == Disconnect::Eof { ConnEvent::Eof } else { ConnEvent::WasReset });
         self.history.trace(traced::ENDED, number);
         self.history.note(|| format!("connection {number} has ended: {how:?}"));
         true
+    }
+
+    /// A connection ends at what cannot be trusted, and says so.
+    fn check_breach(&mut self, number: ConnNumber) {
+        for (link, reason) in self.workload.take_ends() {
+            let said = Breach::of(&reason);
+            let found = self.breaches.remove(&link);
+            if said != found {
+                self.fail(Invariant::R5, || format!("{link:?} has read {found:?}, and has ended with: {reason}"));
+            }
+        }
+        let Some(conn) = self.conns.get(&number).filter(|conn| conn.is_held) else { return };
+        if let Some(breach) = conn.reading.breach() {
+            let link = conn.link;
+            self.fail(Invariant::R5, || format!("{link:?} has read {breach}, and goes on"));
+        }
+    }
+
+    /// No connection ends because another one cannot be trusted.
+    fn check_drop(&mut self, number: ConnNumber) {
+        let Some(conn) = self.conns.get(&number) else { return };
+        let (link, breach) = (conn.link, conn.reading.breach());
+        if let Some(breach) = breach {
+            self.coverage
+                .count(if breach == Breach::Frame { "ends by bad frames" } else { "ends by wrong answers" }, 1);
+            self.breaches.insert(link, breach);
+        }
+        let has_cause = breach.is_some() || conn.is_told || conn.is_write_failed;
+        let of_another = self.breached.filter(|(breached, _)| *breached != number && !has_cause);
+        if let Some((_, breach)) = of_another {
+            self.fail(Invariant::R5, || format!("{link:?} ends at once when another one has read {breach}"));
+        }
     }
 
     /// Limits of a connection hold at every step.

@@ -7,6 +7,7 @@
 mod brokers;
 mod client;
 mod faults;
+mod noting;
 mod phases;
 mod watch;
 
@@ -29,7 +30,7 @@ use crate::{
     coverage::Coverage,
     history::{Detail, History},
     logs::{Logs, topic_name},
-    net::{Conn, ConnNumber, Profile, Way},
+    net::{Breach, Conn, ConnNumber, Profile, Way},
     plan::Plan,
     workload::{Stepped, Workload},
 };
@@ -96,6 +97,10 @@ pub struct World<W: Workload> {
     /// Connections whose broker's end may move bytes.
     far_ready: Vec<ConnNumber>,
     troubles: Troubles,
+    /// The connection that has just read what cannot be trusted, until the client has told what it makes of it.
+    breached: Option<(ConnNumber, Breach)>,
+    /// What has ended links that are dropped, until the workload has told why they have ended.
+    breaches: BTreeMap<LinkId, Breach>,
     /// Whether the client has a reason to take a turn besides bytes and its timeouts.
     is_client_woken: bool,
     /// The number of the next request in the brokers' history when logs were read last.
@@ -172,6 +177,8 @@ impl<W: Workload> World<W> {
             by_far: BTreeMap::new(),
             client_ready: Vec::new(),
             far_ready: Vec::new(),
+            breached: None,
+            breaches: BTreeMap::new(),
             is_client_woken: true,
             served: 0,
             violation: None,

@@ -145,11 +145,6 @@ impl<W: Workload> World<W> {
     /// Everything has ended for the user, so nothing may be left in the client: it is closed. What the client has given up may
     /// be left until a time, which `until` remembers.
     fn check_quiet(&mut self, until: Option<u64>) {
-        if let Some(number) = self.has_survived() {
-            self.fail(Invariant::R5, || {
-                format!("connection {number} has had an answer that no broker gives, and is open")
-            });
-        }
         match (self.workload.leftovers(), until) {
             (Leftovers::None, _) => {
                 let now = self.client_now();

@@ -7,7 +7,8 @@ mod machine;
 
 use std::time::{Duration, Instant};
 
-use kafka08_proto::message::MessageSetBuilder;
+use kafka08_client::machine::LinkId;
+use kafka08_proto::{connection::CloseReason, message::MessageSetBuilder};
 pub use machine::{DirectEvent, DirectMachine};
 
 use super::{
@@ -112,6 +113,10 @@ impl Workload for Direct {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
         Promises { records: self.records, order, acks: self.acks }
+    }
+
+    fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {
+        self.machine.take_ends()
     }
 
     fn leftovers(&self) -> Leftovers {

@@ -6,7 +6,7 @@ use kafka08_proto::{
     ids::{ApiKey, NodeId},
 };
 
-use super::{conns::state_of, nth};
+use super::nth;
 use crate::{
     history::Place,
     logs::topic_name,
@@ -27,9 +27,8 @@ impl<W: Workload> World<W> {
     pub(super) fn hit_broker(&mut self, fault: Fault, index: usize) -> bool {
         let now = self.broker_now();
         let Some(node) = self.node_of(fault.a).filter(|node| !self.troubles.gone.contains(node)) else { return false };
-        let name = fault.kind.name();
-        for conn in self.conns.values().filter(|conn| conn.addressed == node && conn.is_held) {
-            self.coverage.happened(state_of(conn), name);
+        if fault.kind != FaultKind::Freeze {
+            self.note_fault(fault.kind, |conn| conn.addressed == node);
         }
         self.logs.note_shortened();
         match fault.kind {
@@ -64,6 +63,7 @@ impl<W: Workload> World<W> {
             }
             _ => {
                 let Some(leader) = leader else { return false };
+                self.note_fault(fault.kind, |conn| conn.addressed == leader);
                 for node in &followers {
                     let _ = self.cluster.hold_back(topic, partition, *node);
                 }
@@ -114,9 +114,7 @@ impl<W: Workload> World<W> {
         if others.is_empty() || !partitions.all(|of| of.replicas.iter().any(|replica| others.contains(replica))) {
             return false;
         }
-        for conn in self.conns.values().filter(|conn| conn.addressed == node && conn.is_held) {
-            self.coverage.happened(state_of(conn), fault.kind.name());
-        }
+        self.note_fault(fault.kind, |conn| conn.addressed == node);
         self.troubles.gone.insert(node);
         self.logs.note_shortened();
         if fault.b == 0 {

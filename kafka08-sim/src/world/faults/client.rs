@@ -13,6 +13,9 @@ use crate::{
 impl<W: Workload> World<W> {
     pub(super) fn hit_client(&mut self, fault: Fault) -> bool {
         let by = Duration::from_micros(fault.b);
+        if !matches!(fault.kind, FaultKind::Close) {
+            self.note_fault(fault.kind, |_| true);
+        }
         match fault.kind {
             FaultKind::ClientPause => {
                 self.troubles.client_paused_until = self.now.saturating_add(fault.b);
@@ -31,6 +34,7 @@ impl<W: Workload> World<W> {
     fn recreate_client(&mut self) {
         let links: Vec<LinkId> = self.by_link.keys().copied().collect();
         links.into_iter().for_each(|link| self.drop_link(link));
+        self.breaches.clear();
         let now = self.client_now();
         self.workload.recreate(now, &mut self.history);
         self.watch.begin_client();
@@ -44,6 +48,7 @@ impl<W: Workload> World<W> {
         if self.troubles.over_by.is_some() {
             return false;
         }
+        self.note_fault(FaultKind::Close, |_| true);
         let now = self.client_now();
         self.workload.close(now, within, &mut self.history);
         self.troubles.over_by = Some(now + within);

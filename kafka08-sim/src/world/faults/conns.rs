@@ -3,20 +3,19 @@
 use super::nth;
 use crate::{
     choices::{Choices as _, Stream},
-    coverage::ConnState,
-    net::{Conn, ConnNumber, Far, HostileAnswer, PipeEnd, Way},
+    coverage::ConnEvent,
+    net::{Conn, ConnNumber, HostileAnswer, PipeEnd, Way},
     plan::{Fault, FaultKind},
     workload::Workload,
-    world::{Event, World},
+    world::{Event, World, noting::state_of},
 };
 
-pub(super) fn state_of(conn: &Conn) -> ConnState {
-    match conn.far {
-        Far::Connecting => ConnState::Connecting,
-        _ if conn.tap.is_torn() => ConnState::Writing,
-        _ if conn.tap.is_answering() || conn.down.has_transit() => ConnState::Answering,
-        _ if conn.tap.outstanding() > 0 => ConnState::Waiting,
-        _ => ConnState::Idle,
+/// Has nothing arrive until a time. `ways`: 1 towards the broker, 2 towards the client, 3 both.
+fn stall(conn: &mut Conn, until: u64, ways: u64) {
+    for (way, bit) in [(Way::Up, 1), (Way::Down, 2)] {
+        if ways & bit != 0 {
+            conn.pipe(way).stalled_until = until;
+        }
     }
 }
 
@@ -26,7 +25,9 @@ impl<W: Workload> World<W> {
         let held: Vec<ConnNumber> = self.conns.iter().filter(|(_, conn)| conn.is_held).map(|(n, _)| *n).collect();
         let Some(number) = on.or_else(|| nth(&held, fault.a)) else { return false };
         let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held) else { return false };
-        self.coverage.happened(state_of(conn), fault.kind.name());
+        if fault.kind != FaultKind::Hostile {
+            self.coverage.happened(state_of(conn), ConnEvent::Fault(fault.kind));
+        }
         match fault.kind {
             FaultKind::Reset => {
                 conn.up.cut(now, fault.b, PipeEnd::Reset);
@@ -34,17 +35,17 @@ impl<W: Workload> World<W> {
             }
             FaultKind::Fin => {
                 // The broker's process is gone, but not its system: what the client sends arrives nowhere.
-                conn.down.cut(now, fault.b, PipeEnd::Fin);
+                if fault.b >= 1000 {
+                    // It travels as bytes do, so the client may write before it learns of it.
+                    let travel = conn.stream.exponential(self.profile.latency);
+                    conn.down.stalled_until = conn.down.stalled_until.max(now.saturating_add(fault.c));
+                    conn.down.finish_at(now.saturating_add(travel), PipeEnd::Fin);
+                } else {
+                    conn.down.cut(now, fault.b, PipeEnd::Fin);
+                }
                 conn.up.cut(now, 1000, PipeEnd::Reset);
             }
-            FaultKind::Stall => {
-                let until = now.saturating_add(fault.b);
-                for (way, bit) in [(Way::Up, 1), (Way::Down, 2)] {
-                    if fault.c & bit != 0 {
-                        conn.pipe(way).stalled_until = until;
-                    }
-                }
-            }
+            FaultKind::Stall => stall(conn, now.saturating_add(fault.b), fault.c),
             FaultKind::Hostile => return self.hit_with_lie(number, HostileAnswer::of_number(fault.b)),
             _ => {
                 self.troubles.has_corrupted = true;
@@ -74,14 +75,21 @@ impl<W: Workload> World<W> {
             FaultKind::SlowConnect => trouble.slow_connect = (until, fault.c),
             FaultKind::WrongService => trouble.wrong = (until, fault.c),
             FaultKind::Swap => trouble.swapped = (until, other),
-            FaultKind::Slow => trouble.slow = (until, fault.c.max(1)),
+            FaultKind::Slow => {
+                trouble.slow = (until, fault.c.max(1));
+                self.note_fault(fault.kind, |conn| conn.addressed == node && conn.is_held);
+            }
             _ => {
                 trouble.hole_until = until;
-                let of_node: Vec<ConnNumber> =
-                    self.conns.iter().filter(|(_, conn)| conn.addressed == node).map(|(n, _)| *n).collect();
-                for number in of_node {
-                    let stall = Fault { kind: FaultKind::Stall, ..fault };
-                    self.hit_conn(stall, Some(number));
+                self.note_fault(fault.kind, |conn| conn.addressed == node);
+                let is_hit = |conn: &Conn| conn.addressed == node && conn.is_held;
+                let hit: Vec<ConnNumber> =
+                    self.conns.iter().filter(|(_, conn)| is_hit(conn)).map(|(n, _)| *n).collect();
+                for number in hit {
+                    if let Some(conn) = self.conns.get_mut(&number) {
+                        stall(conn, until, fault.c);
+                    }
+                    self.wake_conn(number);
                 }
             }
         }
@@ -110,7 +118,7 @@ impl<W: Workload> World<W> {
         let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.is_held && !self.troubles.is_over) else {
             return;
         };
-        self.coverage.happened(state_of(conn), FaultKind::Swizzle.name());
+        self.coverage.happened(state_of(conn), ConnEvent::Fault(FaultKind::Swizzle));
         for way in [Way::Up, Way::Down] {
             let pipe = conn.pipe(way);
             pipe.stalled_until = pipe.stalled_until.max(until);

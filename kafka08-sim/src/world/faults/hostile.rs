@@ -5,10 +5,11 @@ use kafka08_broker::{Lie, Rule};
 use kafka08_proto::ids::ApiKey;
 
 use crate::{
+    coverage::ConnEvent,
     net::{ConnNumber, Far, HostileAnswer, Padding, Way},
     plan::FaultKind,
     workload::Workload,
-    world::World,
+    world::{World, noting::state_of},
 };
 
 /// An answer to a request that no client sends.
@@ -55,7 +56,7 @@ impl<W: Workload> World<W> {
         if conn.tap.is_answering() || conn.down.end.is_some() {
             return false;
         }
-        conn.must_end = true;
+        self.coverage.happened(state_of(conn), ConnEvent::Fault(FaultKind::Hostile));
         conn.down.send(self.now, Bytes::from_static(UNASKED), &self.profile, &mut conn.stream);
         self.schedule_arrival(number, Way::Down);
         true
@@ -64,22 +65,15 @@ impl<W: Workload> World<W> {
     /// A broker's bytes go on their way: changes them if it was asked for, and notes whether they are hostile.
     pub(in crate::world) fn change_answer(&mut self, number: ConnNumber, bytes: Bytes) -> Bytes {
         let Some(conn) = self.conns.get_mut(&number) else { return bytes };
-        if let Some((_, answer)) = conn.lie.take_if(|(rule, _)| self.cluster.fired(*rule) > 0) {
-            conn.must_end |= answer.ends_connection();
-            self.coverage.fired(FaultKind::Hostile);
+        if conn.lie.take_if(|(rule, _)| self.cluster.fired(*rule) > 0).is_some() {
+            self.note_hit(number, FaultKind::Hostile);
         }
+        let Some(conn) = self.conns.get_mut(&number) else { return bytes };
         let wanted = conn.padding;
         let bytes = conn.padding.apply(bytes, !conn.tap.is_answering());
         if wanted == Padding::Wanted && conn.padding != wanted {
-            self.coverage.fired(FaultKind::Hostile);
+            self.note_hit(number, FaultKind::Hostile);
         }
         bytes
-    }
-
-    /// A connection that has had an answer that must end it, has read it, and has not ended.
-    pub(in crate::world) fn has_survived(&self) -> Option<ConnNumber> {
-        let mut held = self.conns.iter().filter(|(_, conn)| conn.is_held && conn.must_end);
-        let read = held.find(|(_, conn)| !conn.down.has_arrived() && !conn.down.has_transit());
-        read.map(|(number, _)| *number)
     }
 }

@@ -76,8 +76,12 @@ impl<W: Workload> World<W> {
             | FaultKind::Recreate
             | FaultKind::Close => self.hit_client(fault),
         };
-        // A wrong service or a swap counts when somebody connects to it.
-        if hits && !matches!(fault.kind, FaultKind::WrongService | FaultKind::Swap) {
+        // What changes how connecting goes counts when somebody connects.
+        let counts_later = matches!(
+            fault.kind,
+            FaultKind::Refuse | FaultKind::SlowConnect | FaultKind::WrongService | FaultKind::Swap
+        );
+        if hits && !counts_later {
             self.coverage.fired(fault.kind);
         }
         self.look_at_ready();

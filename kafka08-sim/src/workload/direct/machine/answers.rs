@@ -34,7 +34,8 @@ impl DirectMachine {
                     self.fail(now, place, fate, true);
                 }
             }
-            ClientEvent::Closed(_) => {
+            ClientEvent::Closed(closed) => {
+                self.ends.push((link, closed.reason));
                 if let Some(node) = self.links.get(&link).map(|link| link.node) {
                     self.rests.insert(node, now + self.pause);
                 }

@@ -12,6 +12,7 @@ use kafka08_proto::{
     ClientConfig, ClientConnection, Connection as _,
     adapter::ConnectError,
     api::{MetadataRequest, ProduceRequest},
+    connection::CloseReason,
     fate::Fate,
     ids::{Acks, ConnectionId, CorrelationId, Millis, NodeId},
     message::MessageSet,
@@ -90,6 +91,8 @@ pub struct DirectMachine {
     asking: Option<(LinkId, CorrelationId)>,
     asked_next: Option<Instant>,
     outputs: VecDeque<Output<DirectEvent>>,
+    /// Why links have ended.
+    ends: Vec<(LinkId, CloseReason)>,
     wakes_at: Option<Instant>,
     is_closed: bool,
 }
@@ -138,6 +141,7 @@ impl DirectMachine {
             asking: None,
             asked_next: None,
             outputs: VecDeque::new(),
+            ends: Vec::new(),
             wakes_at: None,
             is_closed: false,
         }
@@ -195,6 +199,11 @@ impl DirectMachine {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.links.values().filter_map(|link| link.connection.as_ref()).map(ClientConnection::in_flight).sum()
+    }
+
+    /// Takes why links have ended.
+    pub fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {
+        std::mem::take(&mut self.ends)
     }
 
     /// Whether a request for metadata is in flight.
