@@ -31,6 +31,15 @@ impl Plan {
     pub fn of_seed(seed: u64) -> Self {
         Self::draw(&mut crate::choices::Stream::of(seed, 0, 0))
     }
+
+    /// The plan of a seed with faults of one kind, in place of those that the seed draws.
+    #[must_use]
+    pub fn of_seed_with_only(seed: u64, kind: FaultKind) -> Self {
+        let mut plan = Self::of_seed(seed);
+        let mut stream = crate::choices::Stream::of(seed, 4, 0);
+        plan.faults = (0..=stream.log_up_to(6)).map(|_| draw_fault(kind, &plan.settings, &mut stream)).collect();
+        plan
+    }
 }
 
 fn draw_cluster<C: Choices>(settings: &mut Settings, from: &mut C) {

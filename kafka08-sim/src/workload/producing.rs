@@ -21,7 +21,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Order, Promises, Stepped, Workload,
+    Counts, Order, Promises, Stepped, Workload,
     calls::cluster_config,
     schedule::{acks, records, times},
 };
@@ -320,7 +320,7 @@ impl Workload for Producing {
     fn promises(&self) -> Promises {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
-        Promises { records: self.records, order, acks: self.acks }
+        Promises { records: self.records, order, acks: self.acks, counts: Counts::Careful }
     }
 
     fn leftovers(&self) -> Option<String> {

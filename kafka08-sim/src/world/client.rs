@@ -269,6 +269,7 @@ impl<W: Workload> World<W> {
         self.history.trace(traced::WRITTEN, number);
         self.history.trace_bytes(traced::WRITTEN, bytes);
         self.watch.note_write();
+        self.sent.written(number, bytes);
         let Some(conn) = self.conns.get_mut(&number) else { return };
         let Self { watch, now, .. } = self;
         let problem = conn.tap.up(bytes, |header| watch.note_request(*now, header.key));

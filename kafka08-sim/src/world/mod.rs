@@ -31,6 +31,7 @@ use crate::{
     logs::{Logs, topic_name},
     net::{Conn, ConnNumber, Profile, Way},
     plan::Plan,
+    sent::Sent,
     workload::{Stepped, Workload},
 };
 use faults::Troubles;
@@ -71,6 +72,7 @@ pub struct World<W: Workload> {
     cluster: Cluster,
     history: History,
     logs: Logs,
+    sent: Sent,
     coverage: Coverage,
     watch: Watch,
     phase: Phase,
@@ -150,6 +152,7 @@ impl<W: Workload> World<W> {
         let mut world = Self {
             profile: Profile::of(&plan.settings),
             logs: Logs::new(workload.promises().records),
+            sent: Sent::new(workload.promises().records),
             watch: Watch::new(&plan.settings),
             phase: Phase::Safety,
             troubles: Troubles::new(&plan),

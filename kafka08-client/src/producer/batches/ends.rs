@@ -135,10 +135,19 @@ impl<C: Clone> Batches<C> {
         {
             // The link takes no more requests. What is left on it does not count for the next one.
             state.in_flight.clear();
+            #[cfg(kafka08_canary)]
+            if kafka08_proto::canary::LeaksAtTimeout.is_planted() {
+                self.requests.insert(token, Sent { batches: Vec::new(), ..sent });
+            }
         }
         let peer = net.address(sent.node);
         for id in sent.batches {
             if self.flights.get(&id).is_none_or(|flight| flight.place != Place::Sent(token)) {
+                continue;
+            }
+            #[cfg(kafka08_canary)]
+            if kafka08_proto::canary::DeliversOnSend.is_planted() && progress != Progress::NotSent {
+                self.delivered(net, now, id, Offset(-1), Says::Unknown);
                 continue;
             }
             let cause = Cause::Request { peer: peer.clone(), error: error.clone(), progress };
@@ -185,6 +194,8 @@ impl<C: Clone> Batches<C> {
         let (to, content) = (flight.to.clone(), flight.content);
         let piece = flight.piece();
         let base = base(offset, piece.records, content, says);
+        #[cfg(kafka08_canary)]
+        let base = kafka08_proto::canary::ShiftsOffsets.pick(base.map(|base| Offset(base.0 + 1)), base);
         let maybe_applied = piece.maybe_applied;
         self.end_front(net, now, id, Outcome::Delivered { to, base, maybe_applied });
     }
@@ -355,6 +366,10 @@ impl<C: Clone> Batches<C> {
             Outcome::Delivered { .. } => self.counts.delivered += records,
             Outcome::Written { .. } => self.counts.written += records,
             Outcome::Failed { .. } => self.counts.failed += records,
+        }
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::TellsTwice.is_planted() && piece.maybe_applied > 0 {
+            self.events.push_back(ended(flight, id, &piece, outcome.clone()));
         }
         self.events.push_back(ended(flight, id, &piece, outcome));
         if flight.pieces.is_empty() {

@@ -1,0 +1,51 @@
+//! Which invariant each mistake breaks.
+
+use kafka08_proto::canary::Canary;
+use kafka08_sim::check::Invariant::{self, D1, L1, R1, R2, R3, R4, S1, S2, S3, S4, S5, S6, S7};
+
+/// All invariants that a mistake can break.
+// R5 is not checked yet.
+pub const INVARIANTS: [Invariant; 13] = [S1, S2, S3, S4, S5, S6, S7, R1, R2, R3, R4, L1, D1];
+
+/// A mistake, and what it breaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub canary: Canary,
+    /// More than one if they are equally right.
+    pub by: &'static [Invariant],
+    pub why: &'static str,
+}
+
+/// What each mistake breaks.
+pub fn all() -> impl Iterator<Item = Expected> {
+    Canary::ALL.iter().map(|canary| {
+        let (by, why) = expected(*canary);
+        Expected { canary: *canary, by, why }
+    })
+}
+
+fn expected(canary: Canary) -> (&'static [Invariant], &'static str) {
+    match canary {
+        Canary::ForgetsLeftovers => (&[L1], "no answer arrives whole, so nothing ends"),
+        Canary::SkipsIdCheck => (&[S2], "an answer tells the offset of another record"),
+        Canary::TornMayBeApplied => (&[S4], "an attempt is told as maybe applied that never left"),
+        Canary::UnansweredIsNotApplied => (&[S4], "a record is in the log that was told as not applied, or twice"),
+        Canary::DeliversOnSend => (&[S4], "a record was told as delivered and is in no log"),
+        Canary::LeaksAtTimeout => (&[R1], "a request is left when everything has ended"),
+        Canary::ReusesBufferAtExpiry => (&[R4], "a frame begins within another"),
+        Canary::NotLeaderIsNotApplied => (&[S4], "as UnansweredIsNotApplied, by an error code"),
+        Canary::ReordersOnRetry => (&[S5], "records overtake those that are sent again"),
+        Canary::CloseIsWritten => (&[S4], "a record was told as written and never left"),
+        Canary::WipesOnEmptyMetadata => (&[L1, S3], "a record never ends; S3 counts it, and L1 waits for it first"),
+        Canary::AsksOnlyTheLeader => (&[S1], "an election removes what was told as acknowledged by all"),
+        Canary::ShiftsOffsets => (&[S2], "another record has the offset that was told"),
+        Canary::TellsTwice => (&[S3], "a record ends twice"),
+        Canary::MixesPartitions => (&[S6], "a record is in the log of another partition"),
+        Canary::EmptyKeyIsNull => (&[S7], "the key of a record has changed"),
+        Canary::ExceedsLimit => (&[R2], "a connection has more requests in flight than allowed"),
+        Canary::ConnectsAtOnce => (&[R3], "there are too many attempts in a second"),
+        Canary::RepeatsIds => (&[R4], "an id is in flight twice"),
+        Canary::NeverTriesAgain => (&[L1], "a broker that was lost once is never connected to again"),
+        Canary::DrawsAtRandom => (&[D1], "a second run of the same plan differs"),
+    }
+}
