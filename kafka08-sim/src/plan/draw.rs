@@ -43,10 +43,11 @@ impl Plan {
 }
 
 fn draw_cluster<C: Choices>(settings: &mut Settings, from: &mut C) {
-    settings.brokers = from.between(1, 3);
+    settings.brokers = from.pick(&[1, 2, 3, 3]).unwrap_or(1);
     settings.topics = from.between(1, 2);
     settings.partitions = from.between(1, 3);
-    settings.replication = from.between(1, settings.brokers);
+    // Most of what goes wrong with leaders and followers needs both.
+    settings.replication = from.pick(&[1, settings.brokers.min(2), settings.brokers, settings.brokers]).unwrap_or(1);
     // 0.8.2 is what most users have, so it is drawn most often.
     settings.release = from.pick(&[0, 0, 0, 1, 2]).unwrap_or(0);
     settings.unclean = u64::from(from.chance(1, 2));
@@ -137,6 +138,8 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
         FaultKind::SlowConnect => (lasting, from.log_up_to(15 * SECONDS)),
         FaultKind::Slow => (lasting, from.between(1, 50)),
         FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack => (lasting, from.below(8)),
+        // Long enough for records in between, and for an election.
+        FaultKind::LoseTail => (from.between(1, 40) * SECONDS / 2, 0),
         FaultKind::MoveLeader => (from.below(3), 0),
         FaultKind::Code => (from.between(1, 5), 0),
         FaultKind::ClockForward => (from.log_up_to(30 * 86_400 * SECONDS), 0),

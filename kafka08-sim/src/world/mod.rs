@@ -57,6 +57,8 @@ enum Event {
     ConnectExpired(ConnNumber),
     /// A fault begins.
     Fault(usize),
+    /// A broker is killed, some time after the fault that does it has begun.
+    Kill(NodeId),
     /// A fault ends.
     FaultEnds(usize),
     /// Time to look whether the run goes on.
@@ -242,6 +244,7 @@ impl<W: Workload> World<W> {
             Event::Connect(number) => self.handle_connect(number),
             Event::ConnectExpired(number) => self.handle_connect_expired(number),
             Event::Fault(index) => self.begin_fault(index, None),
+            Event::Kill(node) => self.lose_tail(node),
             Event::FaultEnds(index) => self.end_fault(index),
             Event::Look => {}
         }

@@ -22,7 +22,7 @@ static PLANTING: Mutex<()> = Mutex::new(());
 
 /// What a run has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Noticed {
+pub(crate) enum Noticed {
     /// This does not hold.
     Broken(Invariant),
     /// The run has panicked, which is no way to notice anything.
@@ -31,22 +31,23 @@ pub enum Noticed {
 
 /// What the seeds of a mistake have come to.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// The first seed that was noticed, and how.
-    pub first: Option<(u64, Noticed)>,
+    pub(crate) first: Option<(u64, Noticed)>,
     /// How many seeds were noticed in each way.
-    pub seeds: BTreeMap<Noticed, u64>,
+    pub(crate) seeds: BTreeMap<Noticed, u64>,
 }
 
 impl Found {
     /// How many seeds have broken an invariant.
-    pub fn seeds_of(&self, invariant: Invariant) -> u64 {
+    pub(crate) fn seeds_of(&self, invariant: Invariant) -> u64 {
         self.seeds.get(&Noticed::Broken(invariant)).copied().unwrap_or(0)
     }
 
     /// What is wrong with how a mistake was noticed.
-    pub fn problem(&self, expected: &Expected) -> Option<String> {
+    pub(crate) fn problem(&self, expected: &Expected) -> Option<String> {
         match self.first {
+            None if expected.waits() => None,
             None => Some(format!("{:?} was not noticed", expected.canary)),
             Some((_, Noticed::Broken(invariant))) if expected.by.contains(&invariant) => None,
             Some((seed, noticed)) => Some(format!(
@@ -58,7 +59,7 @@ impl Found {
 }
 
 /// Runs a plan. A run is repeated if asked for, to see whether it is the same.
-pub fn look(plan: &Plan, repeat: Repeat) -> Option<Noticed> {
+pub(crate) fn look(plan: &Plan, repeat: Repeat) -> Option<Noticed> {
     let look = || {
         let ran = run(plan, Detail::Brief);
         if let Some(violation) = ran.violation {
@@ -75,7 +76,7 @@ pub fn look(plan: &Plan, repeat: Repeat) -> Option<Noticed> {
 
 /// Whether a run is made twice. The program `kafka08-sim` repeats one in a hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub(crate) enum Repeat {
     /// It is.
     Yes,
     /// It is not.
@@ -84,13 +85,13 @@ pub enum Repeat {
 
 impl Repeat {
     /// Whether runs with this mistake are made twice: only with one that is expected to make them differ.
-    pub fn of(canary: Option<Canary>) -> Self {
+    pub(crate) fn of(canary: Option<Canary>) -> Self {
         if canary == Some(Canary::DrawsAtRandom) { Self::Yes } else { Self::No }
     }
 }
 
 /// Runs the first seeds with a mistake.
-pub fn hunt(canary: Option<Canary>, seeds: u64) -> Found {
+pub(crate) fn hunt(canary: Option<Canary>, seeds: u64) -> Found {
     let noticed = over(canary, seeds, |seed| look(&Plan::of_seed(seed), Repeat::of(canary)));
     let mut found = Found::default();
     for (seed, noticed) in noticed {
@@ -101,7 +102,11 @@ pub fn hunt(canary: Option<Canary>, seeds: u64) -> Found {
 }
 
 /// Does something for each seed while a mistake is planted. Returns what came of it, by seed.
-pub fn over<T: Send>(canary: Option<Canary>, seeds: u64, each: impl Fn(u64) -> Option<T> + Sync) -> BTreeMap<u64, T> {
+pub(crate) fn over<T: Send>(
+    canary: Option<Canary>,
+    seeds: u64,
+    each: impl Fn(u64) -> Option<T> + Sync,
+) -> BTreeMap<u64, T> {
     let _one_at_a_time = PLANTING.lock().expect("nobody panics with it");
     plant(canary);
     let (next, all) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));

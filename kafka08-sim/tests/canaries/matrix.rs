@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// Kinds of faults that are known to bring out no mistake alone, with the reason.
-pub const KNOWN: &[(FaultKind, &str)] = &[];
+pub(crate) const KNOWN: &[(FaultKind, &str)] = &[];
 
 /// How many seeds notice each mistake, without faults and with those of each kind.
 #[derive(Debug, Default)]
-pub struct Matrix {
-    pub quiet: BTreeMap<Canary, u64>,
-    pub of_kind: BTreeMap<(FaultKind, Canary), u64>,
+pub(crate) struct Matrix {
+    pub(crate) quiet: BTreeMap<Canary, u64>,
+    pub(crate) of_kind: BTreeMap<(FaultKind, Canary), u64>,
 }
 
 impl Matrix {
     /// The kinds of faults that bring out nothing, and should.
-    pub fn kinds_without(&self) -> impl Iterator<Item = FaultKind> {
+    pub(crate) fn kinds_without(&self) -> impl Iterator<Item = FaultKind> {
         let brings_out = |kind| self.of_kind.keys().any(|(of, _)| *of == kind);
         let is_known = |kind| KNOWN.iter().any(|(known, _)| *known == kind);
         FaultKind::ALL.iter().copied().filter(move |kind| !brings_out(*kind) && !is_known(*kind))
@@ -31,7 +31,7 @@ impl Matrix {
 
 /// Runs seeds with each mistake and each kind of fault. A kind brings a mistake out if the expected invariant is broken in a
 /// plan with faults of this kind, and nothing is in the same plan without faults.
-pub fn matrix(seeds: u64) -> Matrix {
+pub(crate) fn matrix(seeds: u64) -> Matrix {
     let mut found = Matrix::default();
     for Expected { canary, by, .. } in expected::all() {
         let by_seed = over(Some(canary), seeds, |seed| {

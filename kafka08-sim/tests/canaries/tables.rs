@@ -15,15 +15,17 @@ fn names(invariants: &[Invariant]) -> String {
 }
 
 /// When each mistake was noticed, and by what.
-pub fn of_canaries(caught: &[(Expected, Found)]) -> String {
+pub(crate) fn of_canaries(caught: &[(Expected, Found)]) -> String {
     let mut table = String::from(
         "| mistake | first seed | by | expected | seeds that notice it | others | because |\n|---|---|---|---|---|---|---|\n",
     );
-    for (Expected { canary, by, why }, found) in caught {
+    for (expected, found) in caught {
+        let Expected { canary, by, why } = expected;
         let (seed, first) = match found.first {
             Some((seed, Noticed::Broken(invariant))) => (seed.to_string(), invariant.to_string()),
             Some((seed, Noticed::Panic)) => (seed.to_string(), "a panic".to_owned()),
-            None => ("none".to_owned(), "none".to_owned()),
+            None if expected.waits() => (String::new(), "not checked yet".to_owned()),
+            None => (String::new(), "nothing".to_owned()),
         };
         let right: u64 = by.iter().map(|invariant| found.seeds_of(*invariant)).sum();
         let others: Vec<String> = found
@@ -43,7 +45,7 @@ pub fn of_canaries(caught: &[(Expected, Found)]) -> String {
 }
 
 /// Which kinds of faults bring out which mistakes, and which mistakes break each invariant.
-pub fn of_faults(found: &Matrix, seeds: u64) -> String {
+pub(crate) fn of_faults(found: &Matrix, seeds: u64) -> String {
     let mut table = String::from("| fault, alone | mistakes that it brings out, and in how many seeds |\n|---|---|\n");
     for kind in FaultKind::ALL {
         let of_kind = found.of_kind.iter().filter(|((of, _), _)| of == kind);
