@@ -113,6 +113,8 @@ pub(super) struct Batches<C> {
     /// Brokers to which something may be sent.
     to_fill: BTreeSet<NodeId>,
     next_token: u64,
+    /// With acks 0: what was sent before this token is to be confirmed.
+    awaited: Token,
     seed: Seed,
     deflater: Deflater,
     writer: EntryWriter,
@@ -149,6 +151,7 @@ impl<C: Clone> Batches<C> {
             timers: Timers::new(),
             to_fill: BTreeSet::new(),
             next_token: OWNERS_TOKENS,
+            awaited: Token(0),
             // The cluster draws from the same seed, and must not draw the same numbers.
             seed: Seed::new(!config.cluster.seed_or_zero()),
             deflater,

@@ -19,7 +19,9 @@ impl<C: Clone> Batches<C> {
         }
         let Some(state) = self.nodes.get_mut(&sent.node) else { return };
         state.written.insert(token, Written { link: sent.link, records });
-        if state.written.len() >= MOST_WRITTEN && state.confirm == Confirm::No {
+        // A flush waits for everything that was sent before it looked, also for what was not written then.
+        let is_waited_for = token < self.awaited && state.confirm != Confirm::Wanted;
+        if is_waited_for || (state.written.len() >= MOST_WRITTEN && state.confirm == Confirm::No) {
             state.confirm = Confirm::Wanted;
             self.to_fill.insert(sent.node);
         }
@@ -32,6 +34,7 @@ impl<C: Clone> Batches<C> {
 
     /// Has everything confirmed that was written.
     pub(in crate::producer) fn confirm_all(&mut self) {
+        self.awaited = self.mark();
         for (node, state) in &mut self.nodes {
             if !state.written.is_empty() && state.confirm != Confirm::Wanted {
                 // One that is in flight may be before the last write, so another is sent behind it.
