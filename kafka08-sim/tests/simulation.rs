@@ -50,7 +50,7 @@ fn a_plan_gives_the_same_run_twice() {
 /// behave in another way, and then new ones are taken from `--seed N --set scenario=0`.
 #[test]
 fn runs_are_the_same_everywhere() {
-    let hashes = [(1, 0xd019_078c_cc25_4f4d), (2, 0x403e_3bc5_cbb1_6306), (3, 0xaa06_1928_3faf_7217)];
+    let hashes = [(1, 0xa177_871c_64f6_c7e0), (2, 0x81d1_4578_8b28_e13a), (3, 0x8784_03e9_e707_6ac2)];
     for (seed, hash) in hashes {
         let found = run(&of_seed(seed, 0), Detail::Brief).history.hash();
         assert_eq!(found, hash, "seed {seed} has the hash {found:#018x}");

@@ -13,7 +13,7 @@ impl Plan {
         draw_cluster(&mut settings, from);
         draw_network(&mut settings, from);
         draw_workload(&mut settings, from);
-        if from.chance(1, 4) {
+        if from.chance(1, 2) {
             buggify(&mut settings, from);
         }
         let classes = draw_classes(from);
@@ -69,12 +69,18 @@ fn draw_network<C: Choices>(settings: &mut Settings, from: &mut C) {
 fn draw_workload<C: Choices>(settings: &mut Settings, from: &mut C) {
     settings.scenario = from.below(crate::workload::Scenario::COUNT);
     settings.operations = from.between(1, 20) * from.between(1, 20);
-    // Between one burst and some minutes, so that faults hit idle clients as well as busy ones.
-    settings.span = from.log_up_to(64 * SECONDS);
+    // Half of the runs are a burst or little more. In the others faults last for less than the run, and what follows from them
+    // has time to happen.
+    settings.span = if from.chance(1, 2) { from.between(1, 32) * SECONDS } else { from.log_up_to(64 * SECONDS) };
     settings.chaos = from.log_up_to(64 * SECONDS);
     settings.filler = from.log_up_to(512);
     settings.acks = from.pick(&[0, 0, 1, 2]).unwrap_or(0);
     settings.retries = from.pick(&[0, 0, 1, 2]).unwrap_or(0);
+    if from.chance(1, 3) {
+        // Several batches of a partition at a time.
+        settings.batch_bytes = from.between(1, 2_000);
+    }
+    settings.max_in_flight = from.pick(&[0, 0, 1, 2, 4]).unwrap_or(0);
     settings.linger = from.pick(&[5 * MILLIS, 0, 50 * MILLIS]).unwrap_or(0);
     settings.codec = from.pick(&[0, 0, 0, 1, 2]).unwrap_or(0);
     settings.near_wrap = from.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 3]).unwrap_or(0);
@@ -103,9 +109,6 @@ fn buggify<C: Choices>(settings: &mut Settings, from: &mut C) {
     if from.chance(1, 3) {
         settings.max_staged = from.between(1, 1_000);
     }
-    if from.chance(1, 3) {
-        settings.max_in_flight = from.between(1, 4);
-    }
     settings.no_backoff = u64::from(from.chance(1, 3));
 }
 
@@ -127,6 +130,10 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
     let when = match from.below(4) {
         0 => Trigger::Write(from.log_up_to(600)),
         1 => Trigger::Answer(from.log_up_to(600)),
+        // Most connections are made at the beginning.
+        2 if matches!(kind, FaultKind::Refuse | FaultKind::SlowConnect | FaultKind::WrongService | FaultKind::Swap) => {
+            Trigger::Time(0)
+        }
         _ => Trigger::Time(from.below(settings.span + settings.span / 4 + 20 * MILLIS)),
     };
     let lasting = from.log_up_to(40 * SECONDS);

@@ -76,7 +76,7 @@ kinds! {
     MoveLeader = "move-leader",
     /// A broker's metadata does not change. a: broker. b: how long.
     Freeze = "freeze",
-    /// A follower fetches nothing. a: partition. b: how long. c: which replica.
+    /// A follower fetches nothing. a: partition. b: how long. c: which replica; all if it is 4 or more.
     HoldBack = "hold-back",
     /// The followers of a partition fetch nothing, and after a quarter of the time their leader is killed. a: partition. b: after
     /// what time all is well again.

@@ -96,8 +96,12 @@ impl<W: Workload> World<W> {
                 } else if self.now >= until {
                     let open: Vec<_> =
                         self.history.operations().filter(|(_, op)| op.endings.is_empty()).map(|(id, _)| id).collect();
+                    let left = self.workload.leftovers().unwrap_or_default();
                     self.fail(Invariant::L1, || {
-                        format!("{} operations have not ended in time after all faults had: {open:?}", open.len())
+                        format!(
+                            "{} operations have not ended in time after all faults had: {open:?}; {left}",
+                            open.len()
+                        )
                     });
                 }
             }
