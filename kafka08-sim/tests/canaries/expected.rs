@@ -1,7 +1,10 @@
 //! Which invariant each mistake breaks.
 
 use kafka08_proto::canary::Canary;
-use kafka08_sim::check::Invariant::{self, D1, L1, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7};
+use kafka08_sim::{
+    check::Invariant::{self, D1, L1, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7},
+    plan::{FaultKind, Plan},
+};
 
 /// What the simulation does not check yet. A mistake that nothing else notices waits.
 pub(crate) const UNCHECKED: &[Invariant] = &[R5];
@@ -19,6 +22,44 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
+    /// The plan for a mistake: it is looked for where its code is used.
+    pub(crate) fn plan(&self, mut plan: Plan) -> Plan {
+        for (name, value) in self.settings() {
+            *plan.settings.named_mut(name).expect("a setting of plans") = *value;
+        }
+        // After a changed byte, nothing of these is checked.
+        if self.by.iter().all(|invariant| matches!(invariant, S1 | S2 | S4 | S5 | S6 | S7)) {
+            plan.faults.retain(|fault| fault.kind != FaultKind::Corrupt);
+        }
+        plan
+    }
+
+    /// The settings without which the code with the mistake is not used, or its effect is not looked at.
+    pub(crate) fn settings(&self) -> &'static [(&'static str, u64)] {
+        const CONNECTIONS: (&str, u64) = ("scenario", 0);
+        const PRODUCER: (&str, u64) = ("scenario", 2);
+        const ACKS_OF_ALL: (&str, u64) = ("acks", 0);
+        const ACKS_OF_NONE: (&str, u64) = ("acks", 2);
+        match self.canary {
+            // Without back-off such a client does nothing but connect, for many minutes.
+            Canary::ForgetsLeftovers => &[("no_backoff", 0)],
+            // Only this workload counts attempts so exactly.
+            Canary::TornMayBeApplied => &[CONNECTIONS],
+            Canary::ReusesBufferAtExpiry => &[("send_buffer", 17), ("bandwidth", 1), ("request_timeout", 500_000)],
+            Canary::NotLeaderIsNotApplied => &[ACKS_OF_ALL],
+            Canary::CloseIsWritten => &[ACKS_OF_NONE],
+            Canary::AsksOnlyTheLeader => &[PRODUCER, ACKS_OF_ALL],
+            Canary::DeliversOnSend
+            | Canary::LeaksAtTimeout
+            | Canary::ReordersOnRetry
+            | Canary::WipesOnEmptyMetadata
+            | Canary::ShiftsOffsets
+            | Canary::TellsTwice
+            | Canary::MixesPartitions => &[PRODUCER],
+            _ => &[],
+        }
+    }
+
     /// Whether nothing that is checked notices the mistake.
     pub(crate) fn waits(&self) -> bool {
         self.by.iter().all(|invariant| UNCHECKED.contains(invariant))

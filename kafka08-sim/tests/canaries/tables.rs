@@ -10,24 +10,44 @@ use crate::{
     matrix::{KNOWN, Matrix},
 };
 
+/// Behind each table, for who takes it out of what the tests print.
+const END: &str = "<!-- end -->";
+
+const CANARIES: &str = "\
+## When each mistake is noticed
+
+The first of 200 seeds that break what the mistake should break, and how many do. The settings are those of each plan. Other
+seeds are those that break something else.
+
+| mistake | settings | breaks | first seed | seeds | other seeds | because |
+|---|---|---|---|---|---|---|
+";
+
+const FAULTS: &str = "\
+## Which faults bring out which mistakes
+
+For each kind of fault, the mistakes that are noticed in a run with faults of this kind alone and not in the same run without
+faults, and in how many seeds. Mistakes that some run without faults shows are left out.
+
+| fault, alone | mistakes |
+|---|---|
+";
+
 fn names(invariants: &[Invariant]) -> String {
     invariants.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 /// When each mistake was noticed, and by what.
 pub(crate) fn of_canaries(caught: &[(Expected, Found)]) -> String {
-    let mut table = String::from(
-        "| mistake | first seed | by | expected | seeds that notice it | others | because |\n|---|---|---|---|---|---|---|\n",
-    );
+    let mut table = CANARIES.to_owned();
     for (expected, found) in caught {
         let Expected { canary, by, why } = expected;
-        let (seed, first) = match found.first {
-            Some((seed, Noticed::Broken(invariant))) => (seed.to_string(), invariant.to_string()),
-            Some((seed, Noticed::Panic)) => (seed.to_string(), "a panic".to_owned()),
-            None if expected.waits() => (String::new(), "not checked yet".to_owned()),
-            None => (String::new(), "nothing".to_owned()),
+        let seed = match found.first {
+            Some(seed) => seed.to_string(),
+            None if expected.waits() => "not checked yet".to_owned(),
+            None => "none".to_owned(),
         };
-        let right: u64 = by.iter().map(|invariant| found.seeds_of(*invariant)).sum();
+        let right = found.right(expected);
         let others: Vec<String> = found
             .seeds
             .iter()
@@ -37,19 +57,21 @@ pub(crate) fn of_canaries(caught: &[(Expected, Found)]) -> String {
                 Noticed::Panic => format!("{count} panics"),
             })
             .collect();
+        let settings = expected.settings().iter().map(|(name, value)| format!("{name}={value}"));
+        let settings = settings.collect::<Vec<_>>().join(" ");
         let (by, others) = (names(by), others.join(", "));
-        writeln!(table, "| {canary:?} | {seed} | {first} | {by} | {right} | {others} | {why} |")
+        writeln!(table, "| {canary:?} | {settings} | {by} | {seed} | {right} | {others} | {why} |")
             .expect("a string takes all");
     }
-    table
+    table + END
 }
 
 /// Which kinds of faults bring out which mistakes, and which mistakes break each invariant.
 pub(crate) fn of_faults(found: &Matrix, seeds: u64) -> String {
-    let mut table = String::from("| fault, alone | mistakes that it brings out, and in how many seeds |\n|---|---|\n");
+    let mut table = FAULTS.to_owned();
     for kind in FaultKind::ALL {
-        let of_kind = found.of_kind.iter().filter(|((of, _), _)| of == kind);
-        let mut mistakes: Vec<String> = of_kind.map(|((_, canary), count)| format!("{canary:?} {count}")).collect();
+        let mut mistakes: Vec<String> =
+            found.brought_out_by(*kind).map(|(canary, seeds)| format!("{canary:?} {seeds}")).collect();
         if mistakes.is_empty() {
             mistakes.extend(KNOWN.iter().filter(|(known, _)| known == kind).map(|(_, why)| format!("none: {why}")));
         }
@@ -67,5 +89,5 @@ pub(crate) fn of_faults(found: &Matrix, seeds: u64) -> String {
             breaks.map(|expected| format!("{:?} {}", expected.canary, quiet(expected))).collect();
         writeln!(table, "| {invariant} | {} |", mistakes.join(", ")).expect("a string takes all");
     }
-    table
+    table + END
 }

@@ -194,8 +194,6 @@ impl<C: Clone> Batches<C> {
         let (to, content) = (flight.to.clone(), flight.content);
         let piece = flight.piece();
         let base = base(offset, piece.records, content, says);
-        #[cfg(kafka08_canary)]
-        let base = kafka08_proto::canary::ShiftsOffsets.pick(base.map(|base| Offset(base.0 + 1)), base);
         let maybe_applied = piece.maybe_applied;
         self.end_front(net, now, id, Outcome::Delivered { to, base, maybe_applied });
     }
