@@ -126,6 +126,9 @@
 // The order of the layers is in the table above and is checked by `tests/layers.rs`; rustfmt sorts these lines by name.
 pub mod adapter;
 pub mod api;
+#[cfg(kafka08_canary)]
+#[doc(hidden)]
+pub mod canary;
 pub mod connection;
 pub mod error_code;
 pub mod fate;

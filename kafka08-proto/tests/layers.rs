@@ -9,7 +9,7 @@ use std::{
 /// Layers from the bottom up: each may use itself and those before it. Those of one row do not use each other, except that
 /// every layer may use the plain values, and those one another.
 const LAYERS: [&[&str]; 8] = [
-    &["ids", "error_code", "fate", "limits", "profile", "partitioner"],
+    &["ids", "error_code", "fate", "limits", "profile", "partitioner", "canary"],
     &["wire"],
     &["message"],
     &["api"],

@@ -33,6 +33,11 @@ pub enum Ending {
         /// The attempts that may have been applied.
         maybe_applied: u32,
     },
+    /// The client that had taken it is gone, and has told nothing. It may be in a log at most so many times.
+    Lost {
+        /// The most times.
+        most: u32,
+    },
     /// A call that changes nothing has ended, with or without an answer.
     Over,
     /// The client refused to take it.

@@ -8,6 +8,7 @@ pub mod logs;
 pub mod net;
 pub mod plan;
 pub mod record;
+pub mod sent;
 pub mod shrink;
 pub mod workload;
 pub mod world;

@@ -90,6 +90,15 @@ impl Records {
         bytes
     }
 
+    /// The numbers of the records of this run that bytes hold, compressed ones aside.
+    pub fn named_in<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = OperationId> + use<'a> {
+        let run = self.run.to_be_bytes();
+        bytes.windows(MAGIC.len() + 16).filter_map(move |window| {
+            let rest = window.strip_prefix(&MAGIC)?.strip_prefix(&run)?;
+            Some(OperationId::from_be_bytes(*rest.last_chunk()?))
+        })
+    }
+
     /// The number of a record that was found, if it is one of this run, byte for byte. `None` if it is not.
     #[must_use]
     pub fn recognise(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<OperationId> {

@@ -50,7 +50,7 @@ fn a_plan_gives_the_same_run_twice() {
 /// behave in another way, and then new ones are taken from `--seed N --set scenario=0`.
 #[test]
 fn runs_are_the_same_everywhere() {
-    let hashes = [(1, 0x4e2e_5568_022e_349d), (2, 0x151a_b65e_4ebb_3956), (3, 0xef23_3de7_00a4_5717)];
+    let hashes = [(1, 0xb6bd_8cf8_7ce2_62e9), (2, 0xa881_d365_b191_1c31), (3, 0x26ba_8ebe_36fb_dfdb)];
     for (seed, hash) in hashes {
         let found = run(&of_seed(seed, 0), Detail::Brief).history.hash();
         assert_eq!(found, hash, "seed {seed} has the hash {found:#018x}");

@@ -97,10 +97,13 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(config: &ProducerConfig) -> Self {
+        let max_taken = config.max_in_flight_per_partition;
+        #[cfg(kafka08_canary)]
+        let max_taken = kafka08_proto::canary::ReordersOnRetry.pick(5, max_taken);
         Self {
             linger: config.linger.min(LONGEST_WAIT),
             delivery_timeout: config.delivery_timeout.min(LONGEST_WAIT),
-            max_taken: config.max_in_flight_per_partition,
+            max_taken,
             batch_size: config.batch_size,
             forced: None,
             ready: VecDeque::new(),

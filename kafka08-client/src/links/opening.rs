@@ -62,6 +62,11 @@ impl Links {
     pub(super) fn want(&mut self, now: Instant, wish: Wish) -> Opening {
         let Some(peer) = self.peers.get(wish.peer).filter(|_| !self.is_closed) else { return Opening::NoAddress };
         let last = peer.last.clone();
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::ConnectsAtOnce.is_planted() {
+            self.connect(now, wish);
+            return Opening::Connecting;
+        }
         if let Some(until) = peer.not_before.filter(|at| *at > now) {
             // It may stand in the line, whose turn would come too early.
             self.forget_wish(wish);
@@ -99,6 +104,10 @@ impl Links {
 
     /// Lets a wish wait for the end of the back-off of its peer.
     fn wait(&mut self, wish: Wish, until: Instant) {
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::NeverTriesAgain.is_planted() {
+            return;
+        }
         self.wishes.waiting.insert(wish, Waiting::Until(until));
         self.schedule.renew(Due::Wish(wish), None, Some(until));
     }

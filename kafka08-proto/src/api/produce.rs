@@ -168,6 +168,9 @@ impl Body for ProduceResponse {
             let (i, topics) = ByTopic::parse(Rules::Strict, 2 + 8, body, i, |i| {
                 let (i, error) = int16("error_code", i)?;
                 let (i, offset) = int64("offset", i)?;
+                #[cfg(kafka08_canary)]
+                let offset: Offset =
+                    crate::canary::ShiftsOffsets.pick(Offset(i64::saturating_add(offset, 1)), Offset(offset));
                 Ok((i, ProducedPartition { error, offset }))
             })?;
             Ok((i, Self { topics }))

@@ -191,6 +191,8 @@ impl ErrorCode {
     /// [`Fate::MaybeApplied`]. Sources: `Partition`, `KafkaApis` and `DelayedProduce` of 0.8.2.
     #[must_use]
     pub fn produce_fate(self, acks: Acks) -> Option<Fate> {
+        #[cfg(kafka08_canary)]
+        let acks = crate::canary::NotLeaderIsNotApplied.pick(Acks::LEADER, acks);
         Some(match self {
             Self::NONE => return None,
             // Brokers check all of these conditions before the append (`Partition` and `Log` of 0.8.2). Brokers check

@@ -194,6 +194,8 @@ impl SendQueue {
     /// The part of a frame that the peer may have received.
     pub(crate) fn taken(&self, frame: Span) -> Taken {
         let taken = self.taken_to();
+        #[cfg(kafka08_canary)]
+        let frame = crate::canary::ReusesBufferAtExpiry.pick(Span { start: frame.start.max(taken), ..frame }, frame);
         if frame.end <= taken {
             Taken::All
         } else if frame.end <= self.offered {
@@ -207,6 +209,8 @@ impl SendQueue {
 
     /// Removes a frame from the queue. Its [`SendQueue::taken`] must be [`Taken::Nothing`].
     pub(crate) fn withdraw(&mut self, frame: Span) {
+        #[cfg(kafka08_canary)]
+        let frame = Span { start: frame.start.max(self.taken_to()), ..frame };
         debug_assert_eq!(self.taken(frame), Taken::Nothing, "a touched frame must be written to its end");
         self.remaining -= usize::try_from(frame.end - frame.start).unwrap_or(0);
         if frame.end == self.end && frame.start >= self.block_at && !self.block.is_empty() {

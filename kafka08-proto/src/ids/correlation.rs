@@ -102,6 +102,8 @@ impl Sequence {
             let serial = self.0;
             let low_bits = i32::try_from(serial.0 & (PERIOD - 1)).unwrap_or(0);
             let id = CorrelationId(range | low_bits);
+            #[cfg(kafka08_canary)]
+            let id = crate::canary::RepeatsIds.pick(CorrelationId(id.0 & !1), id);
             // The addition cannot overflow: 2^64 requests take 500,000 years at a million requests per second.
             self.0 = Serial(serial.0 + 1);
             if !taken(id, serial) {

@@ -143,6 +143,8 @@ impl EntryWriter {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) -> Result<usize, SetFull> {
+        #[cfg(kafka08_canary)]
+        let key = key.filter(|key| !key.is_empty() || !crate::canary::EmptyKeyIsNull.is_planted());
         let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
         let (entry, size, value_len) = sizes(to.len(), len(key), len(value))?;
         let value_len = if value.is_some() { value_len } else { -1 };

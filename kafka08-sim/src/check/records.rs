@@ -10,7 +10,8 @@ use crate::{
     history::{Ending, History, Operation, OperationId, Place},
     logs::{Logs, topic_number},
     record::ANY_PARTITION,
-    workload::{Order, Promises},
+    sent::Sent,
+    workload::{Counts, Order, Promises},
 };
 
 /// What of a run can be believed.
@@ -22,11 +23,12 @@ pub enum Trust {
     EndingsOnly,
 }
 
-/// Checks all records of a run. Returns the first thing that does not hold.
+/// Checks all records of a run. Returns the first thing that does not hold. `sent` is `None` if sets were compressed.
 #[must_use]
 pub fn check_records(
     history: &History,
     logs: &Logs,
+    sent: Option<&Sent>,
     losses: &[Loss],
     promises: &Promises,
     trust: Trust,
@@ -41,10 +43,11 @@ pub fn check_records(
     }
     let mut counts: BTreeMap<OperationId, u32> = BTreeMap::new();
     logs.latest().for_each(|(_, _, id)| *counts.entry(id).or_default() += 1);
-    let check = Check { logs, losses, promises };
+    let check = Check { logs, sent, losses, promises };
     let of_records = history.operations().find_map(|(id, operation)| {
         let (_, ending) = operation.endings.first()?;
-        check.record(id, *ending, counts.get(&id).copied().unwrap_or(0))
+        let in_log = counts.get(&id).copied().unwrap_or(0);
+        check.record(id, *ending, in_log).or_else(|| check.has_left(id, *ending))
     });
     of_records.or_else(|| (promises.order == Order::Kept).then(|| check.order(history)).flatten())
 }
@@ -61,6 +64,7 @@ fn check_ending(id: OperationId, operation: &Operation) -> Option<(Invariant, St
 
 struct Check<'a> {
     logs: &'a Logs,
+    sent: Option<&'a Sent>,
     losses: &'a [Loss],
     promises: &'a Promises,
 }
@@ -87,10 +91,27 @@ impl Check<'_> {
             Ending::Failed { fate: Fate::NotApplied, .. } | Ending::Refused if !ever.is_empty() => {
                 Some((Invariant::S4, format!("record {id} was told as not applied and was at {ever:?}")))
             }
-            Ending::Failed { maybe_applied, .. } => many(id, in_log, maybe_applied),
+            Ending::Failed { maybe_applied: most, .. } | Ending::Lost { most } => many(id, in_log, most),
             Ending::Written => many(id, in_log, 1),
             Ending::Over | Ending::Refused => None,
         }
+    }
+
+    /// S4: nothing has come of what never left the client.
+    fn has_left(&self, id: OperationId, ending: Ending) -> Option<(Invariant, String)> {
+        let (successes, maybe_applied) = match ending {
+            Ending::Delivered { maybe_applied, .. } => (1, maybe_applied),
+            Ending::Written => (1, 0),
+            Ending::Failed { fate: Fate::MaybeApplied, maybe_applied } => (0, maybe_applied),
+            Ending::Failed { .. } | Ending::Lost { .. } | Ending::Over | Ending::Refused => (0, 0),
+        };
+        let least = match self.promises.counts {
+            Counts::Exact => maybe_applied.saturating_add(successes),
+            Counts::Careful => successes,
+        };
+        let left = self.sent?.times(id);
+        (left < least)
+            .then(|| (Invariant::S4, format!("record {id} has left {left} times, of at least {least}: {ending:?}")))
     }
 
     /// S1: acknowledged by all replicas, so only the brokers can have lost it.

@@ -54,6 +54,8 @@ pub struct Reading {
     frames: Frames,
     /// The ids and keys of the requests that were written and are to be answered, in order.
     due: VecDeque<(i32, i16)>,
+    /// The answers so far that were due.
+    sound: u64,
     breach: Option<Breach>,
 }
 
@@ -67,7 +69,7 @@ impl Reading {
 
     /// Reads bytes that the client has read.
     pub fn read(&mut self, bytes: &[u8]) {
-        let Self { frames, due, breach } = self;
+        let Self { frames, due, sound, breach } = self;
         let mut rest = bytes;
         while !rest.is_empty() && breach.is_none() {
             // The length is looked at as soon as it is there, as no frame may follow a bad one.
@@ -86,7 +88,9 @@ impl Reading {
                     let is_quirk = *key == CONSUMER_METADATA && id == 0 && head.get(4..) == Some(NO_COORDINATOR);
                     *expected == id || is_quirk
                 };
-                if due.pop_front_if(is_due).is_none() {
+                if due.pop_front_if(is_due).is_some() {
+                    *sound += 1;
+                } else {
                     *breach = Some(Breach::Match);
                 }
             });
@@ -94,6 +98,12 @@ impl Reading {
                 *breach = breach.or(Some(Breach::Frame));
             }
         }
+    }
+
+    /// How many answers have come that were due.
+    #[must_use]
+    pub fn sound(&self) -> u64 {
+        self.sound
     }
 
     /// What has ended the connection, if anything has.

@@ -13,7 +13,7 @@ impl Plan {
         draw_cluster(&mut settings, from);
         draw_network(&mut settings, from);
         draw_workload(&mut settings, from);
-        if from.chance(1, 4) {
+        if from.chance(1, 2) {
             buggify(&mut settings, from);
         }
         let classes = draw_classes(from);
@@ -35,13 +35,23 @@ impl Plan {
     pub fn of_seed(seed: u64) -> Self {
         Self::draw(&mut crate::choices::Stream::of(seed, 0, 0))
     }
+
+    /// The plan of a seed with faults of one kind, in place of those that the seed draws.
+    #[must_use]
+    pub fn of_seed_with_only(seed: u64, kind: FaultKind) -> Self {
+        let mut plan = Self::of_seed(seed);
+        let mut stream = crate::choices::Stream::of(seed, 4, 0);
+        plan.faults = (0..=stream.log_up_to(6)).map(|_| draw_fault(kind, &plan.settings, &mut stream)).collect();
+        plan
+    }
 }
 
 fn draw_cluster<C: Choices>(settings: &mut Settings, from: &mut C) {
-    settings.brokers = from.between(1, 3);
+    settings.brokers = from.pick(&[1, 2, 3, 3]).unwrap_or(1);
     settings.topics = from.between(1, 2);
     settings.partitions = from.between(1, 3);
-    settings.replication = from.between(1, settings.brokers);
+    // Most of what goes wrong with leaders and followers needs both.
+    settings.replication = from.pick(&[1, settings.brokers.min(2), settings.brokers, settings.brokers]).unwrap_or(1);
     // 0.8.2 is what most users have, so it is drawn most often.
     settings.release = from.pick(&[0, 0, 0, 1, 2]).unwrap_or(0);
     settings.unclean = u64::from(from.chance(1, 2));
@@ -63,12 +73,18 @@ fn draw_network<C: Choices>(settings: &mut Settings, from: &mut C) {
 fn draw_workload<C: Choices>(settings: &mut Settings, from: &mut C) {
     settings.scenario = from.below(crate::workload::Scenario::COUNT);
     settings.operations = from.between(1, 20) * from.between(1, 20);
-    // Between one burst and some minutes, so that faults hit idle clients as well as busy ones.
-    settings.span = from.log_up_to(64 * SECONDS);
+    // Half of the runs are a burst or little more. In the others faults last for less than the run, and what follows from them
+    // has time to happen.
+    settings.span = if from.chance(1, 2) { from.between(1, 32) * SECONDS } else { from.log_up_to(64 * SECONDS) };
     settings.chaos = from.log_up_to(64 * SECONDS);
     settings.filler = from.log_up_to(512);
     settings.acks = from.pick(&[0, 0, 1, 2]).unwrap_or(0);
     settings.retries = from.pick(&[0, 0, 1, 2]).unwrap_or(0);
+    if from.chance(1, 3) {
+        // Several batches of a partition at a time.
+        settings.batch_bytes = from.between(1, 2_000);
+    }
+    settings.max_in_flight = from.pick(&[0, 0, 1, 2, 4]).unwrap_or(0);
     settings.linger = from.pick(&[5 * MILLIS, 0, 50 * MILLIS]).unwrap_or(0);
     settings.codec = from.pick(&[0, 0, 0, 1, 2]).unwrap_or(0);
     settings.near_wrap = from.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 3]).unwrap_or(0);
@@ -97,9 +113,6 @@ fn buggify<C: Choices>(settings: &mut Settings, from: &mut C) {
     if from.chance(1, 3) {
         settings.max_staged = from.between(1, 1_000);
     }
-    if from.chance(1, 3) {
-        settings.max_in_flight = from.between(1, 4);
-    }
     settings.no_backoff = u64::from(from.chance(1, 3));
 }
 
@@ -121,6 +134,10 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
     let when = match from.below(4) {
         0 => Trigger::Write(from.log_up_to(600)),
         1 => Trigger::Answer(from.log_up_to(600)),
+        // Most connections are made at the beginning.
+        2 if matches!(kind, FaultKind::Refuse | FaultKind::SlowConnect | FaultKind::WrongService | FaultKind::Swap) => {
+            Trigger::Time(0)
+        }
         _ => Trigger::Time(from.below(settings.span + settings.span / 4 + 20 * MILLIS)),
     };
     let lasting = from.log_up_to(40 * SECONDS);
@@ -133,6 +150,8 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
         FaultKind::SlowConnect => (lasting, from.below(20 * SECONDS)),
         FaultKind::Slow => (lasting, from.between(1, 50)),
         FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack => (lasting, from.below(8)),
+        // Long enough for records in between, and for an election.
+        FaultKind::LoseTail => (from.between(1, 40) * SECONDS / 2, 0),
         FaultKind::MoveLeader => (from.below(3), 0),
         FaultKind::Code => (from.between(1, 5), 0),
         FaultKind::ClockForward => (from.log_up_to(30 * 86_400 * SECONDS), 0),

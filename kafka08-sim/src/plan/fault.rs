@@ -76,9 +76,10 @@ kinds! {
     MoveLeader = "move-leader",
     /// A broker's metadata does not change. a: broker. b: how long.
     Freeze = "freeze",
-    /// A follower fetches nothing. a: partition. b: how long. c: which replica.
+    /// A follower fetches nothing. a: partition. b: how long. c: which replica; all if it is 4 or more.
     HoldBack = "hold-back",
-    /// A leader is killed while its followers are behind. a: partition. b: after what time it starts again.
+    /// The followers of a partition fetch nothing, and after a quarter of the time their leader is killed. a: partition. b: after
+    /// what time all is well again.
     LoseTail = "lose-tail",
     /// Brokers answer produces with an error code. a: which code. b: how many times.
     Code = "code",

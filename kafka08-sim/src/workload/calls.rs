@@ -18,7 +18,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Leftovers, Order, Promises, Stepped, Workload,
+    Counts, Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
@@ -294,7 +294,7 @@ impl Workload for Calls {
     }
 
     fn promises(&self) -> Promises {
-        Promises { records: self.records, order: Order::Free, acks: self.acks }
+        Promises { records: self.records, order: Order::Free, acks: self.acks, counts: Counts::Careful }
     }
 
     fn leftovers(&self) -> Leftovers {

@@ -54,6 +54,15 @@ pub enum Order {
     Free,
 }
 
+/// How exactly a client counts the attempts that may have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// Each of them has left in a whole request.
+    Exact,
+    /// It may count one that has not.
+    Careful,
+}
+
 /// What is known of the records of a workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Promises {
@@ -63,6 +72,8 @@ pub struct Promises {
     pub order: Order,
     /// The acks of produces.
     pub acks: i16,
+    /// How exactly attempts are counted that may have been applied.
+    pub counts: Counts,
 }
 
 /// A client and its user. A world moves the client's bytes, and tells both the time.

@@ -21,7 +21,7 @@ use kafka08_proto::{
 };
 
 use super::{
-    Leftovers, Order, Promises, Stepped, Workload,
+    Counts, Leftovers, Order, Promises, Stepped, Workload,
     calls::cluster_config,
     schedule::{acks, records, times},
 };
@@ -331,7 +331,7 @@ impl Workload for Producing {
         self.producer = Producer::new(&self.config);
         self.accumulator = Accumulator::new(&self.config);
         for id in std::mem::take(&mut self.open).into_values() {
-            history.ended(id, Ending::Failed { fate: Fate::MaybeApplied, maybe_applied: self.most_attempts });
+            history.ended(id, Ending::Lost { most: self.most_attempts });
         }
         self.flushes.clear();
         self.batches = 0;
@@ -342,7 +342,7 @@ impl Workload for Producing {
     fn promises(&self) -> Promises {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
-        Promises { records: self.records, order, acks: self.acks }
+        Promises { records: self.records, order, acks: self.acks, counts: Counts::Careful }
     }
 
     fn problem(&self) -> Option<(Invariant, String)> {

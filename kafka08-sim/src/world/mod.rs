@@ -32,6 +32,7 @@ use crate::{
     logs::{Logs, topic_name},
     net::{Breach, Conn, ConnNumber, Profile, Way},
     plan::Plan,
+    sent::Sent,
     workload::{Stepped, Workload},
 };
 use faults::Troubles;
@@ -57,6 +58,8 @@ enum Event {
     ConnectExpired(ConnNumber),
     /// A fault begins.
     Fault(usize),
+    /// A broker is killed, some time after the fault that does it has begun.
+    Kill(NodeId),
     /// A fault ends.
     FaultEnds(usize),
     /// A connection stalls until this time.
@@ -76,6 +79,7 @@ pub struct World<W: Workload> {
     cluster: Cluster,
     history: History,
     logs: Logs,
+    sent: Sent,
     coverage: Coverage,
     watch: Watch,
     phase: Phase,
@@ -159,6 +163,7 @@ impl<W: Workload> World<W> {
         let mut world = Self {
             profile: Profile::of(&plan.settings),
             logs: Logs::new(workload.promises().records),
+            sent: Sent::new(workload.promises().records),
             watch: Watch::new(&plan.settings),
             phase: Phase::Safety,
             troubles: Troubles::new(&plan),
@@ -251,6 +256,7 @@ impl<W: Workload> World<W> {
             Event::Connect(number) => self.handle_connect(number),
             Event::ConnectExpired(number) => self.handle_connect_expired(number),
             Event::Fault(index) => self.begin_fault(index, None),
+            Event::Kill(node) => self.lose_tail(node),
             Event::FaultEnds(index) => self.end_fault(index),
             Event::Clog(number, until) => self.clog(number, until),
             Event::Led => self.bring_back_leaders(),

@@ -181,6 +181,7 @@ impl<W: Workload> World<W> {
         let found = check_records(
             &self.history,
             &self.logs,
+            Some(&self.sent).filter(|_| self.plan.settings.codec == 0),
             self.cluster.losses(),
             &promises,
             if self.troubles.has_corrupted { crate::check::Trust::EndingsOnly } else { crate::check::Trust::All },

@@ -115,10 +115,19 @@ impl<C: Clone> Batches<C> {
         // One of which no byte was sent was withdrawn, and the link goes on.
         if matches!(loss.error, RequestError::TimedOut { .. }) && loss.progress != Progress::NotSent {
             self.forsake_link(now, sent.node, sent.link);
+            #[cfg(kafka08_canary)]
+            if kafka08_proto::canary::LeaksAtTimeout.is_planted() {
+                self.requests.insert(token, Sent { batches: Vec::new(), ..sent });
+            }
         }
         let peer = net.address(sent.node);
         for id in sent.batches {
             if self.flights.get(&id).is_none_or(|flight| flight.place != Place::Sent(token)) {
+                continue;
+            }
+            #[cfg(kafka08_canary)]
+            if kafka08_proto::canary::DeliversOnSend.is_planted() && loss.progress != Progress::NotSent {
+                self.delivered(net, now, id, Offset(-1), Says::Unknown);
                 continue;
             }
             let cause = loss.cause(peer.clone());

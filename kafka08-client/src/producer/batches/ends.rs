@@ -215,6 +215,10 @@ impl<C: Clone> Batches<C> {
             Outcome::Written { .. } => self.counts.written += records,
             Outcome::Failed { .. } => self.counts.failed += records,
         }
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::TellsTwice.is_planted() && piece.maybe_applied > 0 {
+            self.events.push_back(ended(flight, id, &piece, outcome.clone()));
+        }
         self.events.push_back(ended(flight, id, &piece, outcome));
         if flight.pieces.is_empty() {
             self.returns.ended.push(id);

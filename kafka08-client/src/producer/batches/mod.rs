@@ -136,9 +136,12 @@ pub(super) struct Batches<C> {
 impl<C: Clone> Batches<C> {
     pub(super) fn new(config: &ProducerConfig) -> Self {
         let mut deflater = Deflater::new();
+        let acks = config.acks;
+        #[cfg(kafka08_canary)]
+        let acks = kafka08_proto::canary::AsksOnlyTheLeader.pick(if acks.0 < 0 { Acks::LEADER } else { acks }, acks);
         let terms = Terms {
             missing: config.compression.and_then(|codec| deflater.deflate(codec, &[]).err()),
-            acks: config.acks,
+            acks,
             replica_wait: config.replica_wait_millis(),
             compression: config.compression,
             retry: config.retry,
@@ -219,6 +222,8 @@ impl<C: Clone> Batches<C> {
                 self.nodes.entry(node).or_default().ready.insert((part, id));
                 self.to_fill.insert(node);
             }
+            #[cfg(kafka08_canary)]
+            Err(_) if kafka08_proto::canary::WipesOnEmptyMetadata.is_planted() => return self.release(id),
             Err(problem) => {
                 flight.place = Place::NoLeader;
                 let cause = ProduceCause::Attempt(crate::error::Cause::NoLeader(problem));

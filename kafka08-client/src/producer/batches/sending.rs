@@ -212,8 +212,14 @@ impl<C: Clone> Batches<C> {
         // Partitions of one topic form one group of the request.
         sets.sort_unstable_by(|a, b| a.to.cmp(&b.to));
         let mut topics = ByTopic::default();
-        for flight in sets {
+        for flight in &sets {
             let wire = flight.pieces.front().and_then(|piece| piece.wire.clone()).unwrap_or_default();
+            #[cfg(kafka08_canary)]
+            let wire = sets
+                .last()
+                .filter(|_| kafka08_proto::canary::MixesPartitions.is_planted())
+                .and_then(|last| last.pieces.front()?.wire.clone())
+                .unwrap_or(wire);
             let set = MessageSet::new(wire, Origin::Produced);
             topics.push(flight.to.topic.clone(), flight.to.partition, set);
         }

@@ -125,5 +125,9 @@ pub(super) fn failed(
     progress: Progress,
     fate: Fate,
 ) -> ClientEvent {
+    #[cfg(kafka08_canary)]
+    if crate::canary::CloseIsWritten.is_planted() && !entry.awaits_response {
+        return ClientEvent::Written { connection, id: entry.id };
+    }
     ClientEvent::Failed { connection, id: entry.id, api: entry.api, error, progress, fate }
 }

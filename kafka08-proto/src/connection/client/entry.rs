@@ -43,11 +43,17 @@ pub(super) enum State {
 impl Entry {
     /// The fate of a failed request that the broker may have received completely.
     pub(super) fn fate_once_written(&self) -> Fate {
+        #[cfg(kafka08_canary)]
+        if crate::canary::UnansweredIsNotApplied.is_planted() {
+            return Fate::NotApplied;
+        }
         if self.changes_state { Fate::MaybeApplied } else { Fate::NotApplied }
     }
 
     /// The fate of a failed request of whose frame this much was taken.
     pub(super) fn fate(&self, taken: Taken) -> Fate {
+        #[cfg(kafka08_canary)]
+        let taken = crate::canary::TornMayBeApplied.pick(if taken == Taken::Some { Taken::All } else { taken }, taken);
         match taken {
             // A stream that was offered all of it may have sent all of it.
             Taken::Offered | Taken::All => self.fate_once_written(),

@@ -23,6 +23,10 @@ impl ClientConnection {
     /// Whether a request would be staged now. Otherwise it would be refused as busy or closed.
     #[must_use]
     pub fn can_send(&self) -> bool {
+        #[cfg(kafka08_canary)]
+        if crate::canary::ExceedsLimit.is_planted() {
+            return self.life.can_send() && !self.ledger.is_stalled() && self.ledger.len() <= self.config.max_in_flight;
+        }
         self.life.can_send()
             && !self.ledger.is_stalled()
             // Events that nobody takes count too. Otherwise a caller that only sends would fill the queue of events without a bound.

@@ -86,6 +86,10 @@ impl Connection for ClientConnection {
                     Err(error) => self.end(CloseReason::Match(error)),
                 },
                 Ok(None) => {
+                    #[cfg(kafka08_canary)]
+                    if crate::canary::ForgetsLeftovers.is_planted() {
+                        self.decoder = crate::frame::FrameDecoder::new(self.config.limits.max_frame);
+                    }
                     match self.life {
                         Life::Disconnected(how) => self.end(self.why_disconnected(how)),
                         // There was something to read for only as long as answers were owed.

@@ -12,7 +12,7 @@ use kafka08_proto::{connection::CloseReason, message::MessageSetBuilder};
 pub use machine::{DirectEvent, DirectMachine};
 
 use super::{
-    Leftovers, Order, Promises, Stepped, Workload,
+    Counts, Leftovers, Order, Promises, Stepped, Workload,
     schedule::{acks, records, times},
 };
 use crate::{
@@ -112,7 +112,7 @@ impl Workload for Direct {
     fn promises(&self) -> Promises {
         // Nothing that has no answer keeps an order over connections: what a slow one holds arrives behind what was sent later.
         let order = if self.acks == 0 { Order::Free } else { Order::Kept };
-        Promises { records: self.records, order, acks: self.acks }
+        Promises { records: self.records, order, acks: self.acks, counts: Counts::Exact }
     }
 
     fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {

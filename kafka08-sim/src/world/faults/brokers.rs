@@ -59,7 +59,10 @@ impl<W: Workload> World<W> {
             FaultKind::HoldBack => {
                 let Some(node) = nth(&followers, fault.c) else { return false };
                 self.push(self.now.saturating_add(fault.b), Event::FaultEnds(index));
-                self.cluster.hold_back(topic, partition, node).is_ok()
+                for node in followers.iter().filter(|other| fault.c >= 4 || **other == node) {
+                    let _ = self.cluster.hold_back(topic, partition, *node);
+                }
+                true
             }
             _ => {
                 let Some(leader) = leader else { return false };
@@ -67,16 +70,31 @@ impl<W: Workload> World<W> {
                 for node in &followers {
                     let _ = self.cluster.hold_back(topic, partition, *node);
                 }
-                self.cluster.kill(leader, now);
+                // What the leader appends until then is lost with it.
+                self.push(self.now.saturating_add(fault.b / 4), Event::Kill(leader));
                 self.push(self.now.saturating_add(fault.b), Event::FaultEnds(index));
                 true
             }
         }
     }
 
+    /// Kills a leader whose followers were held back.
+    pub(in crate::world) fn lose_tail(&mut self, leader: NodeId) {
+        if !self.troubles.is_over {
+            self.logs.note_shortened();
+            self.cluster.kill(leader, self.broker_now());
+            self.look_at_ready();
+        }
+    }
+
     pub(super) fn hit_answers(&mut self, fault: Fault) -> bool {
         let produce = || Rule::on(ApiKey::PRODUCE).first(fault.b);
+        // A broker that waits for replicas may lose the partition after it has appended. One that does not wait never says so.
+        let has_waited = self.workload.promises().acks == -1;
+        let waited = || produce().matching("acks -1", |request| request.body.starts_with(&[0xff, 0xff]));
         let rule = match fault.a % 8 {
+            0 if has_waited => waited().answer_with(ErrorCode::NOT_LEADER_FOR_PARTITION),
+            1 if has_waited => waited().answer_with(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             0 => produce().refuse_with(ErrorCode::NOT_LEADER_FOR_PARTITION),
             1 => produce().refuse_with(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             2 => produce().refuse_with(ErrorCode::UNKNOWN),

@@ -187,8 +187,11 @@ impl DirectMachine {
                 first.maybe_applied += 1;
             }
             endings.extend(queue.records.into_iter().map(|Pending { id, maybe_applied, .. }| {
-                let fate = if maybe_applied > 0 { Fate::MaybeApplied } else { Fate::NotApplied };
-                DirectEvent { id, ending: Ending::Failed { fate, maybe_applied } }
+                let untouched = Ending::Failed { fate: Fate::NotApplied, maybe_applied };
+                DirectEvent {
+                    id,
+                    ending: if maybe_applied > 0 { Ending::Lost { most: maybe_applied } } else { untouched },
+                }
             }));
         }
         self.asking = None;
