@@ -58,9 +58,6 @@ impl Found {
 
     /// What is wrong with how a mistake was noticed.
     pub(crate) fn problem(&self, expected: &Expected) -> Option<String> {
-        if expected.waits() {
-            return None;
-        }
         // A mistake may have other effects in a few runs.
         let all: u64 = self.seeds.values().sum();
         let right = self.right(expected);

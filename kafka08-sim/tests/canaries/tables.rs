@@ -42,11 +42,7 @@ pub(crate) fn of_canaries(caught: &[(Expected, Found)]) -> String {
     let mut table = CANARIES.to_owned();
     for (expected, found) in caught {
         let Expected { canary, by, why } = expected;
-        let seed = match found.first {
-            Some(seed) => seed.to_string(),
-            None if expected.waits() => "not checked yet".to_owned(),
-            None => "none".to_owned(),
-        };
+        let seed = found.first.map_or_else(|| "none".to_owned(), |seed| seed.to_string());
         let right = found.right(expected);
         let others: Vec<String> = found
             .seeds
