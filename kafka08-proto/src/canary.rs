@@ -73,6 +73,8 @@ canaries! {
     RepeatsIds,
     /// The end of a back-off is never noticed.
     NeverTriesAgain,
+    /// A producer that is closed goes on behind its deadline.
+    ClosesLate,
     /// Draws differ from run to run.
     DrawsAtRandom,
 }

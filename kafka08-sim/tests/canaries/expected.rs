@@ -52,6 +52,7 @@ impl Expected {
             | Canary::WipesOnEmptyMetadata
             | Canary::ShiftsOffsets
             | Canary::TellsTwice
+            | Canary::ClosesLate
             | Canary::MixesPartitions => &[PRODUCER],
             _ => &[],
         }
@@ -90,6 +91,7 @@ fn expected(canary: Canary) -> (&'static [Invariant], &'static str) {
         Canary::ConnectsAtOnce => (&[R3], "there are too many attempts in a second"),
         Canary::RepeatsIds => (&[R4], "an id is in flight twice"),
         Canary::NeverTriesAgain => (&[L1], "a broker that was lost once is never connected to again"),
+        Canary::ClosesLate => (&[L1], "a client that was closed is not over at its deadline"),
         Canary::DrawsAtRandom => (&[D1], "a second run of the same plan differs"),
     }
 }

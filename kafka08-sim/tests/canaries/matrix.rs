@@ -12,10 +12,13 @@ use crate::{
 
 /// Kinds of faults that are known to bring out no mistake alone, with the reason.
 pub(crate) const KNOWN: &[(FaultKind, &str)] = &[
-    (FaultKind::SlowConnect, "most attempts are late, and do not fail"),
     (FaultKind::Slow, "bytes are late, and few deadlines pass"),
     (FaultKind::Freeze, "what metadata says is right until a leader moves"),
     (FaultKind::ClockBack, "what is due is late, and nothing is lost"),
+    (
+        FaultKind::Recreate,
+        "nothing is told of what the old client had taken, and the new one begins as every client does",
+    ),
 ];
 
 /// How many seeds notice each mistake, without faults and with those of each kind.
