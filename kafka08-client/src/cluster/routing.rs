@@ -146,23 +146,25 @@ impl Cluster {
                 call.lose(*n, unanswered, fate);
             }
         }
-        self.explain_missing_topics(id);
         // Asked before the call is gone: it tells why nobody was asked, if no attempt tells more.
         let otherwise = self.why_nobody();
+        self.explain_missing_topics(id, &otherwise);
         self.end_call(id, &otherwise);
     }
 
     /// Finds out whether brokers have said that the topics of a call are missing, or have said nothing before its deadline.
-    fn explain_missing_topics(&mut self, id: CallId) {
+    fn explain_missing_topics(&mut self, id: CallId, nobody: &Cause) {
         let asked = self.asked.and_then(|peer| self.links.address(peer)).cloned();
         let Some(call) = self.calls.get_mut(&id) else { return };
         // Only an answer for all topics says that one is missing. One that names a topic is kept with its code.
         if self.view.covered_all().is_some_and(|at| at >= call.since) {
             return;
         }
+        // That no broker can be reached says more.
+        let why = (*nobody == Cause::DeadlinePassed).then_some(Cause::NoMetadata { asked });
         for unit in &mut call.units {
-            if unit.waits == Some(Cause::NoLeader(LeaderProblem::TopicMissing)) {
-                unit.waits = Some(Cause::NoMetadata { asked: asked.clone() });
+            if matches!(unit.waits, Some(Cause::NoLeader(LeaderProblem::TopicMissing) | Cause::NoMetadata { .. })) {
+                unit.waits.clone_from(&why);
             }
         }
     }
@@ -321,10 +323,10 @@ impl Cluster {
                 let nobody = self.why_nobody();
                 // Nobody has said that the topic does not exist before somebody was asked.
                 let is_told = problem != LeaderProblem::TopicMissing || self.is_answered_since(id);
-                Placed::Later(if nobody == Cause::DeadlinePassed && is_told {
-                    Cause::NoLeader(problem)
-                } else {
-                    nobody
+                Placed::Later(match nobody {
+                    Cause::DeadlinePassed if is_told => Cause::NoLeader(problem),
+                    Cause::DeadlinePassed => Cause::NoMetadata { asked: None },
+                    nobody => nobody,
                 })
             }
         }
