@@ -145,7 +145,9 @@ impl Cluster {
         let was_silent = !is_still_silent && self.silent.remove(&peer);
         // A link that ends while it is idle is nobody's failure, but its broker may have left the cluster.
         let is_ours = closed.reason == CloseReason::Local;
-        if !is_ours && !self.seeking.is_met() {
+        // A connection that was closed or reset may do better the next time.
+        let is_foreign = matches!(closed.reason, CloseReason::Frame(_) | CloseReason::Match(_));
+        if is_foreign && !self.seeking.is_met() {
             self.note_no_broker(now, peer);
         }
         if !is_ours {
@@ -163,7 +165,7 @@ impl Cluster {
         self.drive_seek(now);
     }
 
-    /// A peer has ended the connection, and no broker has ever answered. Its failure is told beside those to connect.
+    /// A peer has said what no broker says, and no broker has ever answered. Its failure is told beside those to connect.
     fn note_no_broker(&mut self, now: Instant, peer: Peer) {
         let Some(reason) = self.links.failure(peer) else { return };
         let (address, backoff) = (self.links.address(peer).cloned(), self.config.reconnect_backoff);

@@ -44,8 +44,8 @@ impl Cluster {
     /// What happened at each address, if every broker was tried and none could be connected to. `None` if one is connected,
     /// or if not all were tried.
     ///
-    /// As long as no broker has ever answered, a peer that has ended the connection without an answer counts as one that cannot
-    /// be connected to, because it is hardly a broker. One that is silent does not count.
+    /// As long as no broker has ever answered, a peer that has said what no broker says counts as one that cannot be connected
+    /// to. One that is silent, or has closed the connection, does not count.
     #[must_use]
     pub fn unreachable(&self) -> Option<Arc<Unreachable>> {
         if let Some(down) = self.seeking.down() {
