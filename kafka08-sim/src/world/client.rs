@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::{Buf as _, Bytes};
 use kafka08_client::machine::{LinkId, Machine as _, Output};
-use kafka08_proto::{Connection as _, Disconnect, HostPort, adapter::ConnectError};
+use kafka08_proto::{Connection as _, Disconnect, HostPort, adapter::ConnectError, ids::ApiKey};
 
 use super::{Event, LINKS_PER_TURN, World, address, nodes};
 use crate::{
@@ -25,6 +25,9 @@ mod traced {
     pub(super) const ENDED: u64 = 14;
     pub(super) const TIMEOUT: u64 = 15;
 }
+
+/// The requests by which a probe tells the releases of 0.8 apart.
+const TELLING: [ApiKey; 2] = [ApiKey::HEARTBEAT, ApiKey::OFFSET_FETCH];
 
 impl<W: Workload> World<W> {
     /// One turn of the client's driver.
@@ -333,6 +336,10 @@ impl<W: Workload> World<W> {
         };
         conn.is_told = true;
         link.handle_disconnect(how);
+        let is_probe = conn.tap.owed().is_some_and(|header| TELLING.contains(&ApiKey(header.key)));
+        if is_probe && how == Disconnect::Eof && self.plan.settings.release == 0 {
+            self.troubles.probes_ended += 1;
+        }
         self.note_event(number, if how == Disconnect::Eof { ConnEvent::Eof } else { ConnEvent::WasReset });
         self.history.trace(traced::ENDED, number);
         self.history.note(|| format!("connection {number} has ended: {how:?}"));

@@ -184,7 +184,7 @@ impl<W: Workload> World<W> {
             Some(&self.sent).filter(|_| self.plan.settings.codec == 0),
             self.cluster.losses(),
             &promises,
-            if self.troubles.has_corrupted { crate::check::Trust::EndingsOnly } else { crate::check::Trust::All },
+            self.troubles.trust(),
         );
         if let Some((invariant, what)) = found {
             self.fail(invariant, || what);

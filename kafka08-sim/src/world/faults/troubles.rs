@@ -8,6 +8,7 @@ use std::{
 use kafka08_proto::ids::NodeId;
 
 use crate::{
+    check::Trust,
     net::{Conn, ConnNumber, Profile, WrongService},
     plan::{Plan, Trigger},
     world::nodes,
@@ -42,6 +43,9 @@ pub(in crate::world) struct Troubles {
     /// Whether bytes of a list of partitions were changed, for a client that chooses partitions. Records may then be for a
     /// partition that does not exist. Only their delivery timeout ends them, as with every client of 0.8.
     pub(in crate::world) has_misled: bool,
+    /// How many connections to brokers of 0.8.2 have ended in good order behind a request that tells releases apart. Two
+    /// of them are how a client recognises an earlier release, whose offsets mean something else.
+    pub(in crate::world) probes_ended: u32,
     /// Whether brokers were told to answer with codes, so that they tell failures that did not happen.
     pub(in crate::world) has_lied: bool,
     pub(super) is_over: bool,
@@ -58,6 +62,7 @@ impl Troubles {
             awaits_leaders: false,
             has_corrupted: false,
             has_misled: false,
+            probes_ended: 0,
             has_lied: false,
             is_over: false,
         }
@@ -105,6 +110,17 @@ impl Troubles {
         }
         let bandwidth = if plain.bandwidth == 0 { bandwidth } else { bandwidth.min(plain.bandwidth) };
         Profile { bandwidth, ..plain }
+    }
+
+    /// What of the run can be believed.
+    pub(in crate::world) fn trust(&self) -> Trust {
+        if self.has_corrupted {
+            Trust::EndingsOnly
+        } else if self.probes_ended >= 2 {
+            Trust::AllButOffsets
+        } else {
+            Trust::All
+        }
     }
 
     /// Whether brokers have left for ever.
