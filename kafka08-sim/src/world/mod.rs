@@ -42,8 +42,12 @@ use watch::Watch;
 
 /// The wall clock of the brokers at the start, in milliseconds since the epoch: any time will do.
 const WALL: i64 = 1_400_000_000_000;
-/// How often a world may go round at one time. What is bounded never needs as many.
-const MOST_ROUNDS: u32 = 200_000;
+/// How often a world may go round at one time, besides once for each byte of its records, which may travel one by one.
+const MOST_ROUNDS: u64 = 200_000;
+/// More than a record takes besides its filler, in its request and in the answer.
+const AROUND_FILLER: u64 = 256;
+/// How often a record may travel at one time.
+const MOST_ATTEMPTS: u64 = 4;
 /// How many links a driver pumps in a turn.
 const LINKS_PER_TURN: usize = 64;
 
@@ -316,7 +320,9 @@ impl<W: Workload> World<W> {
 
     /// Lets everything happen that happens at this time.
     fn settle(&mut self) {
-        for _ in 0..MOST_ROUNDS {
+        let settings = &self.plan.settings;
+        let most_bytes = settings.operations.saturating_mul(settings.filler.saturating_add(AROUND_FILLER));
+        for _ in 0..most_bytes.saturating_mul(MOST_ATTEMPTS).saturating_add(MOST_ROUNDS) {
             let client = self.turn_client();
             let brokers = self.turn_brokers();
             if self.violation.is_some() || (client, brokers) == (Stepped::Idle, Stepped::Idle) {
