@@ -1,24 +1,18 @@
 //! The model of a runtime, and of a broker behind a pipe.
 
 use std::{
-    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::OnceLock,
     task::{Context, Poll},
     time::Instant,
 };
 
-use bytes::Buf as _;
-use kafka08_async::{
-    Client, Runtime, Timer, Wrap,
-    futures_io::{AsyncRead as _, AsyncWrite as _},
-};
+use kafka08_async::{Client, Runtime, Timer, Wrap};
 use kafka08_blocking::{
     HostPort, SharedClient,
     proto::{
-        ClientConfig, Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
+        ClientConfig, Connection as _, ServerConfig, ServerConnection, ServerEvent,
         api::{MetadataRequest, MetadataResponse, ProduceRequest, TopicMetadata, Topics},
         connection::{Heard, Reply, ServerCloseReason},
         error_code::ErrorCode,
@@ -136,18 +130,7 @@ async fn serve(mut end: End, requests: usize) -> usize {
                 }
             }
         }
-        let (space, queue) = server.buffers();
-        if queue.has_remaining() {
-            match poll_fn(|cx| Pin::new(&mut end).poll_write(cx, queue.chunk())).await {
-                Ok(n) => queue.advance(n),
-                Err(error) => server.handle_disconnect(Disconnect::Error(error.kind())),
-            }
-            continue;
-        }
-        match poll_fn(|cx| Pin::new(&mut end).poll_read(cx, space)).await.expect("reading does not fail") {
-            0 => server.handle_disconnect(Disconnect::Eof),
-            n => server.handle_read(now(), n),
-        }
+        end.carry(&mut server, now).await;
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
+use bytes::Buf as _;
 use kafka08_async::futures_io::{AsyncRead, AsyncWrite};
+use kafka08_blocking::proto::{Connection as _, Disconnect, ServerConnection};
 use shuttle::sync::Mutex;
 
 /// One direction of a pipe.
@@ -85,6 +89,22 @@ impl AsyncWrite for End {
 }
 
 impl End {
+    /// Moves bytes of a broker once: what it has to write comes first, then it reads. `now` is asked after reading.
+    pub(crate) async fn carry(&mut self, server: &mut ServerConnection, now: impl FnOnce() -> Instant) {
+        let (space, queue) = server.buffers();
+        if queue.has_remaining() {
+            match poll_fn(|cx| Pin::new(&mut *self).poll_write(cx, queue.chunk())).await {
+                Ok(n) => queue.advance(n),
+                Err(error) => server.handle_disconnect(Disconnect::Error(error.kind())),
+            }
+            return;
+        }
+        match poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, space)).await.expect("reading does not fail") {
+            0 => server.handle_disconnect(Disconnect::Eof),
+            n => server.handle_read(now(), n),
+        }
+    }
+
     fn close(&self) {
         for way in [&self.reads, &self.writes] {
             let mut way = way.lock().expect("no panic");

@@ -2,24 +2,18 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::OnceLock,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::Buf as _;
-use kafka08_async::{
-    Runtime, Timer, Wrap,
-    futures_io::{AsyncRead as _, AsyncWrite as _},
-};
+use kafka08_async::{Runtime, Timer, Wrap};
 use kafka08_blocking::{
     ClusterConfig, HostPort, ReleaseSetting,
     proto::{
-        Connection as _, Disconnect, ServerConfig, ServerConnection, ServerEvent,
+        Connection as _, ServerConfig, ServerConnection, ServerEvent,
         api::{
             Body as _, Broker, ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, PartitionMetadata,
             PartitionOffsets, ProduceRequest, ProduceResponse, ProducedPartition, TopicMetadata,
@@ -167,18 +161,7 @@ async fn serve(mut end: End) {
                 ServerEvent::Closed(_) => return,
             }
         }
-        let (space, queue) = server.buffers();
-        if queue.has_remaining() {
-            match poll_fn(|cx| Pin::new(&mut end).poll_write(cx, queue.chunk())).await {
-                Ok(n) => queue.advance(n),
-                Err(error) => server.handle_disconnect(Disconnect::Error(error.kind())),
-            }
-            continue;
-        }
-        match poll_fn(|cx| Pin::new(&mut end).poll_read(cx, space)).await.expect("reading does not fail") {
-            0 => server.handle_disconnect(Disconnect::Eof),
-            n => server.handle_read(World::now(), n),
-        }
+        end.carry(&mut server, World::now).await;
     }
 }
 

@@ -6,14 +6,14 @@ use kafka08_proto::ids::{PartitionId, Text, TopicPartition};
 
 use super::{
     Accumulator, Asleep, Batch, BatchId, FlushId,
-    parts::{Part, PartIndex},
+    parts::PartIndex,
     topics::{Asked, Leads},
 };
 
 impl<C> Accumulator<C> {
     /// The bytes of a batch were let go, and its partition may send the next.
     pub(crate) fn handle_released(&mut self, at: PartIndex, bytes: usize) {
-        let part = self.parts.get_mut(at.0).expect("a batch has a partition");
+        let part = self.parts.get_mut(at).expect("a batch has a partition");
         part.taken = part.taken.checked_sub(1).expect("only a taken batch is released");
         // Behind the count: only now the partition may have another batch in flight.
         self.schedule.renew(at, part);
@@ -27,7 +27,7 @@ impl<C> Accumulator<C> {
 
     /// Whether a partition can be sent to at the moment.
     pub(crate) fn set_stuck(&mut self, at: PartIndex, stuck: Stuck) {
-        let part = self.parts.get_mut(at.0).expect("a batch has a partition");
+        let part = self.parts.get_mut(at).expect("a batch has a partition");
         match (part.stuck, stuck) {
             (false, Stuck::Yes) => self.stuck += part.bytes,
             (true, Stuck::No) => self.stuck -= part.bytes,
@@ -42,32 +42,30 @@ impl<C> Accumulator<C> {
         let Some(topic) = self.topics.get_mut(at) else { return Listing::Again };
         let was_known = topic.len() != 0;
         let parts = &mut self.parts;
-        topic.list(listed, |id| {
-            parts.push(Part::new(at, id));
-            PartIndex(parts.len() - 1)
-        });
+        topic.list(listed, |id| parts.add(at, id));
+        self.resting.renew(at, topic);
         if !was_known && topic.len() != 0 { Listing::First } else { Listing::Again }
     }
 
     /// A topic that was asked for cannot be used yet. Returns whether somebody has appended to it since the last answer,
     /// so that it is still wanted.
     pub(crate) fn handle_no_topic(&mut self, name: &str) -> Wanted {
-        let Self { by_name, topics, parts, .. } = self;
-        let topic = by_name.get(name).and_then(|&at| topics.get_mut(at));
-        match topic {
-            Some(topic) if topic.len() != 0 => Wanted::Known,
-            Some(topic) if topic.asked == Asked::Again => {
-                topic.asked = Asked::Before;
-                Wanted::Yes
-            }
-            // They are not listed any more, and would wait in vain if nobody asked whether they are back.
-            Some(topic) if topic.ever().any(|at| parts.get(at.0).is_some_and(|part| part.bytes > 0)) => Wanted::Known,
-            Some(topic) => {
-                topic.asked = Asked::No;
-                Wanted::No
-            }
-            None => Wanted::No,
+        let Some(&at) = self.by_name.get(name) else { return Wanted::No };
+        let Some(topic) = self.topics.get_mut(at) else { return Wanted::No };
+        if topic.len() != 0 {
+            return Wanted::Known;
         }
+        if topic.asked == Asked::Again {
+            topic.asked = Asked::Before;
+            return Wanted::Yes;
+        }
+        if topic.busy > 0 {
+            // Its partitions are not listed any more. Their records would wait in vain if nobody asked whether they are back.
+            return Wanted::Known;
+        }
+        topic.asked = Asked::No;
+        self.resting.renew(at, topic);
+        Wanted::No
     }
 
     /// The next topic that has to be asked for.
@@ -117,7 +115,7 @@ impl<C> Accumulator<C> {
         // Lingers first: what they make ready is taken in the same call.
         self.schedule.end_lingers(&mut self.parts, Some(now));
         while let Some(at) = self.schedule.next_ready(&mut self.parts) {
-            let part = self.parts.get_mut(at.0).expect("only places that exist are ready");
+            let part = self.parts.get_mut(at).expect("only places that exist are ready");
             if part.taken >= self.schedule.max_taken {
                 continue;
             }
@@ -128,7 +126,7 @@ impl<C> Accumulator<C> {
                 return Some(batch);
             }
             // The batch has expired meanwhile.
-            if let Some(part) = self.parts.get_mut(at.0) {
+            if let Some(part) = self.parts.get_mut(at) {
                 part.taken -= 1;
             }
         }
@@ -145,7 +143,7 @@ impl<C> Accumulator<C> {
 
     /// Takes the oldest batch of a partition.
     fn take_out(&mut self, at: PartIndex) -> Option<Batch<C>> {
-        let part = self.parts.get_mut(at.0)?;
+        let part = self.parts.get_mut(at)?;
         // The open batch is closed only when it is taken, so it grows while another one is in flight.
         if part.closed.is_empty() {
             part.close();
@@ -159,7 +157,12 @@ impl<C> Accumulator<C> {
     }
 
     fn discharge(&mut self, at: PartIndex, bytes: usize) {
-        let Some(part) = self.parts.get_mut(at.0) else { return };
+        let Some(part) = self.parts.get_mut(at) else { return };
+        if part.bytes > 0 && part.bytes == bytes {
+            let topic = self.topics.get_mut(part.topic).expect("a partition has a topic");
+            topic.busy -= 1;
+            self.resting.renew(part.topic, topic);
+        }
         part.bytes -= bytes;
         self.charged -= bytes;
         self.stuck -= if part.stuck { bytes } else { 0 };

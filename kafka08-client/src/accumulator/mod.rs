@@ -14,6 +14,8 @@
 //! | `error` | why a record was not appended |
 //! | `partitioner`, `topics` | which partition a record goes to; the partitions of each topic, and who leads |
 //! | `batch`, `parts` | batches; the queue of each partition, and when somebody has to look at it |
+//! | `room` | who is refused for want of room |
+//! | `resting` | topics that are not in use, and which of them are forgotten |
 //! | `sets` | message sets that are appended as they are |
 //! | `exchange` | what the producer takes and gives back |
 
@@ -22,6 +24,8 @@ mod error;
 mod exchange;
 mod partitioner;
 mod parts;
+mod resting;
+mod room;
 mod sets;
 mod topics;
 
@@ -31,16 +35,13 @@ use std::{
 };
 
 use bytes::BytesMut;
-use kafka08_proto::{
-    api::check_topic_name,
-    ids::{Offset, Text},
-    message::EntryWriter,
-};
+use kafka08_proto::{api::check_topic_name, ids::Offset, message::EntryWriter};
 
 pub use batch::{Appended, BatchId};
 pub use error::AppendError;
 pub use partitioner::{Choose, Partitioner};
 pub use parts::PartIndex;
+pub use room::Kept;
 
 pub(crate) use batch::{Batch, Content};
 pub(crate) use exchange::{Listing, Stuck, Wanted};
@@ -49,7 +50,8 @@ pub(crate) use topics::Leads;
 use self::{
     batch::Open,
     partitioner::Choice,
-    parts::{Part, Schedule},
+    parts::{Parts, Schedule},
+    resting::Resting,
     topics::{Asked, Topic},
 };
 use crate::{config::ProducerConfig, record::RecordRef, seed::Seed};
@@ -74,15 +76,21 @@ pub struct FlushId(u64);
 ///
 /// # Memory
 /// The bytes of all batches together, open, waiting and in flight, stay within [`ProducerConfig::with_buffer`].
+///
+/// At most 10,000 topics and 100,000 partitions are known, besides those in use: with records in batches, or asked for. The
+/// topic that was used longest ago is forgotten first. When it is appended to again, it is asked for again.
 #[derive(Debug)]
 pub struct Accumulator<C> {
     writer: EntryWriter,
     partitioner: Partitioner,
     topics: Vec<Topic>,
     by_name: BTreeMap<Box<str>, usize>,
+    /// The positions in `topics` of those that were forgotten.
+    free_topics: Vec<usize>,
+    resting: Resting,
     /// The topic of the last record, which is likely the next one's.
     last_topic: usize,
-    parts: Vec<Part<C>>,
+    parts: Parts<C>,
     schedule: Schedule,
     max_entry: usize,
     /// The bound of `charged`, and twice the bound of `stuck`.
@@ -111,15 +119,6 @@ pub struct Accumulator<C> {
     seed: Seed,
 }
 
-/// Whether the room of partitions that cannot be sent to at the moment is kept for somebody who waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It is not kept: whoever comes first gets it.
-    No,
-    /// It is kept: records for such partitions are refused as [`AppendError::Full`].
-    Yes,
-}
-
 /// What is known of the producer's machine.
 #[derive(Clone, Copy, Debug)]
 enum Asleep {
@@ -138,8 +137,10 @@ impl<C: Default> Accumulator<C> {
             partitioner: Partitioner::default(),
             topics: Vec::new(),
             by_name: BTreeMap::new(),
+            free_topics: Vec::new(),
+            resting: Resting::default(),
             last_topic: 0,
-            parts: Vec::new(),
+            parts: Parts::new(),
             schedule: Schedule::new(config),
             max_entry: config.max_entry(),
             buffer: config.buffer,
@@ -187,13 +188,13 @@ impl<C: Default> Accumulator<C> {
         // Before a batch is opened: a refused record must not leave an empty one behind.
         self.admit(at, entry)?;
 
-        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get_mut(at).expect("a topic lists places that exist");
         let fits = part.open.as_ref().is_some_and(|open| open.bytes.len() + entry <= self.schedule.batch_size);
         // The clock is asked only here, because it costs more than a small record.
         if !fits {
             self.open(at, now(), entry);
         }
-        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get_mut(at).expect("a topic lists places that exist");
         let open = part.open.as_mut().expect("it was open or has been opened above");
         let index = open.records;
         self.writer
@@ -210,7 +211,7 @@ impl<C: Default> Accumulator<C> {
         }
         // A record in an open batch changes no deadline, so nobody has to look at it.
         let wake = (full || !fits) && self.wakes();
-        let part = self.parts.get(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get(at).expect("a topic lists places that exist");
         let open = part.open.as_ref().expect("it was open or has been opened above");
         Ok(Appended { completion: &open.completion, batch: open.id, index, wake })
     }
@@ -273,6 +274,7 @@ impl<C: Default> Accumulator<C> {
         match topic.asked {
             Asked::No => {
                 topic.asked = Asked::Soon;
+                self.resting.renew(at, topic);
                 self.wanted.push_back(at);
             }
             Asked::Before => topic.asked = Asked::Again,
@@ -284,7 +286,7 @@ impl<C: Default> Accumulator<C> {
     fn place(&mut self, topic: usize, record: &RecordRef<'_>) -> Result<PartIndex, AppendError> {
         let Self { topics, parts, partitioner, .. } = self;
         let topic = topics.get_mut(topic).expect("it was looked up");
-        let is_stuck = |at: PartIndex| parts.get(at.0).is_some_and(|part| part.stuck);
+        let is_stuck = |at: PartIndex| parts.get(at).is_some_and(|part| part.stuck);
         let position = match record.partition {
             Some(partition) => topic.position(partition).ok_or(AppendError::NoSuchPartition)?,
             None => match partitioner.choose(topic, record, is_stuck) {
@@ -296,41 +298,19 @@ impl<C: Default> Accumulator<C> {
         topic.part(position).ok_or(AppendError::NoSuchPartition)
     }
 
-    /// Refuses a record that is too large, or that has no room.
-    #[inline]
-    fn admit(&mut self, at: PartIndex, entry: usize) -> Result<(), AppendError> {
-        if entry > self.max_entry {
-            return Err(AppendError::TooLarge { entry, max: self.max_entry });
-        }
-        self.make_room(at, entry)
-    }
-
-    #[inline]
-    fn make_room(&mut self, at: PartIndex, bytes: usize) -> Result<(), AppendError> {
-        let stuck = self.parts.get(at.0).is_some_and(|part| part.stuck);
-        // One dead leader must not take the room of all others.
-        if stuck && (self.kept == Kept::Yes || self.stuck + bytes > self.buffer / 2) {
-            self.refused = true;
-            self.refused_at = Some(at);
-            return Err(AppendError::Full { stuck: true, wake: false });
-        }
-        if self.charged + bytes > self.buffer {
-            self.refused = true;
-            // Batches that linger hold the room that this record needs.
-            self.force();
-            return Err(AppendError::Full { stuck: false, wake: self.wakes() });
-        }
-        Ok(())
-    }
-
     /// Opens a batch, in place of the one that is open.
     #[cold]
     fn open(&mut self, at: PartIndex, now: Instant, entry: usize) {
         let id = self.next_id();
-        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get_mut(at).expect("a topic lists places that exist");
+        let topic = self.topics.get_mut(part.topic).expect("a partition has a topic");
         if part.open.is_some() {
             part.close();
-            self.topics.get_mut(part.topic).expect("a partition has a topic").unstick(at);
+            topic.unstick(at);
+        }
+        if part.bytes == 0 {
+            topic.busy += 1;
+            self.resting.renew(part.topic, topic);
         }
         // The buffer grows by doubling, so that the first batches of many partitions stay small.
         let bytes = BytesMut::with_capacity(part.last_size.max(entry));
@@ -351,13 +331,6 @@ impl<C: Default> Accumulator<C> {
         self.schedule.end_lingers(&mut self.parts, None);
     }
 
-    fn add_topic(&mut self, name: &str) -> usize {
-        let turn = usize::try_from(self.seed.below(1 << 16)).expect("it is below 2^16");
-        self.topics.push(Topic::new(Text::from(name), turn));
-        self.by_name.insert(name.into(), self.topics.len() - 1);
-        self.topics.len() - 1
-    }
-
     /// Whether the machine has to be woken, because it would look too late by itself.
     fn wakes(&mut self) -> bool {
         let Asleep::Until(until) = self.asleep else { return false };
@@ -372,25 +345,6 @@ impl<C: Default> Accumulator<C> {
 }
 
 impl<C> Accumulator<C> {
-    /// The bytes of all batches: open, waiting, and in flight.
-    #[must_use]
-    pub fn buffered(&self) -> usize {
-        self.charged
-    }
-
-    /// Sets whether the room of partitions that cannot be sent to at the moment is kept. Handles keep it for the caller
-    /// who has waited the longest, so that no other overtakes. Default: [`Kept::No`].
-    pub fn keep_stuck_room(&mut self, kept: Kept) {
-        self.kept = kept;
-    }
-
-    /// The partition that the last record was for that was refused with [`AppendError::Full`] and `stuck`. Callers that wait for
-    /// the same partition need not all try when there may be room.
-    #[must_use]
-    pub fn refused_at(&self) -> Option<PartIndex> {
-        self.refused_at
-    }
-
     /// Whether the accumulator was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Partitions: the open batch of each, the closed ones behind it, and when somebody has to look at them.
+//! Partitions: their places, the open batch of each, the closed ones behind it, and when somebody has to look at them.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -13,9 +13,75 @@ use crate::config::ProducerConfig;
 /// Ten years. Longer waits are cut to this, so that every batch has a time at which it expires.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The place of a partition in an accumulator. Places are never used for another partition.
+/// Names a partition in an accumulator. A name is never used for another partition. A partition of a topic that was
+/// forgotten meanwhile has another name than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartIndex(pub(crate) usize);
+pub struct PartIndex {
+    slot: u32,
+    /// How many partitions have had this slot before.
+    turn: u32,
+}
+
+impl PartIndex {
+    /// The first partition of a slot.
+    pub(crate) const fn first(slot: u32) -> Self {
+        Self { slot, turn: 0 }
+    }
+
+    fn slot(self) -> usize {
+        usize::try_from(self.slot).expect("a slot is a position in memory")
+    }
+}
+
+/// The partitions of all topics. Slots of those that were removed are used again.
+#[derive(Debug)]
+pub(super) struct Parts<C> {
+    pub(super) slots: Vec<Part<C>>,
+    /// Free slots, each with the name of the next partition there.
+    free: Vec<PartIndex>,
+}
+
+impl<C> Parts<C> {
+    pub(super) fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+
+    /// The number of partitions.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    // Names are not compared, as that would cost something for each record: a partition that has batches, or is listed by
+    // its topic, is not removed.
+    #[inline]
+    pub(super) fn get(&self, at: PartIndex) -> Option<&Part<C>> {
+        self.slots.get(at.slot())
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, at: PartIndex) -> Option<&mut Part<C>> {
+        self.slots.get_mut(at.slot())
+    }
+
+    pub(super) fn add(&mut self, topic: usize, id: PartitionId) -> PartIndex {
+        let part = Part::new(topic, id);
+        if let Some(at) = self.free.pop() {
+            *self.get_mut(at).expect("a free slot exists") = part;
+            return at;
+        }
+        let slot = u32::try_from(self.slots.len()).expect("memory has no room for 2^32 partitions");
+        self.slots.push(part);
+        PartIndex::first(slot)
+    }
+
+    /// Gives back the slot of a partition that is idle.
+    pub(super) fn remove(&mut self, at: PartIndex) {
+        if let Some(part) = self.get_mut(at) {
+            *part = Part::new(0, part.id);
+            self.free.push(PartIndex { turn: at.turn.wrapping_add(1), ..at });
+        }
+    }
+}
 
 /// One partition.
 //
@@ -59,6 +125,12 @@ impl<C> Part<C> {
             linger: None,
             expiry: None,
         }
+    }
+
+    /// Whether nothing of it is buffered, and nothing else knows its place.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_listed = self.ready || self.linger.is_some() || self.expiry.is_some();
+        self.bytes == 0 && self.taken == 0 && !self.stuck && !is_listed
     }
 
     /// Closes the open batch, if there is one.
@@ -146,20 +218,20 @@ impl Schedule {
     }
 
     /// Takes a partition out of the ready list.
-    pub(super) fn next_ready<C>(&mut self, parts: &mut [Part<C>]) -> Option<PartIndex> {
+    pub(super) fn next_ready<C>(&mut self, parts: &mut Parts<C>) -> Option<PartIndex> {
         let at = self.ready.pop_front()?;
-        parts.get_mut(at.0)?.ready = false;
+        parts.get_mut(at)?.ready = false;
         Some(at)
     }
 
     /// Makes every open batch ready whose linger ends until `now`; or every one, if `now` is `None`.
-    pub(super) fn end_lingers<C>(&mut self, parts: &mut [Part<C>], now: Option<Instant>) {
+    pub(super) fn end_lingers<C>(&mut self, parts: &mut Parts<C>, now: Option<Instant>) {
         while let Some(&(end, at)) = self.lingers.first() {
             if now.is_some_and(|now| end > now) {
                 return;
             }
             self.lingers.pop_first();
-            let Some(part) = parts.get_mut(at.0) else { continue };
+            let Some(part) = parts.get_mut(at) else { continue };
             part.linger = None;
             if !part.ready {
                 part.ready = true;
@@ -170,13 +242,13 @@ impl Schedule {
 
     /// The next partition whose oldest batch has expired until `now`; or that has a batch, if `now` is `None`. Its entry
     /// is gone until [`Schedule::renew`].
-    pub(super) fn next_expired<C>(&mut self, parts: &mut [Part<C>], now: Option<Instant>) -> Option<PartIndex> {
+    pub(super) fn next_expired<C>(&mut self, parts: &mut Parts<C>, now: Option<Instant>) -> Option<PartIndex> {
         let &(end, at) = self.expiries.first()?;
         if now.is_some_and(|now| end > now) {
             return None;
         }
         self.expiries.pop_first();
-        parts.get_mut(at.0)?.expiry = None;
+        parts.get_mut(at)?.expiry = None;
         Some(at)
     }
 }

@@ -34,16 +34,21 @@ impl<C: Default> Accumulator<C> {
             content: walked.content,
             bytes: set.bytes().clone(),
         };
-        let part = self.parts.get_mut(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get_mut(at).expect("a topic lists places that exist");
         // What was appended before must be sent before.
         part.close();
         part.closed.push_back(batch);
+        if part.bytes == 0 {
+            let topic = self.topics.get_mut(part.topic).expect("a partition has a topic");
+            topic.busy += 1;
+            self.resting.renew(part.topic, topic);
+        }
         part.bytes += set.len();
         self.charged += set.len();
         self.stuck += if part.stuck { set.len() } else { 0 };
         self.schedule.renew(at, part);
         let wake = self.wakes();
-        let part = self.parts.get(at.0).expect("a topic lists places that exist");
+        let part = self.parts.get(at).expect("a topic lists places that exist");
         let completion = &part.closed.back().expect("it was pushed above").completion;
         Ok(Appended { completion, batch: id, index: 0, wake })
     }

@@ -1,6 +1,7 @@
-//! What single calls do. The model is in `model`.
+//! What single calls do. The model is in `model`, and topics that rest are in `resting`.
 
 mod model;
+mod resting;
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub(super) fn values(bytes: &bytes::Bytes) -> Vec<Vec<u8>> {
 
 fn partition_of(accumulator: &mut Accumulator<()>, now: Instant, record: RecordRef<'_>) -> i32 {
     let id = accumulator.append(|| now, record).expect("there is room").batch;
-    let part = accumulator.parts.iter().find(|part| part.open.as_ref().is_some_and(|open| open.id == id));
+    let part = accumulator.parts.slots.iter().find(|part| part.open.as_ref().is_some_and(|open| open.id == id));
     part.expect("its batch is open").id.0
 }
 
@@ -127,13 +128,13 @@ fn partitions_that_cannot_be_sent_to_share_half_of_the_buffer() {
     let mut accumulator = listed(&ProducerConfig::default().with_buffer(400), 2);
     let to = |partition| RecordRef::new("t", &[0; 74]).with_partition(PartitionId(partition));
     accumulator.append(start, to(0)).expect("there is room");
-    accumulator.set_stuck(PartIndex(0), Stuck::Yes);
+    accumulator.set_stuck(PartIndex::first(0), Stuck::Yes);
     accumulator.append(start, to(0)).expect("two records are half of the buffer");
     let refused = accumulator.append(start, to(0)).map(|_| ());
     assert_eq!(refused, Err(AppendError::Full { stuck: true, wake: false }));
-    assert_eq!(accumulator.refused_at(), Some(PartIndex(0)));
+    assert_eq!(accumulator.refused_at(), Some(PartIndex::first(0)));
     accumulator.append(start, to(1)).expect("the other partition has room");
-    accumulator.set_stuck(PartIndex(0), Stuck::No);
+    accumulator.set_stuck(PartIndex::first(0), Stuck::No);
     assert!(accumulator.poll_room() && !accumulator.poll_room());
     accumulator.append(start, to(0)).expect("it can be sent to again");
     let refused = accumulator.append(start, to(1)).map(|_| ());
@@ -304,8 +305,8 @@ fn records_without_keys_pass_over_partitions_that_cannot_be_sent_to() {
         let mut accumulator = listed(&config, 3).with_partitioner(partitioner);
         let record = RecordRef::new("t", &[0; 74]);
         accumulator.append(start, record).expect("there is room");
-        accumulator.set_stuck(PartIndex(0), Stuck::Yes);
-        accumulator.set_stuck(PartIndex(1), Stuck::Yes);
+        accumulator.set_stuck(PartIndex::first(0), Stuck::Yes);
+        accumulator.set_stuck(PartIndex::first(1), Stuck::Yes);
         // More than the half of the buffer, which partitions that are stuck may fill together.
         for _ in 0..8 {
             assert_eq!(partition_of(&mut accumulator, start(), record), 2);
@@ -318,7 +319,7 @@ fn records_without_keys_stay_together_if_no_partition_can_be_sent_to() {
     let mut accumulator = listed(&ProducerConfig::default(), 20).with_partitioner(Partitioner::Sticky);
     for partition in 0..20 {
         accumulator.append(start, RecordRef::new("t", b"").with_partition(PartitionId(partition))).expect("room");
-        accumulator.set_stuck(PartIndex(usize::try_from(partition).expect("small")), Stuck::Yes);
+        accumulator.set_stuck(PartIndex::first(u32::try_from(partition).expect("small")), Stuck::Yes);
     }
     let record = RecordRef::new("t", b"v");
     let batches: Vec<_> = (0..5).map(|_| accumulator.append(start, record).expect("there is room").batch).collect();

@@ -39,6 +39,10 @@ pub(crate) struct Topic {
     turn: usize,
     /// The position in `ids` that records without keys go to.
     sticky: Option<usize>,
+    /// The number of its partitions that have batches.
+    pub(super) busy: usize,
+    /// Its place in the order of those that rest, if it does.
+    pub(super) rests: Option<u64>,
 }
 
 impl Topic {
@@ -52,6 +56,8 @@ impl Topic {
             known: BTreeMap::new(),
             turn,
             sticky: None,
+            busy: 0,
+            rests: None,
         }
     }
 

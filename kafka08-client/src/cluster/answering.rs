@@ -158,6 +158,8 @@ impl Cluster {
         }
         // What waits for the next link asks for it.
         self.pump(now, peer, lane);
+        // Behind that: it may have been the last link of a broker that coordinates nothing any more.
+        self.drop_left(now);
         if was_silent {
             // Its other links count again.
             self.wake_waiting(now);

@@ -158,6 +158,7 @@ impl Cluster {
         self.settle(now, topics, &answer);
         // Before calls are placed again: a call that leaves a broker is then placed once, with all that it has.
         self.follow_leaders(now, &changes);
+        self.drop_left(now);
         self.call_again(now, topics, &changes);
         self.tell_owner(ForOwner::Changed(changes));
         self.drive_refresh(now);
@@ -178,13 +179,10 @@ impl Cluster {
     fn take_changes(&mut self, now: Instant, changes: &Changes) {
         self.counts.leader_moves += u64::try_from(changes.leaders.len()).unwrap_or(u64::MAX);
         for node in &changes.endpoints {
-            let address = self.view.endpoint(*node).and_then(Result::ok).cloned();
-            if address.is_none() {
-                // What was wrong with it explains nothing any more.
-                self.seeking.note_answered(Peer::Node(*node));
-                self.releases.forget(Peer::Node(*node));
+            match self.view.endpoint(*node).and_then(Result::ok).cloned() {
+                None => self.forget_peer(now, *node),
+                address => self.links.set_address(now, *node, address),
             }
-            self.links.set_address(now, *node, address);
         }
         if self.view.brokers().next().is_some() {
             // The brokers are known by their own addresses now.

@@ -34,6 +34,10 @@ pub(super) struct Coordinators {
     /// The groups whose coordinators are known, in the order of finding.
     known: BTreeMap<u64, Text>,
     last_found: u64,
+    /// How many groups each broker coordinates.
+    named: BTreeMap<NodeId, usize>,
+    /// The brokers that were named, and coordinate no group any more.
+    left: BTreeSet<NodeId>,
 }
 
 /// Where a group's requests go.
@@ -66,18 +70,29 @@ impl Coordinators {
 
     /// Notes the answer, and returns the calls that wait for it.
     pub(super) fn note_found(&mut self, group: &Text, node: NodeId) -> BTreeSet<CallId> {
-        let Some(entry) = self.groups.get_mut(group) else { return BTreeSet::new() };
-        if entry.node.is_some() {
+        let Some(entry) = self.groups.get_mut(group) else {
+            if !self.named.contains_key(&node) {
+                self.left.insert(node);
+            }
+            return BTreeSet::new();
+        };
+        let before = entry.node.replace(node);
+        if before.is_some() {
             self.known.remove(&entry.found);
         }
         self.last_found += 1;
         self.known.insert(self.last_found, group.clone());
         entry.found = self.last_found;
-        entry.node = Some(node);
         entry.is_asking = false;
         entry.failures = 0;
         entry.pause_until = None;
         let waiting = std::mem::take(&mut entry.waiting);
+        *self.named.entry(node).or_default() += 1;
+        self.left.remove(&node);
+        // Behind the count of the new one, which may be the same.
+        if let Some(before) = before {
+            self.uncount(before);
+        }
         // Behind the insertion: the new one is never the one that is forgotten.
         if self.known.len() > MOST_KNOWN
             && let Some((_, oldest)) = self.known.pop_first()
@@ -90,11 +105,33 @@ impl Coordinators {
     /// The coordinator of a group is not known any more.
     fn forget(&mut self, group: &Text) {
         if let Some(entry) = self.groups.get_mut(group)
-            && entry.node.take().is_some()
+            && let Some(node) = entry.node.take()
         {
             self.known.remove(&entry.found);
+            self.uncount(node);
         }
         self.tidy(group);
+    }
+
+    /// A broker coordinates one group less.
+    fn uncount(&mut self, node: NodeId) {
+        if let Some(groups) = self.named.get_mut(&node) {
+            *groups -= 1;
+            if *groups == 0 {
+                self.named.remove(&node);
+                self.left.insert(node);
+            }
+        }
+    }
+
+    /// The brokers that were named, and coordinate no group any more.
+    pub(super) fn left(&self) -> impl Iterator<Item = NodeId> {
+        self.left.iter().copied()
+    }
+
+    /// Nothing is kept for a broker of [`Coordinators::left`].
+    pub(super) fn let_go(&mut self, node: NodeId) {
+        self.left.remove(&node);
     }
 
     /// Notes that there is no coordinator yet, or that the look-up was lost. Returns the failures in a row.

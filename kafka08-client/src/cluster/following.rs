@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use kafka08_proto::{
-    api::{Body as _, ConsumerMetadataRequest, ConsumerMetadataResponse, Request as _},
+    api::{Body as _, Broker, ConsumerMetadataRequest, ConsumerMetadataResponse, Request as _},
     connection::ResponseFrame,
-    ids::{Api, Text},
+    ids::{Api, NodeId, Text},
 };
 
 use super::{
@@ -66,6 +66,10 @@ impl Cluster {
             self.coordinator_lost(now, group);
             return;
         };
+        self.coordinator_found(now, group, broker);
+    }
+
+    pub(super) fn coordinator_found(&mut self, now: Instant, group: &Text, broker: &Broker) {
         let node = broker.node;
         // A broker that metadata has not listed yet is known from this answer only.
         if self.view.endpoint(node).is_none() {
@@ -84,6 +88,31 @@ impl Cluster {
             self.follow_coordinator(now, id);
             self.dispatch(now, id);
         }
+        self.drop_left(now);
+    }
+
+    /// Gives back the addresses of brokers that were known as coordinators only, and are none any more.
+    pub(super) fn drop_left(&mut self, now: Instant) {
+        for node in self.coordinators.left().collect::<Vec<_>>() {
+            let peer = Peer::Node(node);
+            // What metadata lists goes with metadata.
+            let is_listed = self.view.endpoint(node).is_some();
+            if !is_listed && self.links.is_used(now, peer) {
+                continue;
+            }
+            self.coordinators.let_go(node);
+            if !is_listed {
+                self.forget_peer(now, node);
+            }
+        }
+    }
+
+    /// Forgets what was known of a broker that has no address any more.
+    pub(super) fn forget_peer(&mut self, now: Instant, node: NodeId) {
+        // What was wrong with it explains nothing any more.
+        self.seeking.note_answered(Peer::Node(node));
+        self.releases.forget(Peer::Node(node));
+        self.links.set_address(now, node, None);
     }
 
     /// A look-up of a coordinator has come to nothing. It is made again after a pause.
@@ -130,3 +159,6 @@ impl Cluster {
         self.leave_peers(now, left);
     }
 }
+
+#[cfg(test)]
+mod tests;

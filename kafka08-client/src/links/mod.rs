@@ -146,6 +146,14 @@ impl Links {
         self.peers.get(peer).is_some_and(|state| state.last.is_some())
     }
 
+    /// Whether a peer has a link or a probe, or one is wanted, or what is known of its failures still counts. Looks at all links.
+    pub(crate) fn is_used(&self, now: Instant, peer: Peer) -> bool {
+        self.links.values().any(|link| link.peer == peer)
+            || self.probes.contains_key(&peer)
+            || self.has_wish(peer)
+            || self.peers.has_failed_lately(now, peer)
+    }
+
     /// Why the last link of a peer has failed, if it has not answered since.
     pub(crate) fn failure(&self, peer: Peer) -> Option<Arc<str>> {
         self.peers.get(peer)?.last.clone()

@@ -161,6 +161,12 @@ impl Links {
         }
     }
 
+    /// Whether a link to a peer is wanted and cannot be connected yet.
+    pub(super) fn has_wish(&self, peer: Peer) -> bool {
+        let first = Wish { peer, purpose: Purpose::Lane(Lane::Prompt) };
+        self.wishes.waiting.range(first..).next().is_some_and(|(wish, _)| wish.peer == peer)
+    }
+
     /// Forgets a wish. Returns whether there was one.
     pub(super) fn forget_wish(&mut self, wish: Wish) -> bool {
         match self.wishes.waiting.remove(&wish) {

@@ -119,6 +119,12 @@ impl Peers {
         }
     }
 
+    /// Whether the next failure of a peer would count as one in a row: the longest pause has not passed since its last pause.
+    pub(super) fn has_failed_lately(&self, now: Instant, peer: Peer) -> bool {
+        let not_before = self.peers.get(&peer).and_then(|state| state.not_before);
+        not_before.is_some_and(|at| now.saturating_duration_since(at) < self.backoff.most)
+    }
+
     /// The number of peers that are not connected to at this time. Costs a look at each of these.
     pub(super) fn backing_off(&self, now: Option<Instant>) -> usize {
         let Some(now) = now else { return 0 };

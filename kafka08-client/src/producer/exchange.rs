@@ -45,6 +45,10 @@ impl<C: Clone> Producer<C> {
         if std::mem::take(&mut self.freed) && with.poll_room() {
             self.batches.events.push_back(ProducerEvent::Room);
         }
+        // Behind what was given back and taken: only then topics rest.
+        while let Some(name) = with.poll_forgotten() {
+            self.cluster.forget_topic(&name);
+        }
         // Last: what was given back above may have made batches ready, which changes the time.
         self.look_at = with.asleep();
         self.end_close(with.oldest(), now);

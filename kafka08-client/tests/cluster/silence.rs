@@ -5,14 +5,15 @@ use std::{collections::BTreeSet, time::Duration};
 use kafka08_broker::BrokerConfig;
 use kafka08_client::{
     cluster::{Cluster, Route},
-    config::ClusterConfig,
+    config::{ClusterConfig, ReleaseSetting},
     machine::Machine as _,
 };
 use kafka08_proto::{
     HostPort,
-    api::{ListOffsetsRequest, MetadataRequest, OffsetCommitRequestV1, OffsetFetchRequestV1},
+    api::{ListOffsetsRequest, MetadataRequest, OffsetCommitRequestV1, OffsetFetchRequestV1, ProduceRequest},
     fate::Fate,
-    ids::{NodeId, Offset},
+    ids::{Acks, ApiKey, Millis, NodeId, Offset},
+    message::MessageSet,
 };
 
 use super::{
@@ -111,6 +112,38 @@ fn requests_for_any_broker_that_wait_behind_a_full_link_go_to_another_one() {
         finish(&mut rig, claim).expect("one broker is up");
     }
     assert!(rig.elapsed() - from < 10 * SECOND, "{:?}", rig.elapsed() - from);
+}
+
+#[test]
+fn a_produce_that_has_left_the_queue_of_a_silent_broker_is_not_sent_a_second_time() {
+    let brokers = BrokerConfig::default().with_brokers(2).with_topic("t", 1);
+    let release = ReleaseSetting::Is(brokers.profile());
+    let mut rig = with(brokers, ClusterConfig::default().with_release(release).with_call_timeout(100 * SECOND));
+    rig.set(&address(2), Behaviour::Refuses);
+    call(&mut rig, MetadataRequest::of(["t"])).expect("one broker is up");
+    rig.brokers(|brokers, now| brokers.pause(NodeId(1), now));
+    // As many as one connection takes, and one that waits for room.
+    let mut claims: Vec<_> = (0..65)
+        .map(|_| {
+            let produce = ProduceRequest::new(Acks::LEADER, Millis(10)).with("t", 0, MessageSet::of_value(b"v"));
+            rig.command(|cluster, now| cluster.call_at(now, Route::Any, produce)).expect("it is taken")
+        })
+        .collect();
+    let last = claims.pop().expect("there are some");
+    rig.pass(5 * SECOND);
+    // The last one could go to another broker, and there is none. The next link takes it, and is silent, too.
+    rig.set(&address(1), Behaviour::IsSilent);
+    rig.cut(NodeId(1));
+    for claim in claims {
+        rig.command(|cluster, _| cluster.cancel(claim.id()));
+    }
+    rig.pass(SECOND);
+    rig.set(&address(2), Behaviour::Serves(NodeId(2)));
+    let error = finish(&mut rig, last).expect_err("nobody has answered");
+    assert_eq!((error.fate, error.attempts), (Fate::MaybeApplied, 1), "{error:?}");
+    let at_another = rig.brokers.history().of(ApiKey::PRODUCE).count();
+    assert_eq!(at_another, 0, "the first one may store it");
+    call(&mut rig, MetadataRequest::of(["t"])).expect("the other one is up");
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! How a producer ends.
 
 use kafka08_broker::BrokerConfig;
-use kafka08_client::{accumulator::AppendError, config::ProducerConfig, machine::Machine as _, producer::ProduceCause};
+use kafka08_client::{
+    accumulator::AppendError,
+    config::ProducerConfig,
+    machine::{Machine as _, Output},
+    producer::ProduceCause,
+};
 use kafka08_proto::{
     fate::Fate,
     ids::{Acks, NodeId},
@@ -64,4 +69,39 @@ fn a_producer_that_was_never_used_is_over_as_soon_as_it_is_closed() {
     close(&mut rig, SECOND);
     assert!(rig.machine.is_over());
     assert!(rig.events.is_empty());
+}
+
+#[test]
+fn a_producer_that_is_closed_without_time_ends_everything_in_one_exchange() {
+    for acks in [Acks::ALL, Acks::LEADER, Acks::NONE] {
+        let brokers = BrokerConfig::default().with_topic("t", 3);
+        let mut rig = rig(brokers, ProducerConfig::default().with_acks(acks).with_linger(SECOND));
+        append(&mut rig, 0, b"0");
+        flush(&mut rig, 10 * SECOND);
+        ends(&mut rig);
+        rig.brokers(|brokers, now| brokers.pause(NodeId(1), now));
+        // One is on its way, one waits behind it, one lingers, and one was never seen by the producer.
+        let mut places = vec![append(&mut rig, 0, b"1")];
+        rig.pass(2 * SECOND);
+        places.extend([(0, b"2"), (1, b"3")].map(|(partition, value)| append(&mut rig, partition, value)));
+        rig.settle();
+        places.push(append(&mut rig, 2, b"4"));
+        let now = rig.now;
+        rig.machine.accumulator.close(now);
+        // A driver makes no other exchange once the producer is over.
+        rig.machine.producer.exchange(&mut rig.machine.accumulator, now);
+        assert_eq!(rig.machine.accumulator.buffered(), 0, "{acks:?}");
+        while let Some(output) = rig.machine.producer.poll_output(now) {
+            if let Output::Event(event) = output {
+                rig.events.push(event);
+            }
+        }
+        assert!(rig.machine.producer.is_over(), "{acks:?}");
+        let ends = ends(&mut rig);
+        assert_eq!(ends.keys().copied().collect::<Vec<_>>(), places, "{acks:?}");
+        let is_aborted = |end: &End| matches!(end, End::Failed(error) if error.cause == ProduceCause::Aborted);
+        let (written, rest) = if acks == Acks::NONE { (1, 3) } else { (0, 4) };
+        let told = |of: &dyn Fn(&End) -> bool| ends.values().filter(|end| of(end)).count();
+        assert_eq!((told(&|end| matches!(end, End::Written)), told(&is_aborted)), (written, rest), "{ends:?}");
+    }
 }

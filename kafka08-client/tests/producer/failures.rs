@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use kafka08_broker::BrokerConfig;
+use kafka08_broker::{BrokerConfig, Lie, Rule};
 use kafka08_client::{
     accumulator::AppendError,
     config::{ProducerConfig, RetryPolicy},
     producer::ProduceCause,
 };
-use kafka08_proto::{fate::Fate, ids::NodeId};
+use kafka08_proto::{
+    fate::Fate,
+    ids::{ApiKey, NodeId},
+};
 
 use crate::{
     SECOND,
@@ -182,4 +185,20 @@ fn records_that_wait_for_a_dead_leader_follow_the_new_one_long_after_its_death()
     // The back-off of connecting is up to ten seconds by now, and is not waited for.
     assert_eq!(flush(&mut rig, 2 * SECOND), (0, 0));
     assert_eq!(log(&mut rig, 0).concat(), b"01");
+}
+
+#[test]
+fn a_topic_that_is_listed_without_partitions_is_soon_asked_for_again() {
+    let mut rig = rig(BrokerConfig::default().with_topic("t", 1), ProducerConfig::default());
+    rig.brokers(|brokers, _| brokers.add_rule(Rule::on(ApiKey::METADATA).lie(Lie::PartitionMissing)));
+    for _ in 0..2 {
+        let refused = try_append(&mut rig, 0, b"v");
+        assert!(matches!(refused, Err(AppendError::UnknownTopic { .. })), "{refused:?}");
+        rig.pass(2 * SECOND);
+    }
+    rig.brokers(|brokers, _| brokers.clear_rules());
+    let (from, asked) = (rig.elapsed(), rig.brokers.history().of(ApiKey::METADATA).count());
+    assert!((2..60).contains(&asked), "{asked} requests in four seconds");
+    append(&mut rig, 0, b"v");
+    assert!(rig.elapsed() - from <= 2 * SECOND, "{:?}", rig.elapsed() - from);
 }

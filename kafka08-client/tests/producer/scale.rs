@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kafka08_broker::BrokerConfig;
-use kafka08_client::config::ProducerConfig;
-use kafka08_proto::ids::{ApiKey, NodeId};
+use kafka08_client::{config::ProducerConfig, record::RecordRef};
+use kafka08_proto::ids::{ApiKey, NodeId, PartitionId};
 
 use crate::{
     SECOND,
@@ -102,4 +102,28 @@ fn all_brokers_down_for_an_hour_and_back() {
     assert!(rig.elapsed() - back <= 30 * SECOND);
     assert!(delivered(&mut rig) >= 1);
     assert_eq!(rig.machine.accumulator.buffered(), 0);
+}
+
+#[test]
+fn a_topic_that_is_not_in_use_is_forgotten_if_there_are_too_many_partitions() {
+    let brokers = BrokerConfig::default().with_topic("t", 1).with_topic("large", 60_000).with_topic("other", 40_000);
+    let mut rig = rig(brokers, ProducerConfig::default());
+    let send = |rig: &mut ProducerRig, topic: &str| {
+        let now = rig.now;
+        let record = RecordRef::new(topic, b"v").with_partition(PartitionId(0));
+        while rig.machine.accumulator.append(|| now, record).is_err() {
+            rig.settle();
+            rig.pass(SECOND);
+        }
+        assert_eq!(flush(rig, 10 * SECOND), (0, 0));
+        assert_eq!(delivered(rig), 1);
+        // What is not asked for any more is not in the view either.
+        rig.machine.producer.view().topics().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(send(&mut rig, "t"), ["t"]);
+    assert_eq!(send(&mut rig, "large"), ["large", "t"]);
+    assert_eq!(send(&mut rig, "t"), ["large", "t"]);
+    assert_eq!(send(&mut rig, "other"), ["other", "t"]);
+    // It comes back, and now `t` has not been used for the longest time.
+    assert_eq!(send(&mut rig, "large"), ["large", "other"]);
 }

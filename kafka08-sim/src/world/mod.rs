@@ -7,6 +7,7 @@
 mod brokers;
 mod client;
 mod faults;
+mod limits;
 mod noting;
 mod phases;
 mod watch;

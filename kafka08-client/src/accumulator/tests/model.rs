@@ -215,8 +215,8 @@ impl World {
             }
             Step::Release(which) => self.release(*which),
             Step::Stuck(part, stuck) => {
-                let at = usize::try_from(*part).expect("it is small");
-                self.accumulator.set_stuck(PartIndex(at), *stuck);
+                let at = u32::try_from(*part).expect("it is small");
+                self.accumulator.set_stuck(PartIndex::first(at), *stuck);
                 self.stuck.insert(*part, *stuck == Stuck::Yes);
             }
             Step::Flush => {

@@ -104,7 +104,6 @@ impl<W: Workload> World<W> {
             6 => produce().refuse_with(ErrorCode::REQUEST_TIMED_OUT),
             _ => Rule::on(ApiKey::METADATA).first(fault.b).answer_with(ErrorCode::LEADER_NOT_AVAILABLE),
         };
-        self.troubles.has_lied = true;
         self.cluster.add_rule(rule);
         true
     }

@@ -46,8 +46,6 @@ pub(in crate::world) struct Troubles {
     /// How many connections to brokers of 0.8.2 have ended in good order behind a request that tells releases apart. Two
     /// of them are how a client recognises an earlier release, whose offsets mean something else.
     pub(in crate::world) probes_ended: u32,
-    /// Whether brokers were told to answer with codes, so that they tell failures that did not happen.
-    pub(in crate::world) has_lied: bool,
     pub(super) is_over: bool,
 }
 
@@ -63,7 +61,6 @@ impl Troubles {
             has_corrupted: false,
             has_misled: false,
             probes_ended: 0,
-            has_lied: false,
             is_over: false,
         }
     }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::rig::Rig;
 use crate::{
+    accumulator::PartIndex,
     config::{ProducerConfig, RetryPolicy},
     producer::{Outcome, ProducerEvent},
 };
@@ -48,14 +49,14 @@ struct World {
     policy: RetryPolicy,
     /// Records of each batch, and how many have ended.
     records: BTreeMap<u64, (u32, Vec<bool>)>,
-    busy: BTreeMap<usize, u64>,
+    busy: BTreeMap<PartIndex, u64>,
 }
 
 impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Add { partition, records } => {
-                let part = usize::try_from(*partition).expect("small");
+                let part = PartIndex::first(u32::try_from(*partition).expect("small"));
                 if !self.busy.contains_key(&part) {
                     let id = self.rig.add(*partition, &vec![&b"v"[..]; *records]);
                     self.busy.insert(part, id.0);
@@ -126,7 +127,7 @@ impl World {
         }
         let returns = std::mem::take(&mut self.rig.batches.returns);
         for (part, _) in returns.released {
-            let batch = self.busy.remove(&part.0).expect("a partition is released once for each batch");
+            let batch = self.busy.remove(&part).expect("a partition is released once for each batch");
             assert!(self.records[&batch].1.iter().all(|ended| *ended), "{batch} was let go with records");
         }
         for batch in returns.ended {

@@ -134,7 +134,7 @@ impl Rig {
         self.next += 1;
         let batch = Batch {
             id,
-            part: PartIndex(usize::try_from(partition).expect("small")),
+            part: PartIndex::first(u32::try_from(partition).expect("small")),
             to: to(partition),
             opened: self.now,
             completion: id.0,

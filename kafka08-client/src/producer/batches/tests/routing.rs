@@ -90,11 +90,11 @@ fn partitions_without_leader_in_pause_or_at_a_lost_broker_are_stuck() {
     let stuck = |rig: &mut Rig| std::mem::take(&mut rig.batches.returns.stuck);
     rig.move_leader(0, None);
     rig.add(0, &[b"v"]);
-    assert_eq!(stuck(&mut rig), [(PartIndex(0), Stuck::Yes)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex::first(0), Stuck::Yes)]);
     rig.move_leader(0, Some(1));
-    assert_eq!(stuck(&mut rig), [(PartIndex(0), Stuck::No)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex::first(0), Stuck::No)]);
     rig.batches.handle_not_connected(NodeId(1), Arc::from("refused"));
-    assert_eq!(stuck(&mut rig), [(PartIndex(0), Stuck::Yes)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex::first(0), Stuck::Yes)]);
     rig.batches.handle_ready(rig.now, NodeId(1));
     let token = rig.send_one();
     rig.answer(token, &[(0, 19, -1)]);
@@ -102,7 +102,7 @@ fn partitions_without_leader_in_pause_or_at_a_lost_broker_are_stuck() {
     let token = rig.send_one();
     rig.batches.handle_silent(&mut rig.net, rig.now, NodeId(1));
     rig.answer(token, &[(0, 0, 0)]);
-    let expected = [Stuck::No, Stuck::Yes, Stuck::No, Stuck::Yes, Stuck::No].map(|stuck| (PartIndex(0), stuck));
+    let expected = [Stuck::No, Stuck::Yes, Stuck::No, Stuck::Yes, Stuck::No].map(|stuck| (PartIndex::first(0), stuck));
     assert_eq!(stuck(&mut rig), expected);
 }
 
@@ -185,7 +185,7 @@ fn a_link_that_was_given_up_keeps_its_partitions_stuck_and_no_others() {
     rig.add(2, &[b"v"]);
     let second = rig.send_one();
     rig.pass(Duration::from_millis(600));
-    assert_eq!(stuck(&mut rig), [0, 2].map(|part| (PartIndex(part), Stuck::Yes)));
+    assert_eq!(stuck(&mut rig), [0, 2].map(|part| (PartIndex::first(part), Stuck::Yes)));
     // The broker is slow. Its link takes no more requests from now on.
     rig.time_out(first, Fate::MaybeApplied);
     rig.add(4, &[b"v"]);
@@ -194,7 +194,7 @@ fn a_link_that_was_given_up_keeps_its_partitions_stuck_and_no_others() {
     rig.answer(third, &[(4, 0, 0)]);
     assert_eq!(stuck(&mut rig), []);
     rig.answer(second, &[(2, 0, 0)]);
-    assert_eq!(stuck(&mut rig), [(PartIndex(2), Stuck::No)]);
+    assert_eq!(stuck(&mut rig), [(PartIndex::first(2), Stuck::No)]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_partition_is_stuck_if_its_request_is_on_a_link_that_was_given_up() {
     rig.send_one();
     rig.time_out(first, Fate::MaybeApplied);
     let stuck = std::mem::take(&mut rig.batches.returns.stuck);
-    assert!(stuck.contains(&(PartIndex(2), Stuck::Yes)), "{stuck:?}");
+    assert!(stuck.contains(&(PartIndex::first(2), Stuck::Yes)), "{stuck:?}");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_late_answer_on_an_older_link_ends_no_trouble_with_the_new_one() {
     rig.batches.handle_not_connected(NodeId(1), Arc::from("refused"));
     rig.answer(second, &[(2, 0, 0)]);
     rig.add(4, &[b"v"]);
-    assert!(rig.batches.returns.stuck.contains(&(PartIndex(4), Stuck::Yes)), "{:?}", rig.batches.returns.stuck);
+    assert!(rig.batches.returns.stuck.contains(&(PartIndex::first(4), Stuck::Yes)), "{:?}", rig.batches.returns.stuck);
 }
 
 #[test]
