@@ -2,7 +2,10 @@
 //!
 //! Compiled with `--cfg kafka08_canary` only. No release has any of this.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 pub use self::Canary::*;
 
@@ -75,8 +78,35 @@ canaries! {
     NeverTriesAgain,
     /// A producer that is closed goes on behind its deadline.
     ClosesLate,
+    /// Leaders are looked up again after the first failure of a batch, and not after those that follow.
+    LooksUpOnce,
+    /// A batch that was opened at a later time than it is now has waited for too long.
+    ExpiresAtJumps,
+    /// An accumulator that is dropped keeps its share of the room that all of a process have together.
+    KeepsRoom,
     /// Draws differ from run to run.
     DrawsAtRandom,
+}
+
+thread_local! {
+    static KEPT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The bytes that accumulators have kept which were dropped in this run. A run has its own thread, as a process has its own
+/// statics.
+#[must_use]
+pub fn kept() -> usize {
+    KEPT.get()
+}
+
+/// Keeps the bytes of an accumulator that is dropped.
+pub fn keep(bytes: usize) {
+    KEPT.set(KEPT.get().saturating_add(bytes));
+}
+
+/// Begins another run, to which nothing of the one before is known.
+pub fn begin_run() {
+    KEPT.set(0);
 }
 
 /// Plants a mistake in place of the one before. `None` plants none.

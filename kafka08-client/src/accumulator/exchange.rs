@@ -169,6 +169,13 @@ impl<C> Accumulator<C> {
     }
 }
 
+#[cfg(kafka08_canary)]
+impl<C> Drop for Accumulator<C> {
+    fn drop(&mut self) {
+        kafka08_proto::canary::keep(self.charged);
+    }
+}
+
 /// Whether a partition cannot be sent to at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stuck {

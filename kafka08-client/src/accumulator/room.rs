@@ -30,7 +30,10 @@ impl<C: Default> Accumulator<C> {
             self.refused_at = Some(at);
             return Err(AppendError::Full { stuck: true, wake: false });
         }
-        if self.charged + bytes > self.buffer {
+        let charged = self.charged;
+        #[cfg(kafka08_canary)]
+        let charged = kafka08_proto::canary::KeepsRoom.pick(charged + kafka08_proto::canary::kept(), charged);
+        if charged + bytes > self.buffer {
             self.refused = true;
             // Batches that linger hold the room that this record needs.
             self.force();

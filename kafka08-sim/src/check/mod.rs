@@ -35,6 +35,8 @@ pub enum Invariant {
     R5,
     /// Once all faults have ended, everything ends in time.
     L1,
+    /// What ends because its time is over has had its time, by the client's clock.
+    L2,
     /// The same plan gives the same run.
     D1,
 }

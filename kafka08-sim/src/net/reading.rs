@@ -106,6 +106,12 @@ impl Reading {
         self.sound
     }
 
+    /// The key of the request whose answer the client reads next.
+    #[must_use]
+    pub fn due(&self) -> Option<i16> {
+        self.due.front().map(|(_, key)| *key)
+    }
+
     /// What has ended the connection, if anything has.
     #[must_use]
     pub fn breach(&self) -> Option<Breach> {

@@ -148,14 +148,17 @@ fn draw_fault<C: Choices>(kind: FaultKind, settings: &Settings, from: &mut C) ->
         FaultKind::Corrupt => (from.below(2), from.below(1 << 16)),
         // Even up to twice the default timeout: attempts that take too long are rare otherwise.
         FaultKind::SlowConnect => (lasting, from.below(20 * SECONDS)),
-        FaultKind::Slow => (lasting, from.between(1, 50)),
-        FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack => (lasting, from.below(8)),
+        // Deadlines pass only if it is slow as a modem for long enough.
+        FaultKind::Slow => (lasting.max(SECONDS), from.log_up_to(50).max(1)),
+        FaultKind::WrongService | FaultKind::Swap | FaultKind::HoldBack | FaultKind::Freeze => (lasting, from.below(8)),
         // Long enough for records in between, and for an election.
         FaultKind::LoseTail => (from.between(1, 40) * SECONDS / 2, 0),
         FaultKind::MoveLeader => (from.below(3), 0),
         FaultKind::Code => (from.between(1, 5), 0),
         FaultKind::ClockForward => (from.log_up_to(30 * 86_400 * SECONDS), 0),
-        FaultKind::ClockBack | FaultKind::Close => (from.log_up_to(SECONDS), 0),
+        // Less than a client waits for anything would change nothing.
+        FaultKind::ClockBack => (from.below(SECONDS), 0),
+        FaultKind::Close => (from.log_up_to(SECONDS), 0),
         FaultKind::Decommission => (from.below(2), 0),
         FaultKind::Hostile => (from.below(HostileAnswer::COUNT), 0),
         _ => (lasting, 0),

@@ -74,7 +74,8 @@ kinds! {
     Pause = "pause",
     /// Another replica leads a partition. a: partition. b: which replica.
     MoveLeader = "move-leader",
-    /// A broker's metadata does not change. a: broker. b: how long.
+    /// A broker's metadata does not change. a: broker. b: how long. c: 0 if no leader moves; else, counted from 1, the partition
+    /// that another replica leads from then on.
     Freeze = "freeze",
     /// A follower fetches nothing. a: partition. b: how long. c: which replica; all if it is 4 or more.
     HoldBack = "hold-back",
@@ -95,7 +96,8 @@ kinds! {
     /// A broker leaves for ever, and other replicas lead its partitions. a: broker. b: 0 in good order, 1 killed. A partition
     /// that would have no leader for ever brings it back when all faults end.
     Decommission = "decommission",
-    /// The client's process ends in the middle of everything, and another one with the same settings takes over.
+    /// The client is dropped in the middle of everything, as when its process ends, and another one with the same settings takes
+    /// over.
     Recreate = "recreate",
     /// The user closes the client. b: how long that may take.
     Close = "close",

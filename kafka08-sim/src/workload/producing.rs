@@ -11,7 +11,7 @@ use std::{
 use kafka08_client::{
     accumulator::{Accumulator, AppendError, FlushId},
     config::{ProducerConfig, RetryPolicy},
-    producer::{Outcome, Producer, ProducerEvent},
+    producer::{Outcome, ProduceCause, Producer, ProducerEvent},
     record::RecordRef,
 };
 use kafka08_proto::{
@@ -50,6 +50,10 @@ pub struct Producing {
     waiting: BTreeMap<Place, VecDeque<Waiting>>,
     /// Records that were taken and have not ended, by batch and position.
     open: BTreeMap<(u64, u32), OperationId>,
+    /// When each batch was opened, by the client's clock.
+    opened: BTreeMap<u64, Instant>,
+    /// When the client has begun its turn.
+    turn: Option<Instant>,
     /// For each flush that is not over, the batches before it.
     flushes: VecDeque<(FlushId, u64)>,
     /// The number behind that of the last batch that was told.
@@ -121,6 +125,8 @@ impl Producing {
             next: 0,
             waiting: BTreeMap::new(),
             open: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            turn: None,
             flushes: VecDeque::new(),
             batches: 0,
             max_wait: plan.settings.delivery_timeout,
@@ -142,6 +148,7 @@ impl Producing {
             Ok(appended) => {
                 let (batch, wake) = (appended.batch.get(), appended.wake);
                 self.batches = self.batches.max(batch.saturating_add(1));
+                self.opened.entry(batch).or_insert(now);
                 let before = self.open.insert((batch, appended.index), id);
                 if before.is_some() {
                     history.broken(Invariant::S3, || format!("batch {batch} has two records at one position"));
@@ -223,6 +230,16 @@ impl Producing {
         }
     }
 
+    /// L2. The clock may go back within a turn, behind the end of a batch.
+    fn check_expiry(&self, batch: u64, now: Instant, history: &mut History) {
+        let now = self.turn.map_or(now, |turn| turn.max(now));
+        let Some(opened) = self.opened.get(&batch) else { return };
+        let (waited, least) = (now.saturating_duration_since(*opened), Duration::from_micros(self.max_wait));
+        if waited < least {
+            history.broken(Invariant::L2, || format!("batch {batch} has expired after {waited:?}, and not {least:?}"));
+        }
+    }
+
     fn ended(&mut self, batch: u64, range: std::ops::Range<u32>, outcome: &Outcome, history: &mut History) {
         for index in range.clone() {
             let ending = match outcome {
@@ -273,6 +290,7 @@ impl Workload for Producing {
     }
 
     fn step(&mut self, at: u64, now: Instant, history: &mut History) -> Stepped {
+        self.turn = Some(now);
         self.expire_waiting(at, history);
         let mut stepped = Stepped::Idle;
         while self.times.last().is_some_and(|due| *due <= at) {
@@ -301,7 +319,14 @@ impl Workload for Producing {
 
     fn handle_event(&mut self, now: Instant, event: ProducerEvent<()>, history: &mut History) {
         match event {
-            ProducerEvent::Ended { batch, records, outcome, .. } => self.ended(batch.get(), records, &outcome, history),
+            ProducerEvent::Ended { batch, records, outcome, .. } => {
+                if let Outcome::Failed { error, .. } = &outcome
+                    && matches!(error.cause, ProduceCause::Expired { .. })
+                {
+                    self.check_expiry(batch.get(), now, history);
+                }
+                self.ended(batch.get(), records, &outcome, history);
+            }
             ProducerEvent::Flushed { id, .. } => self.flushed(id, history),
             ProducerEvent::Room | ProducerEvent::Topic { .. } => {
                 // A wake that this asks for is taken in the turn that goes on.
@@ -333,6 +358,7 @@ impl Workload for Producing {
         for id in std::mem::take(&mut self.open).into_values() {
             history.ended(id, Ending::Lost { most: self.most_attempts });
         }
+        self.opened.clear();
         self.flushes.clear();
         self.batches = 0;
         // What was not taken is the user's.

@@ -336,7 +336,7 @@ impl<W: Workload> World<W> {
         };
         conn.is_told = true;
         link.handle_disconnect(how);
-        let is_probe = conn.tap.owed().is_some_and(|header| TELLING.contains(&ApiKey(header.key)));
+        let is_probe = conn.reading.due().is_some_and(|key| TELLING.contains(&ApiKey(key)));
         if is_probe && how == Disconnect::Eof && self.plan.settings.release == 0 {
             self.troubles.probes_ended += 1;
         }

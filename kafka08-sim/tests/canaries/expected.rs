@@ -2,12 +2,12 @@
 
 use kafka08_proto::canary::Canary;
 use kafka08_sim::{
-    check::Invariant::{self, D1, L1, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7},
+    check::Invariant::{self, D1, L1, L2, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7},
     plan::{FaultKind, Plan},
 };
 
 /// All invariants that a mistake can break.
-pub(crate) const INVARIANTS: [Invariant; 14] = [S1, S2, S3, S4, S5, S6, S7, R1, R2, R3, R4, R5, L1, D1];
+pub(crate) const INVARIANTS: [Invariant; 15] = [S1, S2, S3, S4, S5, S6, S7, R1, R2, R3, R4, R5, L1, L2, D1];
 
 /// A mistake, and what it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +39,29 @@ impl Expected {
         const ACKS_OF_NONE: (&str, u64) = ("acks", 2);
         match self.canary {
             // Without back-off such a client does nothing but connect, for many minutes.
-            Canary::ForgetsLeftovers => &[("no_backoff", 0)],
+            Canary::ForgetsLeftovers | Canary::ConnectsAtOnce => &[("no_backoff", 0)],
             // Only this workload counts attempts so exactly.
             Canary::TornMayBeApplied => &[CONNECTIONS],
-            Canary::ReusesBufferAtExpiry => &[("send_buffer", 17), ("bandwidth", 1), ("request_timeout", 500_000)],
+            // A network on which a request is written at once, unless it is slow.
+            Canary::ReusesBufferAtExpiry => {
+                &[PRODUCER, ("send_buffer", 512), ("bandwidth", 0), ("latency", 1_000), ("request_timeout", 100_000)]
+            }
+            // A client with the default timeouts has 30 s, which end before a batch expires. The next one looks its leader up.
+            Canary::LooksUpOnce => &[
+                PRODUCER,
+                ("retries", 0),
+                ("brokers", 3),
+                ("replication", 3),
+                ("metadata_delay", 300_000),
+                ("delivery_timeout", 120_000_000),
+                ("request_timeout", 30_000_000),
+                ("connect_timeout", 10_000_000),
+                ("replica_wait", 10_000_000),
+                // It would be refused a thousand times a second.
+                ("no_backoff", 0),
+            ],
+            // Less than a burst of records takes.
+            Canary::KeepsRoom => &[PRODUCER, ("buffer_bytes", 2_000)],
             Canary::NotLeaderIsNotApplied => &[ACKS_OF_ALL],
             Canary::CloseIsWritten => &[ACKS_OF_NONE],
             Canary::AsksOnlyTheLeader => &[PRODUCER, ACKS_OF_ALL],
@@ -53,6 +72,7 @@ impl Expected {
             | Canary::ShiftsOffsets
             | Canary::TellsTwice
             | Canary::ClosesLate
+            | Canary::ExpiresAtJumps
             | Canary::MixesPartitions => &[PRODUCER],
             _ => &[],
         }
@@ -92,6 +112,12 @@ fn expected(canary: Canary) -> (&'static [Invariant], &'static str) {
         Canary::RepeatsIds => (&[R4], "an id is in flight twice"),
         Canary::NeverTriesAgain => (&[L1], "a broker that was lost once is never connected to again"),
         Canary::ClosesLate => (&[L1], "a client that was closed is not over at its deadline"),
+        Canary::LooksUpOnce => (
+            &[L1],
+            "a record waits for a broker that has led its partition, as whoever was asked did not know better yet",
+        ),
+        Canary::ExpiresAtJumps => (&[L2], "a record is told as expired that has hardly waited"),
+        Canary::KeepsRoom => (&[L1], "the next client has no room, and a record never ends"),
         Canary::DrawsAtRandom => (&[D1], "a second run of the same plan differs"),
     }
 }

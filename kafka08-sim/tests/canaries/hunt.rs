@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use kafka08_proto::canary::{Canary, plant};
+use kafka08_proto::canary::{Canary, begin_run, plant};
 use kafka08_sim::{check::Invariant, history::Detail, plan::Plan, run};
 
 use crate::expected::Expected;
@@ -71,6 +71,7 @@ impl Found {
 /// Runs a plan. A run is repeated if asked for, to see whether it is the same.
 pub(crate) fn look(plan: &Plan, repeat: Repeat) -> Option<Noticed> {
     let look = || {
+        begin_run();
         let ran = run(plan, Detail::Brief);
         if let Some(violation) = ran.violation {
             return Some(violation.invariant);

@@ -58,6 +58,6 @@ mod planted {
         let found = matrix(SEEDS_OF_A_KIND);
         println!("\n{}", tables::of_faults(&found, SEEDS_OF_A_KIND));
         let without: Vec<_> = found.kinds_without().collect();
-        assert!(without.is_empty(), "these kinds of faults bring out nothing, and no reason is known: {without:?}");
+        assert!(without.is_empty(), "these kinds of faults bring out nothing: {without:?}");
     }
 }

@@ -10,17 +10,6 @@ use crate::{
     hunt::{Noticed, Repeat, look, over},
 };
 
-/// Kinds of faults that are known to bring out no mistake alone, with the reason.
-pub(crate) const KNOWN: &[(FaultKind, &str)] = &[
-    (FaultKind::Slow, "bytes are late, and few deadlines pass"),
-    (FaultKind::Freeze, "what metadata says is right until a leader moves"),
-    (FaultKind::ClockBack, "what is due is late, and nothing is lost"),
-    (
-        FaultKind::Recreate,
-        "nothing is told of what the old client had taken, and the new one begins as every client does",
-    ),
-];
-
 /// How many seeds notice each mistake, without faults and with those of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Matrix {
@@ -36,13 +25,9 @@ impl Matrix {
         of_kind.map(|((_, canary), seeds)| (*canary, *seeds))
     }
 
-    /// The kinds of faults that bring out nothing, and should.
+    /// The kinds of faults that bring out nothing.
     pub(crate) fn kinds_without(&self) -> impl Iterator<Item = FaultKind> {
-        let is_known = |kind| KNOWN.iter().any(|(known, _)| *known == kind);
-        FaultKind::ALL
-            .iter()
-            .copied()
-            .filter(move |kind| self.brought_out_by(*kind).next().is_none() && !is_known(*kind))
+        FaultKind::ALL.iter().copied().filter(|kind| self.brought_out_by(*kind).next().is_none())
     }
 }
 

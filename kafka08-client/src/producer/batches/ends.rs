@@ -48,7 +48,12 @@ impl<C: Clone> Batches<C> {
         failure: Failure,
     ) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
-        if failure.stale {
+        let is_stale = failure.stale;
+        #[cfg(kafka08_canary)]
+        let is_first = flight.pieces.front().is_some_and(|piece| piece.failures == 0);
+        #[cfg(kafka08_canary)]
+        let is_stale = kafka08_proto::canary::LooksUpOnce.pick(is_stale && is_first, is_stale);
+        if is_stale {
             net.note_stale(now, &flight.to.topic);
         }
         if flight.told == Told::Yes {

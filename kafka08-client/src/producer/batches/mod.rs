@@ -179,6 +179,13 @@ impl<C: Clone> Batches<C> {
             self.returns.released.push((part, batch.bytes.len()));
             return self.end_unsent(batch, ProduceCause::Codec(missing));
         }
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::ExpiresAtJumps.is_planted()
+            && now.checked_duration_since(batch.opened).is_none_or(|waited| waited >= self.terms.delivery_timeout)
+        {
+            self.returns.released.push((part, batch.bytes.len()));
+            return self.expired_unsent(batch);
+        }
         // A timeout beyond the end of time never passes.
         self.timers.set(Timer::Expiry(id), batch.opened.checked_add(self.terms.delivery_timeout));
         self.by_name.insert(batch.to.clone(), part);

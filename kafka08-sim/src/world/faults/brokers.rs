@@ -36,10 +36,30 @@ impl<W: Workload> World<W> {
             FaultKind::Crash => self.cluster.crash(node, now),
             FaultKind::Stop => self.cluster.stop(node, now),
             FaultKind::Pause => self.cluster.pause(node, now),
-            _ => self.cluster.freeze_metadata(node, now),
+            _ => self.freeze(node, fault.c),
         }
         self.push(self.now.saturating_add(fault.b), Event::FaultEnds(index));
         true
+    }
+
+    /// A broker learns nothing new, and another replica leads a partition, so that what it says of that is wrong.
+    fn freeze(&mut self, node: NodeId, moves: u64) {
+        let now = self.broker_now();
+        self.cluster.freeze_metadata(node, now);
+        let moved = moves.checked_sub(1).and_then(|number| self.place_of(number));
+        if let Some((topic, partition)) = moved {
+            let (topic, partition) = (topic_name(topic), i32::from(partition));
+            let to = nth(&self.followers(topic, partition), moves);
+            // There may be none, or no leader, as with a fault that does nothing else.
+            let _ = to.map(|to| self.cluster.move_leader(topic, partition, to, now));
+        }
+    }
+
+    /// The replicas of a partition that do not lead it.
+    fn followers(&self, topic: &str, partition: i32) -> Vec<NodeId> {
+        let leader = self.cluster.leader(topic, partition);
+        let is_replica = |node: &NodeId| self.cluster.ends(topic, partition, *node).is_some();
+        nodes(&self.plan).filter(is_replica).filter(|node| Some(*node) != leader).collect()
     }
 
     pub(super) fn hit_partition(&mut self, fault: Fault, index: usize) -> bool {
@@ -47,9 +67,7 @@ impl<W: Workload> World<W> {
         let Some(place) = self.place_of(fault.a) else { return false };
         let (topic, partition) = (topic_name(place.0), i32::from(place.1));
         let leader = self.cluster.leader(topic, partition);
-        let replicas: Vec<NodeId> =
-            nodes(&self.plan).filter(|node| self.cluster.ends(topic, partition, *node).is_some()).collect();
-        let followers: Vec<NodeId> = replicas.iter().copied().filter(|node| Some(*node) != leader).collect();
+        let followers = self.followers(topic, partition);
         self.logs.note_shortened();
         match fault.kind {
             FaultKind::MoveLeader => {
