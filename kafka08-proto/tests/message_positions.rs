@@ -210,8 +210,9 @@ fn a_cursor_tells_at_which_byte_the_next_entry_begins() {
     assert!(set.entries_at(cursor.byte_position()).all(|entry| entry.expect("sound").offset() == Offset(11)));
 }
 
-/// Everything that a visitor is told which breaks off each time and goes on.
+/// Everything that a visitor is told which breaks off each time and goes on. A cursor that lends tells the same.
 fn one_by_one(set: &MessageSet, mut cursor: Cursor) -> (Vec<Result<i64, MessageError>>, Visit) {
+    let (lent, position) = common::lent(set, cursor.clone(), 1 << 20);
     let (mut told, mut inflater, mut budget) = (Vec::new(), Inflater::new(), Budget::new(1 << 20));
     loop {
         let before = told.len();
@@ -220,9 +221,28 @@ fn one_by_one(set: &MessageSet, mut cursor: Cursor) -> (Vec<Result<i64, MessageE
             ControlFlow::Break(())
         });
         if told.len() == before {
+            assert_eq!((lent, position), (told.clone(), visit.position));
             return (told, visit);
         }
     }
+}
+
+#[test]
+fn what_is_lent_has_passed_when_the_next_is_asked_for_and_an_error_when_it_is_passed() {
+    let set = joined(&[plain(10), damaged(11), plain(12), damaged(13)]);
+    let (mut cursor, mut inflater, mut budget) = (from(10), Inflater::new(), Budget::new(0));
+    let mut next = |cursor: &mut Cursor| {
+        let found = cursor.next_message(&set, &mut inflater, &mut budget)?;
+        Some(found.map(|message| (message.offset, message.key.is_none(), message.value == Some(b"value"))).ok())
+    };
+    let lent = |offset| Some(Some((Offset(offset), true, true)));
+    assert_eq!((next(&mut cursor), cursor.position()), (lent(10), Offset(11)));
+    assert_eq!((next(&mut cursor), cursor.position()), (Some(None), Offset(11)), "before the damaged one");
+    assert_eq!((next(&mut cursor), cursor.position()), (lent(12), Offset(13)), "a message behind it has passed it");
+    assert_eq!((next(&mut cursor), cursor.position()), (Some(None), Offset(13)));
+    cursor.pass_error();
+    assert_eq!(cursor.position(), Offset(14));
+    assert_eq!((next(&mut cursor), next(&mut cursor), cursor.position()), (None, None, Offset(14)));
 }
 
 #[test]
@@ -248,6 +268,78 @@ fn a_visitor_that_breaks_off_at_an_error_stays_there_until_it_goes_on() {
     };
     assert_eq!(visit(&mut cursor), Visit { position: Offset(11), tail: None });
     assert_eq!(visit(&mut cursor), clean(13));
+}
+
+/// Headers alone lead to where a visitor gets, up to an entry whose header cannot be followed.
+fn hopped(set: &MessageSet, asked: i64, end: i64, visit: Visit, told: &[Result<i64, MessageError>]) {
+    let hop = set.hop(Offset(asked), Offset(end));
+    let is_lie = |problem| !matches!(problem, MessageProblem::Crc { .. });
+    match told.iter().filter_map(|found| found.err()).find(|error| is_lie(error.problem)) {
+        Some(error) => assert!(hop.tail.is_err() && hop.len <= error.at, "{hop:?} {error:?}"),
+        // A damaged entry moves the reader by one and the hop by what the entry says.
+        None => assert!(hop.tail.is_err() || hop.position >= visit.position, "{hop:?} {visit:?}"),
+    }
+    if told.iter().all(|found| found.is_ok()) {
+        assert_eq!((hop.position, hop.tail.ok(), hop.entries), (visit.position, visit.tail, told.len()));
+    }
+    assert!(hop.position.0 >= asked && hop.position.0 <= end.max(asked), "{hop:?}");
+}
+
+#[test]
+fn headers_are_followed_up_to_one_that_lies() {
+    let lies: [(Vec<u8>, MessageProblem); 4] = [
+        (plain(10), MessageProblem::NotAscending { after: Offset(11) }),
+        (plain(20), MessageProblem::AboveEnd { end: Offset(20) }),
+        (plain(i64::MAX), MessageProblem::AboveEnd { end: Offset(20) }),
+        ([&12i64.to_be_bytes()[..], &13u32.to_be_bytes(), &[0; 13]].concat(), MessageProblem::Size(13)),
+    ];
+    for (lie, problem) in lies {
+        let set = joined(&[plain(10), plain(11), lie, plain(12)]);
+        let hop = set.hop(Offset(10), Offset(20));
+        assert_eq!((hop.position, hop.entries, hop.len), (Offset(12), 2, plain(10).len() * 2));
+        assert_eq!(hop.tail.map_err(|error| (error.at, error.problem)), Err((hop.len, problem)));
+    }
+}
+
+#[test]
+fn headers_end_where_the_set_is_cut_or_filled_or_empty() {
+    let cut = |len: usize| [plain(10), plain(11)[..len].to_vec()].concat();
+    let filler = [&[0xff; 8][..], &131_072u32.to_be_bytes(), &[0; 100]].concat();
+    let whole = i32::try_from(plain(11).len()).expect("small");
+    for (bytes, position, tail) in [
+        (vec![], 10, Tail::Clean),
+        (plain(15), 16, Tail::Clean),
+        (cut(5), 11, Tail::Cut { needed: None }),
+        (cut(20), 11, Tail::Cut { needed: Some(whole) }),
+        ([plain(10), filler].concat(), 11, Tail::Filler),
+    ] {
+        let hop = joined(&[bytes]).hop(Offset(10), Offset(20));
+        assert_eq!((hop.position, hop.tail), (Offset(position), Ok(tail)));
+    }
+    let nothing = joined(&[]).hop(Offset(-1), Offset(20));
+    assert_eq!(nothing.position, Offset(0), "no message has a negative offset");
+}
+
+#[test]
+fn a_batch_of_a_later_format_is_followed_to_its_last_offset_and_never_beyond_the_end() {
+    // 20 to 24: what 1.1.1 sends unconverted, with a base of 20 and a last delta of 4.
+    let batch = |delta: i32| {
+        let head = [&20i64.to_be_bytes()[..], &49u32.to_be_bytes(), &[0; 4], &[2], &[0; 6]].concat();
+        [head, delta.to_be_bytes().to_vec(), vec![0; 34]].concat()
+    };
+    for (delta, end, position) in [(4, 100, 25), (0, 100, 23), (i32::MAX, 100, 100), (4, 21, 23)] {
+        let hop = joined(&[batch(delta)]).hop(Offset(22), Offset(end));
+        assert_eq!((hop.position, hop.tail), (Offset(position), Ok(Tail::Clean)), "{delta} {end}");
+        assert_eq!((hop.entries, hop.later), (1, 1));
+    }
+    // A message with a flipped bit in its format is no batch, and is followed like any other.
+    let hop = joined(&[batch(-5)]).hop(Offset(20), Offset(100));
+    assert_eq!((hop.position, hop.entries, hop.later), (Offset(21), 1, 0));
+    // A reader of messages has nothing to do with it, if it says so.
+    let set = joined(&[plain(18), batch(4), plain(25)]);
+    let (told, position) = common::lent(&set, from(18).skipping_later_formats(), 0);
+    assert_eq!((told, position), (vec![Ok(18), Ok(25)], Offset(26)));
+    assert_eq!(common::lent(&set, from(18), 0).0.len(), 3);
 }
 
 proptest! {
@@ -280,6 +372,7 @@ proptest! {
         });
         prop_assert_eq!(&seen, &told);
         prop_assert_eq!((visit.position, visit.tail), (reader.next_offset(), reader.tail()));
+        hopped(&set, asked, end, visit, &told);
         let (stepped, visit_by_steps) = one_by_one(&set, cursor());
         prop_assert_eq!((stepped, visit_by_steps), (told, visit));
     }

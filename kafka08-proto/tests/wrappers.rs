@@ -208,8 +208,9 @@ fn what_is_inside_a_produced_wrapper_moves_no_position() {
     );
 }
 
-/// Everything that a visitor is told which breaks off each time.
+/// Everything that a visitor is told which breaks off each time. A cursor that lends tells the same.
 fn one_by_one(set: &MessageSet, from: i64) -> (Vec<Result<i64, MessageError>>, Visit) {
+    let (lent, position) = common::lent(set, Cursor::new(Offset(from)), 1 << 20);
     let (mut cursor, mut told) = (Cursor::new(Offset(from)), Vec::new());
     let (mut inflater, mut budget) = (Inflater::new(), Budget::new(1 << 20));
     loop {
@@ -219,6 +220,7 @@ fn one_by_one(set: &MessageSet, from: i64) -> (Vec<Result<i64, MessageError>>, V
             ControlFlow::Break(())
         });
         if told.len() == before {
+            assert_eq!((lent, position), (told.clone(), visit.position));
             return (told, visit);
         }
         let last = told.last().and_then(|found| found.as_ref().ok());
@@ -263,6 +265,34 @@ fn an_exceeded_budget_ends_the_visit_in_front_of_the_wrapper_and_another_one_goe
     assert_eq!(visit(&mut cursor), clean(14));
     let over = MessageProblem::Inflate { codec: Codec::Gzip, problem: InflateProblem::OverBudget { limit } };
     assert_eq!(told, [Ok(10), Ok(11), Err(over), Ok(12), Ok(13)]);
+}
+
+#[test]
+fn a_cursor_that_lends_opens_each_wrapper_within_a_budget_of_its_own_and_goes_on_behind_one_that_is_too_large() {
+    let small = 2 * entry(0, 0, b"v").len();
+    let sets = [wrapper(11, &[10, 11]), wrapper(14, &[12, 13, 14]), wrapper(16, &[15, 16])];
+    let set = MessageSet::new(sets.iter().flat_map(|set| set.bytes().to_vec()).collect(), Origin::Fetched);
+    let (told, position) = common::lent(&set, Cursor::new(Offset(10)), small);
+    let problem = InflateProblem::OverBudget { limit: small };
+    let over = MessageProblem::Inflate { codec: Codec::Gzip, problem };
+    let told: Vec<_> = told.into_iter().map(|found| found.map_err(|error| (error.offset.0, error.problem))).collect();
+    assert_eq!((told, position), (vec![Ok(10), Ok(11), Err((14, over)), Ok(15), Ok(16)], Offset(17)));
+}
+
+#[test]
+fn key_and_value_of_a_compressed_message_are_lent_whole_and_null_is_not_empty() {
+    let mut builder = MessageSetBuilder::fetched_from(Offset(10));
+    let parts = [(Some(&b"k"[..]), Some(&b"value"[..])), (None, Some(b"")), (Some(b""), None), (None, None)];
+    for (key, value) in parts {
+        builder.push(key, value).expect("small");
+    }
+    let set = wrapper_of(13, builder.build().bytes());
+    let (mut cursor, mut inflater) = (Cursor::new(Offset(10)), Inflater::new());
+    for (offset, (key, value)) in (10..).zip(parts) {
+        let message = cursor.next_message(&set, &mut inflater, &mut Budget::new(1000)).expect("lent").expect("sound");
+        assert_eq!((message.offset, message.key, message.value), (Offset(offset), key, value));
+    }
+    assert!(cursor.next_message(&set, &mut inflater, &mut Budget::new(0)).is_none());
 }
 
 #[test]

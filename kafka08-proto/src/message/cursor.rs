@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crc32fast::Hasher;
+
 use super::{Entries, MessageSet, Tail, inner::Inside};
 use crate::ids::Offset;
 
@@ -27,13 +29,27 @@ pub struct Cursor {
     pub(super) inside: Option<Inside>,
     /// How the set ends. `None` until the end is reached.
     pub(super) tail: Option<Tail>,
+    /// Whether [`Cursor::next_message`] leaves out entries of later formats.
+    pub(super) skips_later: bool,
+    /// An empty checksum, once one was needed. A new one would detect the CPU features again.
+    pub(super) crc: Option<Hasher>,
 }
 
 impl Cursor {
     /// Creates a cursor at the start of a set that was fetched from this offset.
     #[must_use]
     pub const fn new(from: Offset) -> Self {
-        Self { asked: from, position: from, next: from, end: None, at: 0, inside: None, tail: None }
+        Self {
+            asked: from,
+            position: from,
+            next: from,
+            end: None,
+            at: 0,
+            inside: None,
+            tail: None,
+            skips_later: false,
+            crc: None,
+        }
     }
 
     /// Sets the exclusive upper bound for the offsets of a fetched set: the high watermark of the response. An entry at
@@ -45,6 +61,14 @@ impl Cursor {
     #[must_use]
     pub const fn with_end(mut self, offset: Offset) -> Self {
         self.end = Some(offset);
+        self
+    }
+
+    /// Makes [`Cursor::next_message`] leave out entries of format 2 and later, which are no messages for a client of 0.8 and no
+    /// damage either: later brokers send the markers of transactions unconverted. [`MessageSet::hop`] counts them.
+    #[must_use]
+    pub const fn skipping_later_formats(mut self) -> Self {
+        self.skips_later = true;
         self
     }
 

@@ -2,7 +2,7 @@
 // This is the hot path of a consumer. `sound` reads valid uncompressed messages, the most frequent case, and is inlined
 // into the caller's loop. `any` reads all other entries and is not inlined.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use crc32fast::Hasher;
 
@@ -136,38 +136,17 @@ impl<'a, const CHECKED: bool> Entries<'a, CHECKED> {
     /// Then call [`Entries::any`], which reads the entry or returns its error.
     #[inline(always)]
     pub(super) fn sound(&mut self) -> Option<Message<'a>> {
-        let (_, behind) = self.rest.split_first_chunk::<8>()?;
-        let (size, behind) = behind.split_first_chunk::<4>()?;
-        let (message, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
-        let (_, covered) = message.split_first_chunk::<CRC>()?;
-        let computed = if CHECKED { self.checksum(covered) } else { 0 };
-        // The offset is read after the checksum, because keeping the value during the checksum computation costs a
-        // store and a load.
-        let offset = i64::from_be_bytes(*self.rest.first_chunk::<8>()?);
-        let (&[c0, c1, c2, c3, magic, attributes, k0, k1, k2, k3], parts) = message.split_first_chunk::<10>()?;
-        if CHECKED && computed != u32::from_be_bytes([c0, c1, c2, c3]) {
-            return None;
-        }
-        if magic != 0 || attributes & CODEC != 0 {
-            return None;
-        }
-        if self.origin == Origin::Fetched && (offset < self.next || offset >= self.end) {
-            return None;
-        }
-        let (key, parts) = split_data(i32::from_be_bytes([k0, k1, k2, k3]), parts)?;
-        let (len, parts) = parts.split_first_chunk::<4>()?;
-        let (value, _) = split_data(i32::from_be_bytes(*len), parts)?;
-        // Nothing may change before this line, because `any` must see the entry from its start.
+        let bounds = (self.origin == Origin::Fetched).then_some(self.next..self.end);
+        let crc = CHECKED.then_some(&self.crc);
+        let (message, behind) = sound(self.rest, bounds, crc)?;
         self.rest = behind;
-        self.next = offset.wrapping_add(1);
-        Some(Message { offset: Offset(offset), key, value })
+        self.next = message.offset.0.wrapping_add(1);
+        Some(message)
     }
 
     #[inline(always)]
     fn checksum(&self, covered: &[u8]) -> u32 {
-        let mut crc = self.crc.clone();
-        crc.update(covered);
-        crc.finalize()
+        checksum(&self.crc, covered)
     }
 
     /// Reads the next entry, which can be valid or invalid.
@@ -288,6 +267,42 @@ impl<const CHECKED: bool> fmt::Debug for Entries<'_, CHECKED> {
             .field("tail", &self.tail)
             .finish_non_exhaustive()
     }
+}
+
+/// Reads the first entry of `rest` if it is a valid uncompressed message whose offset is within the bounds, if there are any.
+/// Returns the message and the bytes after it. `crc` is an empty checksum, or `None` if checksums are not verified.
+#[inline(always)]
+pub(super) fn sound<'a>(
+    rest: &'a [u8],
+    bounds: Option<Range<i64>>,
+    crc: Option<&Hasher>,
+) -> Option<(Message<'a>, &'a [u8])> {
+    let (_, behind) = rest.split_first_chunk::<8>()?;
+    let (size, behind) = behind.split_first_chunk::<4>()?;
+    let (message, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
+    let (_, covered) = message.split_first_chunk::<CRC>()?;
+    let computed = crc.map(|crc| checksum(crc, covered));
+    // The offset is read after the checksum, because keeping the value during the checksum computation costs a store and a
+    // load.
+    let offset = i64::from_be_bytes(*rest.first_chunk::<8>()?);
+    let (&[c0, c1, c2, c3, magic, attributes, k0, k1, k2, k3], parts) = message.split_first_chunk::<10>()?;
+    if computed.is_some_and(|computed| computed != u32::from_be_bytes([c0, c1, c2, c3])) {
+        return None;
+    }
+    if magic != 0 || attributes & CODEC != 0 || bounds.is_some_and(|bounds| !bounds.contains(&offset)) {
+        return None;
+    }
+    let (key, parts) = split_data(i32::from_be_bytes([k0, k1, k2, k3]), parts)?;
+    let (len, parts) = parts.split_first_chunk::<4>()?;
+    let (value, _) = split_data(i32::from_be_bytes(*len), parts)?;
+    Some((Message { offset: Offset(offset), key, value }, behind))
+}
+
+#[inline(always)]
+fn checksum(empty: &Hasher, covered: &[u8]) -> u32 {
+    let mut crc = empty.clone();
+    crc.update(covered);
+    crc.finalize()
 }
 
 /// The bits of a message's attributes that identify its codec.

@@ -1,10 +1,12 @@
 //! Reads the messages of a decompressed wrapper, and computes their offsets in the log.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+
+use crc32fast::Hasher;
 
 use super::{
     Entries, Entry, Message, MessageError, MessageProblem, MessageSet, Origin, SMALLEST_MESSAGE, Tail, Wrapper,
-    entries::split_header,
+    entries::{sound, split_header},
 };
 use crate::ids::Offset;
 
@@ -13,6 +15,12 @@ use crate::ids::Offset;
 pub(super) struct Inside {
     /// The decompressed set.
     set: MessageSet,
+    reading: Reading,
+}
+
+/// The reading position in a decompressed wrapper. It does not borrow the set.
+#[derive(Clone)]
+struct Reading {
     /// The wrapper's offset.
     wrapper: Offset,
     /// The byte position of the wrapper in the outer set. Used in errors about the whole inner set.
@@ -26,8 +34,18 @@ pub(super) struct Inside {
     read: i64,
     /// The lowest offset that the next message may have.
     next: Offset,
+    /// Whether the offsets are those of a log.
+    is_ordered: bool,
     /// Whether the inner set has been read to its end.
     is_over: bool,
+}
+
+/// Where a message is in the decompressed set: its offset in the log, and the byte ranges of its key and its value.
+#[derive(Clone)]
+pub(super) struct Located {
+    offset: Offset,
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
 }
 
 /// The rule that converts inner offsets to offsets in the log.
@@ -134,8 +152,8 @@ impl Inside {
             if is_known { Numbering::of(&Headers::of(set.bytes()), wrapper.offset) } else { Ok(Numbering::Absolute) };
         let fail = |problem| MessageError { offset: wrapper.offset, at: wrapper.at, problem };
         let numbering = numbering.map_err(fail)?;
-        Ok(Self {
-            set,
+        let is_ordered = set.origin() == Origin::Fetched;
+        let reading = Reading {
             wrapper: wrapper.offset,
             wrapper_at: wrapper.at,
             numbering,
@@ -143,8 +161,15 @@ impl Inside {
             at: 0,
             read: 0,
             next,
+            is_ordered,
             is_over: false,
-        })
+        };
+        Ok(Self { set, reading })
+    }
+
+    /// The lowest offset that the next message may have.
+    pub(super) fn next_offset(&self) -> Offset {
+        self.reading.next
     }
 
     /// Calls the visitor with the messages and errors from offset `asked` on, until the visitor stops or the set ends.
@@ -153,17 +178,81 @@ impl Inside {
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
+        self.reading.visit(&self.set, asked, position, visitor)
+    }
+
+    /// Reads the next message or error. `None` at the end of the set. `crc` is an empty checksum.
+    #[inline]
+    pub(super) fn locate_next(
+        &mut self,
+        asked: Offset,
+        position: &mut Offset,
+        crc: &Hasher,
+    ) -> Option<Result<Located, MessageError>> {
+        let Self { set, reading } = self;
+        let start = set.bytes().as_ptr().addr();
+        if let Some(message) = reading.next_in_log(set, crc) {
+            *position = reading.next.max(*position);
+            return Some(Ok(Located::new(message, start)));
+        }
+        let mut found = None;
+        // A visitor that stops at the first message. It gets slices of this very set.
+        let _ = reading.visit(set, asked, position, &mut |result| {
+            found = Some(result.map(|message| Located::new(message, start)));
+            ControlFlow::Break(())
+        });
+        found
+    }
+
+    /// The message that was located in this set.
+    pub(super) fn message(&self, located: Located) -> Message<'_> {
+        let bytes = self.set.bytes();
+        let part = |range: Option<Range<usize>>| range.map(|range| bytes.get(range).unwrap_or_default());
+        Message { offset: located.offset, key: part(located.key), value: part(located.value) }
+    }
+}
+
+impl Located {
+    /// Locates a message whose key and value are slices of the set that begins at this address.
+    fn new(message: Message<'_>, start: usize) -> Self {
+        let locate = |part: &[u8]| {
+            let from = part.as_ptr().addr().wrapping_sub(start);
+            from..from.wrapping_add(part.len())
+        };
+        Self { offset: message.offset, key: message.key.map(locate), value: message.value.map(locate) }
+    }
+}
+
+impl Reading {
+    /// Reads the next entry if it is a valid uncompressed message and its offset is the one in the log. Otherwise changes
+    /// nothing.
+    fn next_in_log<'a>(&mut self, set: &'a MessageSet, crc: &Hasher) -> Option<Message<'a>> {
+        if self.numbering != Numbering::Absolute || !self.is_ordered || self.is_over {
+            return None;
+        }
+        let rest = set.bytes().get(self.at..)?;
+        let (message, behind) = sound(rest, Some(self.next.0..self.wrapper.next().0), Some(crc))?;
+        self.at += rest.len() - behind.len();
+        self.read = self.read.wrapping_add(1);
+        self.next = message.offset.next();
+        Some(message)
+    }
+
+    /// See [`Inside::visit`].
+    fn visit<F>(&mut self, set: &MessageSet, asked: Offset, position: &mut Offset, visitor: &mut F) -> ControlFlow<()>
+    where
+        F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
+    {
         if self.is_over {
             // The visitor stopped at the error that `end` reported. With `None`, `end` does not report the error again.
             return self.end(None, position, visitor);
         }
-        let set = self.set.clone();
         // The reader does not check the order, because it reads inner offsets. `run` checks the order of the log
         // offsets.
         let mut entries = set.entries_at(self.at).unordered();
         let flow = loop {
             let run = self.run(&mut entries, visitor);
-            if self.set.origin() == Origin::Fetched {
+            if self.is_ordered {
                 *position = (*position).max(self.next);
             }
             let flow = match run {
@@ -198,7 +287,7 @@ impl Inside {
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
-        let (numbering, is_ordered) = (self.numbering, self.set.origin() == Origin::Fetched);
+        let (numbering, is_ordered) = (self.numbering, self.is_ordered);
         // Local variables are used because fields of `self` would be written back to memory for each message.
         let (mut read, mut next, last) = (self.read, self.next, self.wrapper);
         let end = loop {
@@ -244,7 +333,7 @@ impl Inside {
     where
         F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
     {
-        if matches!(error.problem, MessageProblem::Size(_)) || self.set.origin() == Origin::Produced {
+        if matches!(error.problem, MessageProblem::Size(_)) || !self.is_ordered {
             return visitor(Err(error));
         }
         let offset = self.numbering.place(error.offset, self.read);
@@ -282,7 +371,7 @@ impl Inside {
             let (offset, at) = (self.wrapper, self.wrapper_at);
             visitor(Err(MessageError { offset, at, problem: MessageProblem::CutInside }))?;
         }
-        if self.set.origin() == Origin::Fetched {
+        if self.is_ordered {
             // Compaction may have removed the last messages. Then the wrapper's offset is higher than the offset of the
             // last remaining message.
             *position = (*position).max(self.wrapper.next());

@@ -79,7 +79,19 @@ impl MessageSet {
             cursor.stand(&entries);
             let flow = match entry {
                 None => continue,
-                Some(Ok(Entry::Compressed(wrapper))) => cursor.open(&wrapper, inflater, budget, &mut visitor),
+                Some(Ok(Entry::Compressed(wrapper))) => match cursor.open(&wrapper, inflater, budget) {
+                    Ok(()) => continue,
+                    Err(error) if is_over_budget(&error) => {
+                        // More budget may be enough, so the next visit decompresses the wrapper again.
+                        cursor.at = wrapper.at;
+                        cursor.next = cursor.position;
+                        // The return value of the visitor is ignored, because continuing after the wrapper would skip its
+                        // messages.
+                        let _ = visitor(Err(error));
+                        break None;
+                    }
+                    Err(error) => cursor.pass(Err(error), &mut visitor),
+                },
                 Some(Ok(Entry::Plain(message))) => cursor.pass(Ok(message), &mut visitor),
                 Some(Err(error)) => cursor.pass(Err(error), &mut visitor),
             };
@@ -119,34 +131,16 @@ impl Cursor {
         flow
     }
 
-    /// Decompresses a wrapper. `self.at` is already after the wrapper.
-    fn open<F>(
+    /// Decompresses a wrapper, whose messages are the next. `self.at` is already after the wrapper.
+    pub(super) fn open(
         &mut self,
         wrapper: &Wrapper<'_>,
         inflater: &mut Inflater,
         budget: &mut Budget,
-        visitor: &mut F,
-    ) -> ControlFlow<()>
-    where
-        F: FnMut(Result<Message<'_>, MessageError>) -> ControlFlow<()>,
-    {
-        let opened = inflater.open(wrapper, budget).and_then(|set| Inside::new(wrapper, set, self.position));
-        match opened {
-            Ok(inside) => {
-                self.inside = Some(inside);
-                ControlFlow::Continue(())
-            }
-            Err(error) if is_over_budget(&error) => {
-                // More budget may be enough, so the next visit decompresses the wrapper again.
-                self.at = wrapper.at;
-                self.next = self.position;
-                // The return value of the visitor is ignored, because continuing after the wrapper would skip its
-                // messages.
-                let _ = visitor(Err(error));
-                ControlFlow::Break(())
-            }
-            Err(error) => self.pass(Err(error), visitor),
-        }
+    ) -> Result<(), MessageError> {
+        let set = inflater.open(wrapper, budget)?;
+        self.inside = Some(Inside::new(wrapper, set, self.position)?);
+        Ok(())
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::{Buf as _, Bytes};
 use kafka08_proto::{
     ClientEvent, Connection, ServerEvent,
-    ids::{Api, CorrelationId},
+    ids::{Api, CorrelationId, Offset},
+    message::{Budget, Cursor, Inflater, MessageError, MessageSet},
 };
 
 /// The origin of a test's virtual time.
@@ -34,6 +35,15 @@ pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
 /// A response as a broker sends it.
 pub(crate) fn response(id: CorrelationId, body: &[u8]) -> Vec<u8> {
     framed(&[&id.0.to_be_bytes(), body].concat())
+}
+
+/// The offsets and errors that a cursor lends, and where it ends. Each compressed entry has this budget.
+pub(crate) fn lent(set: &MessageSet, mut cursor: Cursor, budget: usize) -> (Vec<Result<i64, MessageError>>, Offset) {
+    let (mut told, mut inflater) = (Vec::new(), Inflater::new());
+    while let Some(found) = cursor.next_message(set, &mut inflater, &mut Budget::new(budget)) {
+        told.push(found.map(|message| message.offset.0));
+    }
+    (told, cursor.position())
 }
 
 /// CRC-32 as zlib has it, bit by bit: slow, and nobody's code but this.
