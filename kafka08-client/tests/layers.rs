@@ -7,14 +7,16 @@ use std::{
 
 /// Layers from the bottom up: each may use itself and those of the rows before it. The layers of the first row may use
 /// each other.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 9] = [
     &["backoff", "config", "error", "record", "seed", "timers"],
     &["machine"],
     &["view"],
     &["links"],
     &["cluster"],
     &["accumulator"],
+    &["assignment"],
     &["producer"],
+    &["consumer"],
 ];
 
 /// What code without I/O, clock, threads, dice and locks does not name.

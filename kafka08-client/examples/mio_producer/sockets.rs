@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind, Read as _, Write as _},
-    net::ToSocketAddrs as _,
+    net::{SocketAddr, ToSocketAddrs as _},
     time::Instant,
 };
 
@@ -23,6 +23,9 @@ pub(super) struct Sockets {
 struct Socket {
     stream: io::Result<TcpStream>,
     to: HostPort,
+    /// The address that is tried. `None` if the lookup has failed.
+    address: Option<SocketAddr>,
+    started: Instant,
     /// When connecting fails. `None` once it is connected.
     connecting_until: Option<Instant>,
 }
@@ -39,10 +42,12 @@ impl Sockets {
     /// Begins to connect. The lookup blocks: a loop that must not wait for a name server looks names up in a thread. It
     /// also tries the addresses of a name one after the other.
     pub(super) fn connect(&mut self, link: LinkId, to: &HostPort, until: Instant) {
+        let mut address = None;
         let stream = (|| {
-            let address = (to.host(), to.port()).to_socket_addrs()?.next();
-            let address = address.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "the name has no address"))?;
-            let mut stream = TcpStream::connect(address)?;
+            let found = (to.host(), to.port()).to_socket_addrs()?.next();
+            let found = found.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "the name has no address"))?;
+            address = Some(found);
+            let mut stream = TcpStream::connect(found)?;
             let token = Token(usize::try_from(link.0).unwrap_or(usize::MAX));
             self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
             Ok(stream)
@@ -50,7 +55,8 @@ impl Sockets {
         if stream.is_err() {
             self.ready.insert(link);
         }
-        self.links.insert(link, Socket { stream, to: to.clone(), connecting_until: Some(until) });
+        let (to, started) = (to.clone(), Instant::now());
+        self.links.insert(link, Socket { stream, to, address, started, connecting_until: Some(until) });
     }
 
     pub(super) fn drop_link(&mut self, link: LinkId) {
@@ -103,8 +109,7 @@ impl Sockets {
                 }
                 Ok(false) if now < until => {}
                 outcome => {
-                    let error = outcome.err().unwrap_or_else(|| ErrorKind::TimedOut.into());
-                    let error = ConnectError::Resolve { target: socket.to.clone(), error };
+                    let error = socket.failure(outcome.err(), now);
                     self.links.remove(&link);
                     machine.handle_connect_failed(link, &error, now);
                 }
@@ -120,6 +125,16 @@ impl Sockets {
 }
 
 impl Socket {
+    /// Why it was not connected. Without an error, time is up.
+    fn failure(&self, error: Option<io::Error>, now: Instant) -> ConnectError {
+        let target = self.to.clone();
+        match (self.address, error) {
+            (Some(address), Some(error)) => ConnectError::Refused { target, attempts: vec![(address, error)] },
+            (None, Some(error)) => ConnectError::Resolve { target, error },
+            (_, None) => ConnectError::TimedOut { target, after: now - self.started, attempts: Vec::new() },
+        }
+    }
+
     /// Whether the socket is connected by now.
     fn is_connected(&mut self) -> io::Result<bool> {
         let stream = match &self.stream {

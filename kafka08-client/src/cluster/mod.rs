@@ -301,6 +301,12 @@ impl Cluster {
         self.drive_refresh(now);
     }
 
+    /// Wants to know of the changes of a topic, and does not create it. Told with [`ForOwner::Changed`].
+    pub(crate) fn watch_topic(&mut self, now: Instant, name: &Text) {
+        self.refresh.watch(now, name);
+        self.drive_refresh(now);
+    }
+
     /// Asks no longer for a topic.
     pub(crate) fn forget_topic(&mut self, name: &str) {
         self.refresh.forget(name);

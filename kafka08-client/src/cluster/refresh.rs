@@ -21,6 +21,8 @@ const MOST_ANSWERS: u32 = 10;
 struct Interest {
     /// Whether it is asked for by name, which creates it.
     wish: Wish,
+    /// Whether the owner wants to know of its changes, and only reads.
+    is_watched: bool,
     /// Calls that wait for it. They only read, so they must not create it.
     calls: BTreeSet<CallId>,
     /// Answers in a row in which it could not be used.
@@ -110,11 +112,18 @@ impl Refresh {
         self.hasten(name, now);
     }
 
+    /// The owner wants to know of a topic, and must not create it.
+    pub(super) fn watch(&mut self, now: Instant, name: &Text) {
+        self.topics.entry(name.clone()).or_default().is_watched = true;
+        self.hasten(name, now);
+    }
+
     /// The owner wants a topic no more.
     pub(super) fn forget(&mut self, name: &str) {
         let name = Text::from(name);
         if let Some(interest) = self.topics.get_mut(&name) {
             interest.wish = Wish::None;
+            interest.is_watched = false;
         }
         self.tidy(&name);
     }
@@ -148,7 +157,8 @@ impl Refresh {
     }
 
     fn tidy(&mut self, name: &Text) {
-        if self.topics.get(name).is_some_and(|interest| interest.wish == Wish::None && interest.calls.is_empty()) {
+        let is_wanted = |interest: &Interest| interest.wish != Wish::None || interest.is_watched;
+        if self.topics.get(name).is_some_and(|interest| !is_wanted(interest) && interest.calls.is_empty()) {
             self.set_due(name, None);
             self.topics.remove(name);
         }
@@ -176,7 +186,7 @@ impl Refresh {
 
     /// The topics that the owner wants.
     pub(super) fn wanted(&self, name: &Text) -> bool {
-        self.topics.get(name).is_some_and(|interest| interest.wish != Wish::None)
+        self.topics.get(name).is_some_and(|interest| interest.wish != Wish::None || interest.is_watched)
     }
 
     /// When the next request is to be sent, if none is in flight.
@@ -238,7 +248,7 @@ impl Refresh {
             interest.wish = Wish::None;
         }
         // Calls ask again when they need it. Only the owner wants to know of changes by itself.
-        let next = next.filter(|_| interest.wish == Wish::Lasting);
+        let next = next.filter(|_| interest.wish == Wish::Lasting || interest.is_watched);
         interest.most_names = None;
         self.set_due(name, next);
         self.tidy(name);

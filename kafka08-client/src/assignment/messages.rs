@@ -1,0 +1,217 @@
+//! A fetched set on its way to the user, a reader of it that lends, and how far the user has come.
+
+use bytes::Bytes;
+use kafka08_proto::{
+    ids::{Offset, TopicPartition},
+    message::{Budget, Cursor, Inflater, Message, MessageError, MessageSet},
+};
+
+use super::{Epoch, PartitionIndex, SetId};
+use crate::config::CorruptPolicy;
+
+/// Which set of which epoch of which partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) at: PartitionIndex,
+    pub(super) epoch: Epoch,
+    pub(super) set: SetId,
+}
+
+/// A fetched set of one partition, undecoded and still compressed. It keeps the memory of the whole response alive.
+#[derive(Debug)]
+pub struct Fetched {
+    pub(super) of: TopicPartition,
+    pub(super) ticket: Ticket,
+    pub(super) set: MessageSet,
+    /// The offset that was requested.
+    pub(super) from: Offset,
+    /// The offset behind the set, at most `until`.
+    pub(super) behind: Offset,
+    /// Messages from this offset on are not delivered.
+    pub(super) until: Offset,
+    pub(super) high_watermark: Offset,
+    pub(super) policy: CorruptPolicy,
+    pub(super) max_inflated: usize,
+}
+
+impl Fetched {
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> &TopicPartition {
+        &self.of
+    }
+
+    /// The offset of the first message that consumers cannot see yet, when the set was fetched.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// The offset that was requested. The set may begin with messages in front of it, which [`Messages`] leaves out.
+    #[must_use]
+    pub fn from(&self) -> Offset {
+        self.from
+    }
+
+    /// The offset behind the set, which the next set of the partition begins with.
+    #[must_use]
+    pub fn behind(&self) -> Offset {
+        self.behind
+    }
+
+    /// The set as it was fetched.
+    #[must_use]
+    pub fn set(&self) -> &MessageSet {
+        &self.set
+    }
+
+    /// Creates a reader of the messages.
+    #[must_use]
+    pub fn open(self) -> Messages {
+        // Bounded by the watermark, because no checksum covers offsets.
+        let cursor = Cursor::new(self.from).with_end(self.high_watermark).skipping_later_formats();
+        Messages { passed: self.from, cursor, state: State::Reading, fetched: self, errors: 0 }
+    }
+}
+
+/// Reads the messages of a fetched set, one after the other, and knows how far the user has come.
+///
+/// A message has passed when the next one is asked for. So after a panic, an early return or a dropped task in the middle of a
+/// message, this message has not passed, and is not committed. Tell [`Assignment::handle_passed`](super::Assignment::handle_passed)
+/// what [`Messages::passed`] says, at the latest when you drop this.
+#[derive(Debug)]
+pub struct Messages {
+    fetched: Fetched,
+    cursor: Cursor,
+    /// The offset behind the last message that has passed, or the requested one.
+    passed: Offset,
+    state: State,
+    errors: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Reading,
+    /// The last thing was an error, which the next ask passes.
+    AtError,
+    /// Reading has ended at an error.
+    Stopped(MessageError),
+    /// Everything has passed.
+    Over,
+}
+
+impl Messages {
+    /// Lends the next message. `None` at the end of the set. Allocates nothing, except for what a compressed entry holds.
+    ///
+    /// # Errors
+    /// The entry cannot be read. With [`CorruptPolicy::Skip`] the next call goes on behind it. With [`CorruptPolicy::Stop`] the
+    /// next call returns `None`, and the partition is read no further.
+    #[inline]
+    pub fn next_message(&mut self, inflater: &mut Inflater) -> Option<Result<Message<'_>, MessageError>> {
+        match self.state {
+            State::Reading => {}
+            State::AtError => {
+                self.cursor.pass_error();
+                self.state = State::Reading;
+            }
+            State::Stopped(_) | State::Over => return None,
+        }
+        // Who asks for the next has done with the last.
+        self.passed = self.cursor.position();
+        if self.passed >= self.fetched.until {
+            self.end();
+            return None;
+        }
+        // A budget for each compressed entry: one at a time is open.
+        let mut budget = Budget::new(self.fetched.max_inflated);
+        match self.cursor.next_message(&self.fetched.set, inflater, &mut budget) {
+            Some(Ok(message)) if message.offset < self.fetched.until => Some(Ok(message)),
+            Some(Err(error)) => {
+                self.errors = self.errors.saturating_add(1);
+                self.state = match self.fetched.policy {
+                    CorruptPolicy::Stop => State::Stopped(error),
+                    CorruptPolicy::Skip => State::AtError,
+                };
+                Some(Err(error))
+            }
+            Some(Ok(_)) | None => {
+                self.state = State::Over;
+                self.passed = self.fetched.behind;
+                None
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Over;
+        self.passed = self.fetched.behind;
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> &TopicPartition {
+        &self.fetched.of
+    }
+
+    /// The offset of the first message that consumers cannot see yet, when the set was fetched.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.fetched.high_watermark
+    }
+
+    /// How far the user has come.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        let how = match self.state {
+            State::Reading | State::AtError => How::Open,
+            State::Stopped(error) => How::Stopped(error),
+            State::Over => How::Finished,
+        };
+        let (ticket, from) = (self.fetched.ticket, self.fetched.from);
+        Passed { ticket, offset: self.passed, has_passed: self.passed > from, how, errors: self.errors }
+    }
+
+    /// Passes everything that is left: the rest is not wanted.
+    #[must_use = "the assignment is to be told"]
+    pub fn pass(mut self) -> Passed {
+        self.end();
+        self.passed()
+    }
+
+    /// Converts a key or a value to `Bytes`, which share the memory of the response if the message is not compressed, and keep it
+    /// alive as a whole.
+    #[must_use]
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        self.fetched.set.share(part)
+    }
+}
+
+/// How far the user has come in a set. For [`Assignment::handle_passed`](super::Assignment::handle_passed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    pub(super) ticket: Ticket,
+    pub(super) offset: Offset,
+    /// Whether any message has.
+    pub(super) has_passed: bool,
+    pub(super) how: How,
+    /// The number of entries that could not be read.
+    pub(super) errors: u32,
+}
+
+/// Whether a set is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Something is left.
+    Open,
+    Finished,
+    /// Reading has stopped at this error.
+    Stopped(MessageError),
+}
+
+impl Passed {
+    /// The offset behind the last message that has passed.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+}

@@ -1,0 +1,184 @@
+//! Commits: one in flight for each group and store, the later ones together in the next.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use kafka08_proto::{
+    api::{OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse},
+    error_code::ErrorCode,
+    ids::{Offset, Text, TopicPartition},
+};
+
+use super::{
+    Consumer,
+    event::{CommitCause, ConsumerEvent},
+    starting::refusal,
+};
+use crate::{
+    assignment::{CommitId, ToCommit},
+    cluster::{Answer, CallId, Claim, Ended, Redeem, Routed},
+    config::OffsetStore,
+    error::Cause,
+};
+
+/// The commits of one group to one store.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    in_flight: Option<CallId>,
+    /// What the next request has: the last offset of each partition counts.
+    next: BTreeMap<TopicPartition, Offset>,
+    waiting: Vec<Waiting>,
+}
+
+/// A commit, and its partitions.
+#[derive(Debug)]
+struct Waiting {
+    id: CommitId,
+    parts: Vec<TopicPartition>,
+}
+
+/// A commit request that is on its way.
+#[derive(Debug)]
+pub(super) struct Committing {
+    group: (Text, OffsetStore),
+    asked: Vec<TopicPartition>,
+    commits: Vec<Waiting>,
+    claim: AnyClaim,
+}
+
+#[derive(Debug)]
+enum AnyClaim {
+    ZooKeeper(Claim<OffsetCommitRequestV0>),
+    Kafka(Claim<OffsetCommitRequestV1>),
+}
+
+type Failed = Vec<(TopicPartition, CommitCause)>;
+
+impl Consumer {
+    /// Takes a commit that was asked for.
+    pub(super) fn add_commit(&mut self, now: Instant, commit: ToCommit) {
+        let ToCommit { id, group, store, offsets } = commit;
+        if offsets.is_empty() {
+            // Nothing has passed. An empty request would be answered with an empty list, which proves nothing.
+            self.events.push_back(ConsumerEvent::Committed { id, failed: Vec::new() });
+            return;
+        }
+        let key = (group, store);
+        let state = self.groups.entry(key.clone()).or_default();
+        // Two requests of one group in flight could be stored in any order, if one of them is sent again.
+        state.waiting.push(Waiting { id, parts: offsets.iter().map(|(of, _)| of.clone()).collect() });
+        state.next.extend(offsets);
+        self.drive_group(now, &key);
+    }
+
+    /// Sends the next request of a group, unless one is in flight.
+    fn drive_group(&mut self, now: Instant, key: &(Text, OffsetStore)) {
+        let Some(state) = self.groups.get_mut(key).filter(|state| state.in_flight.is_none()) else { return };
+        if state.next.is_empty() {
+            self.groups.remove(key);
+            return;
+        }
+        let offsets = std::mem::take(&mut state.next);
+        let commits = std::mem::take(&mut state.waiting);
+        let asked: Vec<_> = offsets.keys().cloned().collect();
+        let (group, store) = key.clone();
+        let begun = match store {
+            OffsetStore::ZooKeeper => {
+                let request = offsets.into_iter().fold(OffsetCommitRequestV0::new(group), |all, (of, offset)| {
+                    all.with(of.topic, of.partition, offset)
+                });
+                begin(&mut self.cluster, now, request, AnyClaim::ZooKeeper)
+            }
+            OffsetStore::Kafka => {
+                let request = offsets.into_iter().fold(OffsetCommitRequestV1::new(group), |all, (of, offset)| {
+                    all.with(of.topic, of.partition, offset, Text::default())
+                });
+                begin(&mut self.cluster, now, request, AnyClaim::Kafka)
+            }
+        };
+        match begun {
+            Ok((call, claim)) => {
+                state.in_flight = Some(call);
+                self.committing.insert(call, Committing { group: key.clone(), asked, commits, claim });
+            }
+            Err(cause) => {
+                let failed = asked.into_iter().map(|of| (of, CommitCause::Attempt(cause.clone()))).collect();
+                self.tell_committed(commits, &failed);
+                self.groups.remove(key);
+            }
+        }
+    }
+
+    /// Takes the end of a commit request.
+    pub(super) fn take_committed(&mut self, now: Instant, committing: Committing, ended: Ended) {
+        let Committing { group, asked, commits, claim } = committing;
+        let failed = match claim {
+            AnyClaim::ZooKeeper(claim) => failures(asked, claim.redeem(ended)),
+            AnyClaim::Kafka(claim) => failures(asked, claim.redeem(ended)),
+        };
+        self.tell_committed(commits, &failed);
+        // A group that nobody commits for any more is forgotten by the next line.
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.in_flight = None;
+        }
+        self.drive_group(now, &group);
+    }
+
+    fn tell_committed(&mut self, commits: Vec<Waiting>, failed: &Failed) {
+        for Waiting { id, parts } in commits {
+            let failed = failed.iter().filter(|(of, _)| parts.contains(of)).cloned().collect();
+            self.events.push_back(ConsumerEvent::Committed { id, failed });
+        }
+    }
+
+    /// Ends the commits that have not ended.
+    pub(super) fn abandon_commits(&mut self) {
+        let open = std::mem::take(&mut self.committing).into_values();
+        let mut commits: Vec<_> = open.flat_map(|committing| committing.commits).collect();
+        commits.extend(std::mem::take(&mut self.groups).into_values().flat_map(|group| group.waiting));
+        for Waiting { id, parts } in commits {
+            let failed = parts.into_iter().map(|of| (of, CommitCause::Attempt(Cause::Closed))).collect();
+            self.events.push_back(ConsumerEvent::Committed { id, failed });
+        }
+    }
+}
+
+fn begin<R: Routed>(
+    cluster: &mut crate::cluster::Cluster,
+    now: Instant,
+    request: R,
+    any: impl FnOnce(Claim<R>) -> AnyClaim,
+) -> Result<(CallId, AnyClaim), Cause> {
+    match cluster.call(now, request) {
+        Ok(claim) => Ok((claim.id(), any(claim))),
+        Err(refused) => Err(refusal(&refused)),
+    }
+}
+
+/// The partitions that were not stored. One that the answer lacks was not (T1).
+fn failures<R: Routed<Response = OffsetCommitResponse>>(
+    asked: Vec<TopicPartition>,
+    answer: Result<Answer<R>, Redeem>,
+) -> Failed {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(why) => {
+            let cause = match why {
+                Redeem::Failed(failure) => failure.cause,
+                Redeem::NotMine(_) => Cause::Incomplete,
+            };
+            return asked.into_iter().map(|of| (of, CommitCause::Attempt(cause.clone()))).collect();
+        }
+    };
+    // An answer may be partial: some partitions have an answer, and some a failure.
+    let cause = |of: &TopicPartition| {
+        if let Some((_, failure)) = answer.failed.iter().find(|(failed, _)| failed == of) {
+            return Some(CommitCause::Attempt(failure.cause.clone()));
+        }
+        match answer.response.topics.find(&of.topic, of.partition) {
+            Some(&ErrorCode::NONE) => None,
+            Some(&code) => Some(CommitCause::Refused(code)),
+            None => Some(CommitCause::Attempt(Cause::Incomplete)),
+        }
+    };
+    asked.into_iter().filter_map(|of| cause(&of).map(|cause| (of, cause))).collect()
+}

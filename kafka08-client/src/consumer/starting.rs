@@ -1,0 +1,312 @@
+//! Where partitions start and end: look-ups of offsets, by time and of groups.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use kafka08_proto::{
+    api::{CommittedOffset, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequestV0, OffsetFetchRequestV1},
+    connection::{PrepareError, SendError},
+    error_code::ErrorCode,
+    ids::{NodeId, Offset, OffsetTime, Text, TopicPartition},
+};
+
+use super::{
+    Consumer,
+    event::{ConsumerEvent, FetchCause, ResetCause},
+    track::{Known, Looked, Stage, Track, Which},
+};
+use crate::{
+    assignment::{Epoch, PartitionIndex},
+    cluster::{Answer, CallId, Claim, Ended, Redeem, Refused, RefusedWhy, Routed},
+    config::{OffsetStore, Reset, StartAt},
+    error::Cause,
+};
+
+/// A look-up that is on its way.
+#[derive(Debug)]
+pub(super) struct Look {
+    which: Which,
+    /// When it was asked.
+    since: Instant,
+    parts: BTreeMap<TopicPartition, (PartitionIndex, Epoch)>,
+    claim: Asked,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Offsets(Claim<ListOffsetsRequest>),
+    ZooKeeper(Text, Claim<OffsetFetchRequestV0>),
+    Kafka(Text, Claim<OffsetFetchRequestV1>),
+}
+
+/// What to ask for, of many partitions together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    Offsets(Which, Of),
+    Group(Text, OffsetStore),
+}
+
+/// Whose partitions one look-up is about. It ends when all have been answered, so a broker that is lost or a topic that is missing
+/// has one of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    Leader(NodeId),
+    /// Without a leader that is known.
+    Topic(Text),
+}
+
+impl Consumer {
+    /// Asks for the offsets of all partitions that wait for one.
+    pub(super) fn drive_looks(&mut self, now: Instant) {
+        let mut questions: BTreeMap<Question, Vec<(PartitionIndex, StartAt)>> = BTreeMap::new();
+        // Together: a thousand partitions of one topic are one request for each broker.
+        for at in std::mem::take(&mut self.to_look) {
+            let Some(track) = self.tracks.get_mut(&at).filter(|track| !track.is_pausing) else { continue };
+            let of = match self.cluster.view().leader(&track.of.topic, track.of.partition) {
+                Ok(node) => Of::Leader(node),
+                Err(_) => Of::Topic(track.of.topic.clone()),
+            };
+            let Stage::Starting(starting) = &mut track.stage else { continue };
+            for which in [Which::Start, Which::End] {
+                let known = starting.at(which);
+                let Known::No(start) = known else { continue };
+                let start = start.clone();
+                let question = match &start {
+                    StartAt::Committed { group, store, .. } => Question::Group(group.clone(), *store),
+                    _ => Question::Offsets(which, of.clone()),
+                };
+                *known = Known::Asked(start.clone());
+                questions.entry(question).or_default().push((at, start));
+            }
+        }
+        for (question, asked) in questions {
+            self.ask(now, question, asked);
+        }
+    }
+
+    fn ask(&mut self, now: Instant, question: Question, asked: Vec<(PartitionIndex, StartAt)>) {
+        let mut parts = BTreeMap::new();
+        for (at, _) in &asked {
+            if let Some(track) = self.tracks.get(at) {
+                parts.insert(track.of.clone(), (*at, track.epoch));
+            }
+        }
+        let which = match question {
+            Question::Offsets(which, _) => which,
+            Question::Group(..) => Which::Start,
+        };
+        let names = || parts.keys().map(|of| (of.topic.clone(), of.partition));
+        let begun = match question {
+            Question::Offsets(..) => {
+                let mut request = ListOffsetsRequest::new();
+                for (at, start) in &asked {
+                    let Some(track) = self.tracks.get(at) else { continue };
+                    request = request.with(track.of.topic.clone(), track.of.partition, time_of(start));
+                }
+                self.begin(now, request, Asked::Offsets)
+            }
+            Question::Group(group, OffsetStore::ZooKeeper) => {
+                let request = names().fold(OffsetFetchRequestV0::new(group.clone()), |all, (t, p)| all.with(t, p));
+                self.begin(now, request, |claim| Asked::ZooKeeper(group, claim))
+            }
+            Question::Group(group, OffsetStore::Kafka) => {
+                let request = names().fold(OffsetFetchRequestV1::new(group.clone()), |all, (t, p)| all.with(t, p));
+                self.begin(now, request, |claim| Asked::Kafka(group, claim))
+            }
+        };
+        match begun {
+            Ok((id, claim)) => {
+                self.looks.insert(id, Look { which, since: now, parts, claim });
+            }
+            Err(cause) => {
+                for (at, epoch) in parts.into_values() {
+                    self.take_looked(now, now, at, epoch, which, Looked::Failed(FetchCause::Attempt(cause.clone())));
+                }
+            }
+        }
+    }
+
+    fn begin<R: Routed>(
+        &mut self,
+        now: Instant,
+        request: R,
+        asked: impl FnOnce(Claim<R>) -> Asked,
+    ) -> Result<(CallId, Asked), Cause> {
+        match self.cluster.call(now, request) {
+            Ok(claim) => Ok((claim.id(), asked(claim))),
+            Err(refused) => Err(refusal(&refused)),
+        }
+    }
+
+    /// Takes the end of a look-up.
+    pub(super) fn take_look(&mut self, now: Instant, look: Look, ended: Ended) {
+        let Look { which, since, parts, claim } = look;
+        let answers: Vec<(TopicPartition, Looked)> = match claim {
+            Asked::Offsets(claim) => {
+                let answer = claim.redeem(ended);
+                each(&parts, answer, |of, found: &ListOffsetsResponse| {
+                    let found = found.topics.find(&of.topic, of.partition)?;
+                    Some(match (found.error, found.offsets.first()) {
+                        (ErrorCode::NONE, Some(offset)) if *offset >= Offset(0) => Looked::At(*offset),
+                        (ErrorCode::NONE, _) => Looked::None(ResetCause::NothingSoEarly),
+                        (code, _) => Looked::Failed(FetchCause::Refused { node: None, code }),
+                    })
+                })
+            }
+            Asked::ZooKeeper(group, claim) => each(&parts, claim.redeem(ended), |of, found| {
+                Some(committed(&group, found.topics.find(&of.topic, of.partition)?, OffsetStore::ZooKeeper))
+            }),
+            Asked::Kafka(group, claim) => each(&parts, claim.redeem(ended), |of, found| {
+                Some(committed(&group, found.topics.find(&of.topic, of.partition)?, OffsetStore::Kafka))
+            }),
+        };
+        for (of, looked) in answers {
+            if let Some((at, epoch)) = parts.get(&of) {
+                self.take_looked(now, since, *at, *epoch, which, looked);
+            }
+        }
+    }
+
+    fn take_looked(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        at: PartitionIndex,
+        epoch: Epoch,
+        which: Which,
+        looked: Looked,
+    ) {
+        let Some(track) = self.tracks.get_mut(&at).filter(|track| track.epoch == epoch) else { return };
+        let Stage::Starting(starting) = &mut track.stage else { return };
+        let known = starting.at(which);
+        let Known::Asked(start) = known.clone() else { return };
+        let of = track.of.clone();
+        match looked {
+            Looked::At(offset) => {
+                *known = Known::Yes(offset);
+                track.settle();
+                self.start_if_known(now, at);
+            }
+            // Each log has a beginning and an end, so an answer without them says nothing.
+            Looked::None(_) if matches!(start, StartAt::Earliest | StartAt::Latest) => {
+                *known = Known::No(start);
+                self.note_trouble(now, at, FetchCause::Attempt(Cause::Incomplete));
+            }
+            Looked::None(why) => match otherwise(&start) {
+                Some(start) => {
+                    *known = Known::No(start);
+                    self.events.push_back(ConsumerEvent::Reset { partition: of, why });
+                    self.to_look.insert(at);
+                }
+                None => self.fail(at, FetchCause::Lost(why)),
+            },
+            Looked::Failed(cause) => {
+                // It is asked for again after a pause. An error is never taken for an offset.
+                *known = Known::No(start);
+                // The call has waited for a broker until its deadline, and nothing has come of the partition meanwhile.
+                self.set_trouble(now, since, at, cause.clone());
+                self.note_trouble(now, at, cause);
+            }
+        }
+    }
+
+    /// Begins to read if both offsets are known.
+    pub(super) fn start_if_known(&mut self, now: Instant, at: PartitionIndex) {
+        let Some(track) = self.tracks.get_mut(&at) else { return };
+        let Stage::Starting(starting) = &track.stage else { return };
+        let Some((position, until)) = starting.done() else { return };
+        track.stage = Stage::Reading { position, until };
+        let (of, epoch) = (track.of.clone(), track.epoch);
+        self.returns.started.push((at, epoch, position));
+        self.events.push_back(ConsumerEvent::Started { partition: of, at: position });
+        // Without a fetch, which would wait for messages that nobody wants.
+        if position >= until.offset {
+            self.end(at, position);
+        } else {
+            self.place(now, at);
+        }
+    }
+}
+
+/// The answers for the partitions that were asked for. One that is missing was not answered.
+fn each<R: Routed>(
+    parts: &BTreeMap<TopicPartition, (PartitionIndex, Epoch)>,
+    answer: Result<Answer<R>, Redeem>,
+    find: impl Fn(&TopicPartition, &R::Response) -> Option<Looked>,
+) -> Vec<(TopicPartition, Looked)> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(why) => {
+            let cause = match why {
+                Redeem::Failed(failure) => failure.cause,
+                Redeem::NotMine(_) => Cause::Incomplete,
+            };
+            let failed = || Looked::Failed(FetchCause::Attempt(cause.clone()));
+            return parts.keys().map(|of| (of.clone(), failed())).collect();
+        }
+    };
+    // Brokers answer for their own partitions, so some may have failed while others were answered.
+    let failure = |of: &TopicPartition| answer.failed.iter().find(|(failed, _)| failed == of);
+    let look = |of: &TopicPartition| {
+        if let Some((_, failure)) = failure(of) {
+            return Looked::Failed(FetchCause::Attempt(failure.cause.clone()));
+        }
+        // An answer without the partition says nothing, so it is asked for again.
+        find(of, &answer.response).unwrap_or(Looked::Failed(FetchCause::Attempt(Cause::Incomplete)))
+    };
+    parts.keys().map(|of| (of.clone(), look(of))).collect()
+}
+
+/// What a group has committed. The two stores say differently that it is nothing.
+fn committed(group: &Text, found: &CommittedOffset, store: OffsetStore) -> Looked {
+    let nothing = || Looked::None(ResetCause::NothingCommitted { group: group.clone() });
+    match found.error {
+        ErrorCode::NONE if found.offset >= Offset(0) => Looked::At(found.offset),
+        ErrorCode::NONE => nothing(),
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION if store == OffsetStore::ZooKeeper => nothing(),
+        code => Looked::Failed(FetchCause::Refused { node: None, code }),
+    }
+}
+
+/// Where to look next if there is no such offset.
+fn otherwise(start: &StartAt) -> Option<StartAt> {
+    match start {
+        StartAt::Committed { otherwise, .. } => otherwise.start(),
+        _ => Some(StartAt::Earliest),
+    }
+}
+
+fn time_of(start: &StartAt) -> OffsetTime {
+    match start {
+        StartAt::Latest => OffsetTime::LATEST,
+        StartAt::Time(time) => OffsetTime(time.0),
+        StartAt::Earliest | StartAt::Offset(_) | StartAt::Committed { .. } => OffsetTime::EARLIEST,
+    }
+}
+
+/// Why a call was not taken.
+pub(super) fn refusal<R>(refused: &Refused<R>) -> Cause {
+    match &refused.why {
+        RefusedWhy::Closed => Cause::Closed,
+        RefusedWhy::Problem(problem) => Cause::NotSent(SendError::Prepare(PrepareError::Problem(problem.clone()))),
+        RefusedWhy::NoAnswer | RefusedWhy::Busy => Cause::DeadlinePassed,
+    }
+}
+
+impl Reset {
+    /// Where to start. `None` if nowhere.
+    pub(super) fn start(self) -> Option<StartAt> {
+        match self {
+            Self::Earliest => Some(StartAt::Earliest),
+            Self::Latest => Some(StartAt::Latest),
+            Self::Fail => None,
+        }
+    }
+}
+
+impl Track {
+    /// It goes well again.
+    pub(super) fn settle(&mut self) {
+        self.failures = 0;
+        self.trouble = None;
+    }
+}

@@ -1,0 +1,88 @@
+//! What a consumer holds besides its partitions and brokers.
+
+use std::time::Duration;
+
+use kafka08_proto::{
+    api::MAX_WAIT,
+    ids::{Millis, Offset},
+};
+
+use crate::{
+    assignment::{Epoch, PartitionIndex},
+    backoff::Backoff,
+    cluster::ClusterStats,
+    config::{ConsumerConfig, Reset},
+};
+
+/// The settings that fetching needs.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) max_wait: Millis,
+    pub(super) partition_bytes: usize,
+    pub(super) room: usize,
+    /// The most that can be asked for in one fetch.
+    pub(super) max_fetch: usize,
+    pub(super) reset: Reset,
+    pub(super) stall_after: Duration,
+    pub(super) retry_backoff: Backoff,
+}
+
+impl Terms {
+    pub(super) fn of(config: &ConsumerConfig) -> Self {
+        Self {
+            max_wait: Millis::try_from(config.max_wait).unwrap_or(MAX_WAIT),
+            partition_bytes: config.partition_bytes.min(config.max_fetch()),
+            room: config.room,
+            max_fetch: config.max_fetch(),
+            reset: config.reset,
+            stall_after: config.stall_after,
+            retry_backoff: config.cluster.retry_backoff,
+        }
+    }
+}
+
+/// What happens at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A partition is asked for again.
+    Again(PartitionIndex),
+    /// A partition has had trouble for long.
+    Stalled(PartitionIndex),
+}
+
+/// What the assignment has to be told.
+#[derive(Debug, Default)]
+pub(super) struct Returns {
+    pub(super) started: Vec<(PartitionIndex, Epoch, Offset)>,
+    pub(super) ended: Vec<(PartitionIndex, Epoch)>,
+}
+
+impl Returns {
+    pub(super) fn is_empty(&self) -> bool {
+        self.started.is_empty() && self.ended.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) fetches: u64,
+    pub(super) bytes: u64,
+}
+
+/// What a consumer has done, and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConsumerStats {
+    /// The cluster.
+    pub cluster: ClusterStats,
+    /// Partitions that are assigned.
+    pub partitions: usize,
+    /// Fetches that are unanswered.
+    pub in_flight: usize,
+    /// Fetches so far.
+    pub fetches: u64,
+    /// The bytes of message sets that were fetched and put into the assignment so far.
+    pub bytes: u64,
+    /// Partitions that something keeps from being read at the moment.
+    pub troubled: usize,
+}

@@ -1,0 +1,17 @@
+//! The consumer machine against the brokers of `kafka08-broker`, in virtual time.
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod both;
+mod chaos;
+mod commits;
+mod corners;
+mod failures;
+mod lies;
+mod reading;
+mod starting;
+
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,119 @@
+//! Where partitions start.
+
+use kafka08_broker::BrokerConfig;
+use kafka08_client::{
+    config::{ConsumerConfig, EndAt, OffsetStore, Reset, StartAt},
+    consumer::{ConsumerEvent, FetchCause, ResetCause},
+};
+use kafka08_proto::ids::{Offset, Text, Timestamp};
+
+use crate::{
+    SECOND,
+    both::{assign, commit, expected, numbers, part, produce, read_all, rig, started},
+};
+
+fn one() -> BrokerConfig {
+    BrokerConfig::default().with_topic("t", 3)
+}
+
+fn resets(events: &[ConsumerEvent]) -> Vec<ResetCause> {
+    let of = |event: &ConsumerEvent| match event {
+        ConsumerEvent::Reset { why, .. } => Some(why.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn each_start_is_found_and_told_once() {
+    let mut rig = rig(one(), ConsumerConfig::default());
+    for partition in 0..3 {
+        produce(&mut rig, partition, numbers(0..5));
+    }
+    assign(&mut rig, 0, StartAt::Earliest, EndAt::Never);
+    assign(&mut rig, 1, StartAt::Latest, EndAt::Never);
+    assign(&mut rig, 2, StartAt::Offset(Offset(3)), EndAt::Never);
+    let mut told = started(&rig);
+    told.sort_unstable();
+    assert_eq!(told, [(0, 0), (1, 5), (2, 3)]);
+    assert_eq!(read_all(&mut rig).len(), 5 + 2);
+}
+
+#[test]
+fn a_time_before_the_log_is_its_beginning_and_is_told() {
+    let mut rig = rig(one(), ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..5));
+    assign(&mut rig, 0, StartAt::Time(Timestamp(1)), EndAt::Never);
+    assert_eq!(read_all(&mut rig), expected(0..5));
+    assert_eq!(resets(&rig.events), [ResetCause::NothingSoEarly]);
+    assert_eq!(started(&rig), [(0, 0)]);
+}
+
+#[test]
+fn an_offset_that_the_log_does_not_have_fails_or_is_reset_with_an_event() {
+    for (reset, from) in [(Reset::Earliest, Some(0)), (Reset::Latest, Some(5)), (Reset::Fail, None)] {
+        let mut rig = rig(one(), ConsumerConfig::default().with_reset(reset));
+        produce(&mut rig, 0, numbers(0..5));
+        assign(&mut rig, 0, StartAt::Offset(Offset(100)), EndAt::Never);
+        let why = ResetCause::OutOfRange(Offset(100));
+        match from {
+            Some(from) => {
+                assert_eq!(resets(&rig.events), [why]);
+                assert_eq!(started(&rig), [(0, 100), (0, from)]);
+                assert_eq!(read_all(&mut rig), expected(from..5));
+            }
+            None => {
+                let failed = ConsumerEvent::Failed { partition: part(0), cause: FetchCause::Lost(why) };
+                assert!(rig.events.contains(&failed), "{:?}", rig.events);
+                assert!(rig.machine.assignment.is_finished());
+                // A seek begins anew.
+                let _ = rig.command(|both, _| both.assignment.seek(&part(0), StartAt::Offset(Offset(4))));
+                assert_eq!(read_all(&mut rig), expected(4..5));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_group_has_committed_is_where_it_goes_on_in_each_store() {
+    for store in [OffsetStore::Kafka, OffsetStore::ZooKeeper] {
+        let mut rig = rig(one(), ConsumerConfig::default());
+        produce(&mut rig, 0, numbers(0..5));
+        let committed = |otherwise| StartAt::Committed { group: Text::from_static("g"), store, otherwise };
+        assign(&mut rig, 0, committed(Reset::Earliest), EndAt::Never);
+        rig.pass(5 * SECOND);
+        assert_eq!(read_all(&mut rig), expected(0..5));
+        let why = ResetCause::NothingCommitted { group: Text::from_static("g") };
+        assert_eq!(resets(&rig.events), std::slice::from_ref(&why));
+        assert_eq!(commit(&mut rig, "g", store), []);
+        rig.events.clear();
+        produce(&mut rig, 0, numbers(5..7));
+        rig.pass(SECOND);
+        assign(&mut rig, 0, committed(Reset::Fail), EndAt::Never);
+        rig.pass(SECOND);
+        assert_eq!(started(&rig), [(0, 5)]);
+        assert_eq!(read_all(&mut rig), expected(5..7));
+        // The other store knows nothing of it.
+        let other = if store == OffsetStore::Kafka { OffsetStore::ZooKeeper } else { OffsetStore::Kafka };
+        let other = StartAt::Committed { group: Text::from_static("g"), store: other, otherwise: Reset::Fail };
+        assign(&mut rig, 0, other, EndAt::Never);
+        rig.pass(5 * SECOND);
+        let failed = ConsumerEvent::Failed { partition: part(0), cause: FetchCause::Lost(why) };
+        assert!(rig.events.contains(&failed), "{:?}", rig.events);
+    }
+}
+
+#[test]
+fn reading_creates_no_topic_and_goes_on_when_somebody_has_created_it() {
+    let brokers = BrokerConfig::default();
+    let mut rig = rig(brokers, ConsumerConfig::default());
+    assign(&mut rig, 0, StartAt::Earliest, EndAt::Never);
+    rig.pass(40 * SECOND);
+    assert_eq!(rig.brokers.leader("t", 0), None);
+    let is_stalled = |event: &ConsumerEvent| matches!(event, ConsumerEvent::Stalled { .. });
+    assert_eq!(rig.events.iter().filter(|event| is_stalled(event)).count(), 1, "{:?}", rig.events);
+    rig.brokers(|brokers, now| brokers.create_topic("t", 1, now)).expect("created");
+    produce(&mut rig, 0, numbers(0..3));
+    rig.pass(20 * SECOND);
+    assert_eq!(read_all(&mut rig), expected(0..3));
+}
