@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use kafka08_proto::{
     api::{Body as _, FetchResponse, FetchedPartition},
     connection::{CloseReason, Progress, RequestError, ResponseFrame},
-    error_code::ErrorCode,
+    error_code::{ErrorCode, NextStep},
     ids::{NodeId, Offset},
     message::MessageSet,
 };
@@ -75,6 +75,7 @@ impl Consumer {
         self.end_fetch(now, token, &sent, &cause);
     }
 
+    /// Ends a fetch whose answer cannot be used: its partitions are fetched again after a pause.
     fn end_fetch(&mut self, now: Instant, token: Token, sent: &Sent, cause: &Cause) {
         self.free_node(token, sent.node);
         // The position stays, and what was on its way is fetched again.
@@ -85,6 +86,7 @@ impl Consumer {
         }
     }
 
+    /// A broker owes no answer any more, so that it can be asked again.
     fn free_node(&mut self, token: Token, node: NodeId) {
         if let Some(state) = self.nodes.get_mut(&node).filter(|state| state.in_flight == Some(token)) {
             state.in_flight = None;
@@ -128,6 +130,7 @@ impl Consumer {
         }
     }
 
+    /// Takes an error code of one partition. What has no remedy ends the partition, everything else is waited out.
     fn take_code(&mut self, now: Instant, node: NodeId, part: &Wanted, code: ErrorCode) {
         let cause = FetchCause::Refused { node: Some(node), code };
         let Some(track) = self.tracks.get_mut(&part.at) else { return };
@@ -155,7 +158,7 @@ impl Consumer {
                 }
             }
             _ => {
-                if code.next_step() == kafka08_proto::error_code::NextStep::RefreshMetadata {
+                if code.next_step() == NextStep::RefreshMetadata {
                     self.cluster.note_stale(now, &of.topic);
                 }
                 self.note_trouble(now, part.at, cause);
@@ -163,6 +166,7 @@ impl Consumer {
         }
     }
 
+    /// Takes the set of one partition: delivers what is sound, and decides where to go on and how much to ask for.
     fn take_set(
         &mut self,
         with: &mut Assignment,

@@ -51,6 +51,7 @@ enum AnyClaim {
     Kafka(Claim<OffsetCommitRequestV1>),
 }
 
+/// The partitions that were not stored, with the reason.
 type Failed = Vec<(TopicPartition, CommitCause)>;
 
 impl Consumer {
@@ -123,6 +124,7 @@ impl Consumer {
         self.drive_group(now, &group);
     }
 
+    /// Tells each commit of a request which of its partitions have failed.
     fn tell_committed(&mut self, commits: Vec<Waiting>, failed: &Failed) {
         for Waiting { id, parts } in commits {
             let failed = failed.iter().filter(|(of, _)| parts.contains(of)).cloned().collect();
@@ -142,6 +144,7 @@ impl Consumer {
     }
 }
 
+/// Begins a call, whose claim is kept until it ends.
 fn begin<R: Routed>(
     cluster: &mut crate::cluster::Cluster,
     now: Instant,

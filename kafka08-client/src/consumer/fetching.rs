@@ -1,9 +1,10 @@
 //! Fetches: what goes into one, and when it is sent.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka08_proto::{
-    api::FetchRequest,
+    HostPort,
+    api::{FetchRequest, LeaderProblem},
     connection::{PrepareError, Prepared, SendError},
     ids::{Millis, NodeId, Offset},
     profile::Profile,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     assignment::{Epoch, PartitionIndex, Undelivered},
-    error::Cause,
+    error::{Cause, Unreachable},
     links::{Lane, Opening, Peer, Token},
 };
 
@@ -176,6 +177,7 @@ impl Consumer {
         all
     }
 
+    /// Sends a fetch to a broker whose link is ready.
     fn send(&mut self, now: Instant, node: NodeId, wanted: Vec<Wanted>) -> Progress {
         let request = self.request(node, &wanted);
         let prepared = match Prepared::new(&request) {
@@ -222,6 +224,7 @@ impl Consumer {
         }
     }
 
+    /// The request for these partitions. How long the broker may wait depends on its release, and on who is left out.
     fn request(&self, node: NodeId, wanted: &[Wanted]) -> FetchRequest {
         // An unknown release counts as an old one: waiting for less costs little.
         let is_old = self.cluster.profile(node).is_none_or(|profile| profile < Profile::V0_8_2);
@@ -287,14 +290,16 @@ impl Consumer {
         }
     }
 
-    fn note_unreachable(&mut self, now: Instant, node: NodeId, reason: &std::sync::Arc<str>) {
+    /// A broker cannot be connected to.
+    fn note_unreachable(&mut self, now: Instant, node: NodeId, reason: &Arc<str>) {
         let peer = self.address(node);
         let attempts = vec![(peer, reason.clone())];
-        let cause = Cause::Unreachable(std::sync::Arc::new(crate::error::Unreachable { attempts }));
+        let cause = Cause::Unreachable(Arc::new(Unreachable { attempts }));
         self.note_node_trouble(now, node, &cause);
     }
 
-    pub(super) fn note_not_connected(&mut self, now: Instant, node: NodeId, reason: &std::sync::Arc<str>) {
+    /// An attempt to connect to a broker has failed.
+    pub(super) fn note_not_connected(&mut self, now: Instant, node: NodeId, reason: &Arc<str>) {
         self.note_unreachable(now, node, reason);
         // Another leader may have been elected.
         let topics: BTreeSet<_> =
@@ -306,14 +311,16 @@ impl Consumer {
         self.to_ask.insert(node);
     }
 
+    /// A broker's address is not known, or cannot be used.
     fn note_no_address(&mut self, now: Instant, node: NodeId) {
         let problem = match self.cluster.view().endpoint(node) {
             Some(Err(problem)) => Cause::Endpoint { node, problem: problem.clone() },
-            _ => Cause::NoLeader(kafka08_proto::api::LeaderProblem::BrokerMissing(node)),
+            _ => Cause::NoLeader(LeaderProblem::BrokerMissing(node)),
         };
         self.note_node_trouble(now, node, &problem);
     }
 
+    /// Something keeps all partitions of a broker from being read.
     fn note_node_trouble(&mut self, now: Instant, node: NodeId, cause: &Cause) {
         let parts: Vec<_> = self.parts_of(node).collect();
         for at in parts {
@@ -321,13 +328,15 @@ impl Consumer {
         }
     }
 
+    /// The partitions that are fetched from a broker.
     pub(super) fn parts_of(&self, node: NodeId) -> impl Iterator<Item = PartitionIndex> + '_ {
         self.nodes.get(&node).into_iter().flat_map(|state| state.parts.iter().copied())
     }
 
-    pub(super) fn address(&mut self, node: NodeId) -> kafka08_proto::HostPort {
+    /// The address of a broker, for error texts.
+    pub(super) fn address(&mut self, node: NodeId) -> HostPort {
         // Only a broker that was never listed has no address, and nothing is sent to it.
-        let unknown = || kafka08_proto::HostPort::new("unknown", 0);
+        let unknown = || HostPort::new("unknown", 0);
         self.cluster.links().address(Peer::Node(node)).cloned().unwrap_or_else(unknown)
     }
 }

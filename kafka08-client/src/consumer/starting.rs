@@ -83,6 +83,7 @@ impl Consumer {
         }
     }
 
+    /// Sends one look-up for many partitions.
     fn ask(&mut self, now: Instant, question: Question, asked: Vec<(PartitionIndex, StartAt)>) {
         let mut parts = BTreeMap::new();
         for (at, _) in &asked {
@@ -125,6 +126,7 @@ impl Consumer {
         }
     }
 
+    /// Begins a call, whose claim is kept until it ends.
     fn begin<R: Routed>(
         &mut self,
         now: Instant,
@@ -166,6 +168,7 @@ impl Consumer {
         }
     }
 
+    /// Takes what has come of a look-up for one partition.
     fn take_looked(
         &mut self,
         now: Instant,
@@ -275,6 +278,7 @@ fn otherwise(start: &StartAt) -> Option<StartAt> {
     }
 }
 
+/// The time that stands for a start.
 fn time_of(start: &StartAt) -> OffsetTime {
     match start {
         StartAt::Latest => OffsetTime::LATEST,
