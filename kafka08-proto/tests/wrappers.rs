@@ -280,6 +280,18 @@ fn a_cursor_that_lends_opens_each_wrapper_within_a_budget_of_its_own_and_goes_on
 }
 
 #[test]
+fn what_is_behind_an_error_that_was_passed_is_not_lent_before_it() {
+    // The damaged message stands for offset 10, and the compressed one claims the same.
+    let set = [damaged(11), wrapper(11, &[10, 11]).bytes().to_vec()].concat();
+    let set = MessageSet::new(set.into(), Origin::Fetched);
+    let (told, _) = one_by_one(&set, 10);
+    let told: Vec<_> = told.into_iter().map(|found| found.map_err(|error| error.offset)).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].is_err() && told[1].is_err(), "{told:?}");
+    assert_eq!(told[2], Ok(11));
+}
+
+#[test]
 fn key_and_value_of_a_compressed_message_are_lent_whole_and_null_is_not_empty() {
     let mut builder = MessageSetBuilder::fetched_from(Offset(10));
     let parts = [(Some(&b"k"[..]), Some(&b"value"[..])), (None, Some(b"")), (Some(b""), None), (None, None)];

@@ -14,8 +14,8 @@ impl Cursor {
     ///
     /// This reads what [`MessageSet::visit`] reads, in the same order, and moves the position in the same way. Unlike a visitor,
     /// the caller can return in the middle, and go on later. Each error is returned once. Reading continues after the invalid
-    /// entry, unless it has an invalid size. The position stays before the invalid entry until the next message was read:
-    /// see [`Cursor::pass_error`].
+    /// entry, unless it has an invalid size. The position stays before the invalid entry until the next message is asked
+    /// for: see [`Cursor::pass_error`].
     ///
     /// Give a new budget for each call if it is the budget of one compressed entry. An entry for which it is too small is
     /// an error like any other.
@@ -90,6 +90,8 @@ impl Cursor {
                 self.position = self.next.max(self.position);
                 return None;
             }
+            // Who asks again has passed the error of before, as a visitor that goes on has.
+            self.position = self.next.max(self.position);
             let mut entries = self.entries(set);
             let entry = entries.next();
             self.stand(&entries);
