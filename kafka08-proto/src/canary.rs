@@ -86,6 +86,14 @@ canaries! {
     KeepsRoom,
     /// Draws differ from run to run.
     DrawsAtRandom,
+    /// The offset behind a set of messages is one too high.
+    LeavesOneOut,
+    /// A set that was taken counts as passed.
+    PassesWhenTaken,
+    /// A seek begins no new epoch.
+    KeepsEpoch,
+    /// The end of a partition that has failed is told twice.
+    FailsTwice,
 }
 
 thread_local! {

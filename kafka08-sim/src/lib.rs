@@ -15,7 +15,7 @@ pub mod world;
 
 use history::Detail;
 use plan::Plan;
-use workload::{Calls, Direct, Producing, Scenario};
+use workload::{Calls, Consuming, Direct, Producing, Scenario};
 pub use world::Ran;
 use world::World;
 
@@ -26,5 +26,6 @@ pub fn run(plan: &Plan, detail: Detail) -> Ran {
         Scenario::Direct => World::new(plan.clone(), Direct::new(plan), detail).run(),
         Scenario::Calls => World::new(plan.clone(), Calls::new(plan), detail).run(),
         Scenario::Producing => World::new(plan.clone(), Producing::new(plan), detail).run(),
+        Scenario::Consuming => World::new(plan.clone(), Consuming::new(plan), detail).run(),
     }
 }

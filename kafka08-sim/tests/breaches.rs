@@ -12,7 +12,7 @@ const SECOND: u64 = 1_000_000;
 /// A second of work in each scenario, while a service that is no broker answers at the address of the only one.
 fn beside(service: u64) -> Coverage {
     let mut coverage = Coverage::default();
-    for scenario in 0..3 {
+    for scenario in 0..4 {
         let settings =
             Settings { scenario, operations: 20, span: SECOND, chaos: 2 * SECOND, latency: 500, ..Settings::default() };
         let wrong = Fault { when: Trigger::Time(0), kind: FaultKind::WrongService, a: 0, b: SECOND, c: service };

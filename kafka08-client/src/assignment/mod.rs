@@ -167,6 +167,8 @@ impl Assignment {
         let epoch = self.begin_epoch();
         let Some(part) = self.part_mut(at) else { return Wake::No };
         let (is_paused, is_ready) = (part.is_paused, part.is_ready);
+        #[cfg(kafka08_canary)]
+        let epoch = kafka08_proto::canary::KeepsEpoch.pick(part.epoch, epoch);
         *part = Part { is_paused, is_ready, ..Part::new(part.of.clone(), epoch, to, part.end) };
         self.changed.insert(at);
         Wake::Yes

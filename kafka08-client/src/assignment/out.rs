@@ -33,7 +33,10 @@ struct Held {
 impl Out {
     /// Notes that a set was taken. Sets are taken in order.
     pub(super) fn take(&mut self, set: SetId, behind: Offset) {
-        self.sets.push_back(Held { set, passed: None, behind, is_finished: false, is_stopped: false });
+        let passed = None;
+        #[cfg(kafka08_canary)]
+        let passed = kafka08_proto::canary::PassesWhenTaken.pick(Some(behind), passed);
+        self.sets.push_back(Held { set, passed, behind, is_finished: false, is_stopped: false });
     }
 
     /// Notes how far a user has come in a set. Returns whether the set was still open.

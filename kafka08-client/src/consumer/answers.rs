@@ -283,6 +283,10 @@ impl Consumer {
         let (partition, epoch) = (track.of.clone(), track.epoch);
         self.finish(at);
         self.returns.ended.push((at, epoch));
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::FailsTwice.is_planted() {
+            self.events.push_back(ConsumerEvent::Failed { partition: partition.clone(), cause: cause.clone() });
+        }
         self.events.push_back(ConsumerEvent::Failed { partition, cause });
     }
 

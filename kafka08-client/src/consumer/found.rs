@@ -37,6 +37,8 @@ pub(super) enum Found {
 /// is, and its reader tells what is wrong with it.
 pub(super) fn judge(set: &MessageSet, asked: Offset, high_watermark: Offset, is_second: bool) -> Found {
     let hop = set.hop(asked, high_watermark);
+    #[cfg(kafka08_canary)]
+    let hop = kafka08_proto::canary::LeavesOneOut.pick(hop.one_too_far(), hop);
     let whole = |len, behind| Found::Set { len, behind, first: first_entry(set), later: hop.later };
     match hop.tail {
         // Its offset may be right, and that of an entry in front of it wrong. So nothing of the set is believed.

@@ -27,6 +27,15 @@ pub struct Hop {
     pub tail: Result<Tail, MessageError>,
 }
 
+#[cfg(kafka08_canary)]
+impl Hop {
+    /// The same, with the position behind one message more, for a planted mistake.
+    #[must_use]
+    pub fn one_too_far(self) -> Self {
+        Self { position: if self.entries > 0 { self.position.next() } else { self.position }, ..self }
+    }
+}
+
 impl MessageSet {
     /// Follows the entries of a fetched set by their headers, without a look at the messages. `from` is the offset that was
     /// requested in the fetch, and `end` the high watermark of the response. Costs two nanoseconds for each entry.

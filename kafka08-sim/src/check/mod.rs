@@ -23,6 +23,12 @@ pub enum Invariant {
     S6,
     /// Keys and values are the same, byte for byte.
     S7,
+    /// Each offset is read once, in order and without a gap, and is what was in the log.
+    C1,
+    /// What ends or fails is told once, and nothing comes of it afterwards.
+    C2,
+    /// What has not passed is not committed, and a new client goes on in front of what has not passed.
+    C3,
     /// When everything has ended, nothing is in flight and nothing waits.
     R1,
     /// Limits hold at every step.

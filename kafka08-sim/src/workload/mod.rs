@@ -1,6 +1,8 @@
 //! What the client under test does, and how a world drives it.
 
+mod both;
 mod calls;
+mod consuming;
 mod direct;
 mod producing;
 mod schedule;
@@ -10,14 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use both::{Both, BothEvent};
 pub use calls::Calls;
+pub use consuming::Consuming;
 pub use direct::{Direct, DirectEvent, DirectMachine};
+use kafka08_broker::Cluster;
 use kafka08_client::machine::{LinkId, Machine};
 use kafka08_proto::connection::CloseReason;
 pub(crate) use producing::FLUSH_EVERY;
 pub use producing::Producing;
 
-use crate::{check::Invariant, history::History, plan::Plan, record::Records};
+use crate::{
+    check::{Invariant, Trust},
+    history::History,
+    logs::Logs,
+    plan::Plan,
+    record::Records,
+};
 
 /// What a client does. The numbers are those of plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +39,13 @@ pub enum Scenario {
     Calls,
     /// A producer.
     Producing,
+    /// A producer and a consumer.
+    Consuming,
 }
 
 impl Scenario {
     /// How many scenarios there are.
-    pub const COUNT: u64 = 3;
+    pub const COUNT: u64 = 4;
 
     /// The scenario of a plan.
     #[must_use]
@@ -40,7 +53,8 @@ impl Scenario {
         match plan.settings.scenario {
             0 => Self::Direct,
             1 => Self::Calls,
-            _ => Self::Producing,
+            2 => Self::Producing,
+            _ => Self::Consuming,
         }
     }
 }
@@ -127,6 +141,20 @@ pub trait Workload: fmt::Debug {
     /// Takes why connections have ended, if the client tells it.
     fn take_ends(&mut self) -> Vec<(LinkId, CloseReason)> {
         Vec::new()
+    }
+
+    /// All faults have ended.
+    fn handle_healed(&mut self) {}
+
+    /// What is wrong with what was read, when everything has ended.
+    fn check_reads(
+        &self,
+        _history: &History,
+        _logs: &Logs,
+        _brokers: &Cluster,
+        _trust: Trust,
+    ) -> Option<(Invariant, String)> {
+        None
     }
 
     /// What is left in the client, now that everything has ended.

@@ -96,6 +96,7 @@ impl<W: Workload> World<W> {
                 let has_had_enough = self.now >= self.plan.settings.chaos || self.workload.is_done();
                 if (is_submitted && has_had_enough && !self.awaits_faults()) || self.now >= SAFETY {
                     self.heal();
+                    self.workload.handle_healed();
                     let settings = &self.plan.settings;
                     // A call that the brokers that are left do not know may be known by those that have left, for all that the
                     // client can tell.
@@ -186,6 +187,8 @@ impl<W: Workload> World<W> {
             &promises,
             self.troubles.trust(),
         );
+        let found = found
+            .or_else(|| self.workload.check_reads(&self.history, &self.logs, &self.cluster, self.troubles.trust()));
         if let Some((invariant, what)) = found {
             self.fail(invariant, || what);
         }

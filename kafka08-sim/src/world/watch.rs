@@ -45,7 +45,7 @@ impl Window {
 fn asked_metadata(settings: &Settings) -> u64 {
     match (settings.scenario, settings.acks) {
         (1, _) => settings.operations,
-        (2, 2) => (settings.operations / u64::from(FLUSH_EVERY) + 1) * settings.brokers,
+        (2.., 2) => (settings.operations / u64::from(FLUSH_EVERY) + 1) * settings.brokers,
         _ => 0,
     }
 }
@@ -68,6 +68,8 @@ pub(super) struct Watch {
     probing: u64,
     /// How many requests for metadata the user may make, all within a second.
     asked: usize,
+    /// How many clients there are, each with limits of its own.
+    clients: usize,
     /// Whether the settings allow what else would be too often.
     is_patient: bool,
     problem: Option<String>,
@@ -86,6 +88,8 @@ impl Watch {
             answers: 0,
             probing: 0,
             asked: usize::try_from(asked_metadata(settings)).unwrap_or(usize::MAX),
+            // The last scenario has two clients.
+            clients: if settings.scenario > 2 { 2 } else { 1 },
             is_patient: settings.no_backoff == 0,
             problem: None,
         }
@@ -120,7 +124,7 @@ impl Watch {
     /// Notes a connection attempt at this time of the client's clock.
     pub(super) fn note_connect(&mut self, now: Instant) {
         let count = self.connects.note(now);
-        self.bound("connection attempts", count, self.most_connects);
+        self.bound("connection attempts", count, self.most_connects * self.clients);
     }
 
     /// Notes a request at this time of the client's clock.
@@ -128,7 +132,7 @@ impl Watch {
         self.probing += u64::from(key >= FIRST_OF_SOME);
         if key == METADATA {
             let count = self.metadata.note(now);
-            self.bound("requests for metadata", count, METADATA_A_SECOND + self.asked);
+            self.bound("requests for metadata", count, METADATA_A_SECOND * self.clients + self.asked);
         }
     }
 

@@ -2,12 +2,12 @@
 
 use kafka08_proto::canary::Canary;
 use kafka08_sim::{
-    check::Invariant::{self, D1, L1, L2, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7},
+    check::Invariant::{self, C1, C2, C3, D1, L1, L2, R1, R2, R3, R4, R5, S1, S2, S3, S4, S5, S6, S7},
     plan::{FaultKind, Plan},
 };
 
 /// All invariants that a mistake can break.
-pub(crate) const INVARIANTS: [Invariant; 15] = [S1, S2, S3, S4, S5, S6, S7, R1, R2, R3, R4, R5, L1, L2, D1];
+pub(crate) const INVARIANTS: [Invariant; 18] = [C1, C2, C3, S1, S2, S3, S4, S5, S6, S7, R1, R2, R3, R4, R5, L1, L2, D1];
 
 /// A mistake, and what it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +21,13 @@ pub(crate) struct Expected {
 impl Expected {
     /// The plan for a mistake: it is looked for where its code is used.
     pub(crate) fn plan(&self, mut plan: Plan) -> Plan {
+        // A consumer beside the producer takes long, and shows nothing of the producer that the producer alone does not.
+        plan.settings.scenario = plan.settings.scenario.min(2);
         for (name, value) in self.settings() {
             *plan.settings.named_mut(name).expect("a setting of plans") = *value;
         }
         // After a changed byte, nothing of these is checked.
-        if self.by.iter().all(|invariant| matches!(invariant, S1 | S2 | S4 | S5 | S6 | S7)) {
+        if self.by.iter().all(|invariant| matches!(invariant, S1 | S2 | S4 | S5 | S6 | S7 | C1 | C3)) {
             plan.faults.retain(|fault| fault.kind != FaultKind::Corrupt);
         }
         plan
@@ -35,6 +37,7 @@ impl Expected {
     pub(crate) fn settings(&self) -> &'static [(&'static str, u64)] {
         const CONNECTIONS: (&str, u64) = ("scenario", 0);
         const PRODUCER: (&str, u64) = ("scenario", 2);
+        const CONSUMER: (&str, u64) = ("scenario", 3);
         const ACKS_OF_ALL: (&str, u64) = ("acks", 0);
         const ACKS_OF_NONE: (&str, u64) = ("acks", 2);
         match self.canary {
@@ -74,6 +77,7 @@ impl Expected {
             | Canary::ClosesLate
             | Canary::ExpiresAtJumps
             | Canary::MixesPartitions => &[PRODUCER],
+            Canary::LeavesOneOut | Canary::PassesWhenTaken | Canary::KeepsEpoch | Canary::FailsTwice => &[CONSUMER],
             _ => &[],
         }
     }
@@ -119,5 +123,9 @@ fn expected(canary: Canary) -> (&'static [Invariant], &'static str) {
         Canary::ExpiresAtJumps => (&[L2], "a record is told as expired that has hardly waited"),
         Canary::KeepsRoom => (&[L1], "the next client has no room, and a record never ends"),
         Canary::DrawsAtRandom => (&[D1], "a second run of the same plan differs"),
+        Canary::LeavesOneOut => (&[C1], "a message between two sets is not read"),
+        Canary::PassesWhenTaken => (&[C3], "what may be committed has not passed"),
+        Canary::KeepsEpoch => (&[C1, L1], "what is read is not what was sought, or its position is never known"),
+        Canary::FailsTwice => (&[C2], "a failure is told twice"),
     }
 }
