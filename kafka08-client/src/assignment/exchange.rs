@@ -59,6 +59,7 @@ impl Assignment {
     /// A partition, if it is still assigned.
     pub(crate) fn assigned(&self, at: PartitionIndex) -> Option<Assigned<'_>> {
         let part = self.part(at)?;
+        // A halted partition keeps its place, because its user may seek.
         Some(Assigned {
             of: &part.of,
             epoch: part.epoch,

@@ -45,6 +45,7 @@ impl Frames {
     pub(super) fn begin(&mut self, node: NodeId, bytes: usize) -> FrameId {
         let id = FrameId(self.next);
         self.next += 1;
+        // Without sets it counts until its end is told, so that nothing is fetched meanwhile.
         self.frames.insert(id, Frame { node, bytes, sets: 0 });
         self.by_node.entry(node).or_default().bytes += bytes;
         id

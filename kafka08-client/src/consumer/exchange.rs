@@ -18,6 +18,7 @@ impl Consumer {
         self.take_news(now);
         self.look_at = None;
         if self.is_closed {
+            // Each ends as failed, so that nobody waits for it.
             while let Some(commit) = with.poll_commit() {
                 self.add_commit(now, commit);
             }
