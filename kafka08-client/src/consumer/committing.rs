@@ -10,8 +10,8 @@ use kafka08_proto::{
 
 use super::{
     Consumer,
+    calls::{begin, outcomes},
     event::{CommitCause, ConsumerEvent},
-    starting::refusal,
 };
 use crate::{
     assignment::{CommitId, ToCommit},
@@ -144,44 +144,17 @@ impl Consumer {
     }
 }
 
-/// Begins a call, whose claim is kept until it ends.
-fn begin<R: Routed>(
-    cluster: &mut crate::cluster::Cluster,
-    now: Instant,
-    request: R,
-    any: impl FnOnce(Claim<R>) -> AnyClaim,
-) -> Result<(CallId, AnyClaim), Cause> {
-    match cluster.call(now, request) {
-        Ok(claim) => Ok((claim.id(), any(claim))),
-        Err(refused) => Err(refusal(&refused)),
-    }
-}
-
 /// The partitions that were not stored. One that the answer lacks was not (T1).
 fn failures<R: Routed<Response = OffsetCommitResponse>>(
     asked: Vec<TopicPartition>,
     answer: Result<Answer<R>, Redeem>,
 ) -> Failed {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(why) => {
-            let cause = match why {
-                Redeem::Failed(failure) => failure.cause,
-                Redeem::NotMine(_) => Cause::Incomplete,
-            };
-            return asked.into_iter().map(|of| (of, CommitCause::Attempt(cause.clone()))).collect();
-        }
+    let code =
+        |of: &TopicPartition, answer: &OffsetCommitResponse| answer.topics.find(&of.topic, of.partition).copied();
+    let cause = |outcome| match outcome {
+        Ok(ErrorCode::NONE) => None,
+        Ok(code) => Some(CommitCause::Refused(code)),
+        Err(cause) => Some(CommitCause::Attempt(cause)),
     };
-    // An answer may be partial: some partitions have an answer, and some a failure.
-    let cause = |of: &TopicPartition| {
-        if let Some((_, failure)) = answer.failed.iter().find(|(failed, _)| failed == of) {
-            return Some(CommitCause::Attempt(failure.cause.clone()));
-        }
-        match answer.response.topics.find(&of.topic, of.partition) {
-            Some(&ErrorCode::NONE) => None,
-            Some(&code) => Some(CommitCause::Refused(code)),
-            None => Some(CommitCause::Attempt(Cause::Incomplete)),
-        }
-    };
-    asked.into_iter().filter_map(|of| cause(&of).map(|cause| (of, cause))).collect()
+    outcomes(asked, answer, code).into_iter().filter_map(|(of, outcome)| Some((of, cause(outcome)?))).collect()
 }

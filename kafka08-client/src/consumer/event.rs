@@ -25,7 +25,7 @@ pub enum ConsumerEvent {
     Reset {
         /// The partition.
         partition: TopicPartition,
-        /// Why.
+        /// What was looked for in vain.
         why: ResetCause,
     },
     /// A partition has reached the end that was set. Nothing more of it is fetched.
@@ -67,7 +67,7 @@ pub enum ConsumerEvent {
     Failed {
         /// The partition.
         partition: TopicPartition,
-        /// Why.
+        /// What has no remedy but another offset or other settings.
         cause: FetchCause,
     },
     /// A commit is over.

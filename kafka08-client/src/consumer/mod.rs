@@ -15,9 +15,11 @@
 //! | `starting` | look-ups of where partitions start and end |
 //! | `fetching`, `answers` | what is asked of which broker, and what follows from its answers |
 //! | `found` | what a fetched set is good for |
+//! | `calls` | how calls begin, and what each partition of them has come to |
 //! | `committing` | commits, one in flight for each group |
 
 mod answers;
+mod calls;
 mod committing;
 mod event;
 mod exchange;

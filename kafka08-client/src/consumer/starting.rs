@@ -4,19 +4,19 @@ use std::{collections::BTreeMap, time::Instant};
 
 use kafka08_proto::{
     api::{CommittedOffset, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequestV0, OffsetFetchRequestV1},
-    connection::{PrepareError, SendError},
     error_code::ErrorCode,
     ids::{NodeId, Offset, OffsetTime, Text, TopicPartition},
 };
 
 use super::{
     Consumer,
+    calls::{begin, outcomes},
     event::{ConsumerEvent, FetchCause, ResetCause},
     track::{Known, Looked, Stage, Track, Which},
 };
 use crate::{
     assignment::{Epoch, PartitionIndex},
-    cluster::{Answer, CallId, Claim, Ended, Redeem, Refused, RefusedWhy, Routed},
+    cluster::{Answer, Claim, Ended, Redeem, Routed},
     config::{OffsetStore, Reset, StartAt},
     error::Cause,
 };
@@ -103,15 +103,15 @@ impl Consumer {
                     let Some(track) = self.tracks.get(at) else { continue };
                     request = request.with(track.of.topic.clone(), track.of.partition, time_of(start));
                 }
-                self.begin(now, request, Asked::Offsets)
+                begin(&mut self.cluster, now, request, Asked::Offsets)
             }
             Question::Group(group, OffsetStore::ZooKeeper) => {
                 let request = names().fold(OffsetFetchRequestV0::new(group.clone()), |all, (t, p)| all.with(t, p));
-                self.begin(now, request, |claim| Asked::ZooKeeper(group, claim))
+                begin(&mut self.cluster, now, request, |claim| Asked::ZooKeeper(group, claim))
             }
             Question::Group(group, OffsetStore::Kafka) => {
                 let request = names().fold(OffsetFetchRequestV1::new(group.clone()), |all, (t, p)| all.with(t, p));
-                self.begin(now, request, |claim| Asked::Kafka(group, claim))
+                begin(&mut self.cluster, now, request, |claim| Asked::Kafka(group, claim))
             }
         };
         match begun {
@@ -123,19 +123,6 @@ impl Consumer {
                     self.take_looked(now, now, at, epoch, which, Looked::Failed(FetchCause::Attempt(cause.clone())));
                 }
             }
-        }
-    }
-
-    /// Begins a call, whose claim is kept until it ends.
-    fn begin<R: Routed>(
-        &mut self,
-        now: Instant,
-        request: R,
-        asked: impl FnOnce(Claim<R>) -> Asked,
-    ) -> Result<(CallId, Asked), Cause> {
-        match self.cluster.call(now, request) {
-            Ok(claim) => Ok((claim.id(), asked(claim))),
-            Err(refused) => Err(refusal(&refused)),
         }
     }
 
@@ -236,27 +223,8 @@ fn each<R: Routed>(
     answer: Result<Answer<R>, Redeem>,
     find: impl Fn(&TopicPartition, &R::Response) -> Option<Looked>,
 ) -> Vec<(TopicPartition, Looked)> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(why) => {
-            let cause = match why {
-                Redeem::Failed(failure) => failure.cause,
-                Redeem::NotMine(_) => Cause::Incomplete,
-            };
-            let failed = || Looked::Failed(FetchCause::Attempt(cause.clone()));
-            return parts.keys().map(|of| (of.clone(), failed())).collect();
-        }
-    };
-    // Brokers answer for their own partitions, so some may have failed while others were answered.
-    let failure = |of: &TopicPartition| answer.failed.iter().find(|(failed, _)| failed == of);
-    let look = |of: &TopicPartition| {
-        if let Some((_, failure)) = failure(of) {
-            return Looked::Failed(FetchCause::Attempt(failure.cause.clone()));
-        }
-        // An answer without the partition says nothing, so it is asked for again.
-        find(of, &answer.response).unwrap_or(Looked::Failed(FetchCause::Attempt(Cause::Incomplete)))
-    };
-    parts.keys().map(|of| (of.clone(), look(of))).collect()
+    let looked = |outcome: Result<_, _>| outcome.unwrap_or_else(|cause| Looked::Failed(FetchCause::Attempt(cause)));
+    outcomes(parts.keys().cloned(), answer, find).into_iter().map(|(of, outcome)| (of, looked(outcome))).collect()
 }
 
 /// What a group has committed. The two stores say differently that it is nothing.
@@ -284,15 +252,6 @@ fn time_of(start: &StartAt) -> OffsetTime {
         StartAt::Latest => OffsetTime::LATEST,
         StartAt::Time(time) => OffsetTime(time.0),
         StartAt::Earliest | StartAt::Offset(_) | StartAt::Committed { .. } => OffsetTime::EARLIEST,
-    }
-}
-
-/// Why a call was not taken.
-pub(super) fn refusal<R>(refused: &Refused<R>) -> Cause {
-    match &refused.why {
-        RefusedWhy::Closed => Cause::Closed,
-        RefusedWhy::Problem(problem) => Cause::NotSent(SendError::Prepare(PrepareError::Problem(problem.clone()))),
-        RefusedWhy::NoAnswer | RefusedWhy::Busy => Cause::DeadlinePassed,
     }
 }
 
