@@ -104,6 +104,16 @@ fn it_serves_without_a_standard_input_until_a_signal_ends_it() {
     }
 }
 
+/// `timeout` sends its signal to the program and then to the whole group.
+#[test]
+fn two_signals_at_once_end_it_as_one_does() {
+    let mut running = Running::start(&["--port", "0"]);
+    running.listens(1, "0.8.2");
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    assert_eq!(running.end(), (Some(0), "stopped\n".to_owned(), String::new()));
+}
+
 #[test]
 fn it_runs_several_brokers_of_a_release_that_are_told_under_another_address() {
     let arguments = ["--port", "0", "--brokers", "2", "--profile", "0.8.1", "--advertised", "broker.test:7000"];

@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arguments::Arguments;
@@ -30,6 +30,9 @@ use watching::Watcher;
 
 /// How long is waited for something to happen. Nothing depends on the value.
 const AN_HOUR: Duration = Duration::from_secs(3600);
+
+/// Signals within this time are one wish to stop: `timeout` sends its signal to the program and then to the whole group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
@@ -97,16 +100,19 @@ fn announce(server: &Server, config: &BrokerConfig) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the first signal end the loop of [`watch`]. The second one ends the process at once, if storing takes too long.
+/// Has the first signal end the loop of [`watch`]. One that comes later than [`SAME_WISH`] ends the process at once, if storing
+/// takes too long.
 fn stop_at(mut signals: Signals, control: Control) -> io::Result<Arc<AtomicBool>> {
     let stops = Arc::new(AtomicBool::new(false));
     let of_thread = Arc::clone(&stops);
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut first = None;
         for signal in &mut signals {
-            if of_thread.swap(true, Ordering::Relaxed) {
+            if first.get_or_insert_with(Instant::now).elapsed() > SAME_WISH {
                 // 128 and the number of the signal, as a shell reports a process that a signal has ended.
                 std::process::exit(128 + signal);
             }
+            of_thread.store(true, Ordering::Relaxed);
             // A command wakes whoever waits for the cluster.
             control.with(|_, _| {});
         }
