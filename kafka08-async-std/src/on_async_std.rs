@@ -17,6 +17,12 @@ use crate::Timer;
 /// A connection to one broker, for any number of tasks, on async-std. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<AsyncStd>;
 
+/// A consumer for any number of tasks, on async-std. See [`kafka08_async::Consumer`].
+pub type Consumer = kafka08_async::Consumer<AsyncStd>;
+
+/// The messages of a consumer one by one, on async-std. See [`kafka08_async::MessageStream`].
+pub type MessageStream = kafka08_async::MessageStream<AsyncStd>;
+
 /// A producer for any number of tasks, on async-std. See [`kafka08_async::Producer`].
 pub type Producer = kafka08_async::Producer<AsyncStd>;
 

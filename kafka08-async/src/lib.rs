@@ -3,6 +3,7 @@
 mod bootstrap;
 mod client;
 mod cluster;
+mod consumer;
 #[doc(hidden)]
 pub mod fleet;
 #[doc(hidden)]
@@ -14,6 +15,7 @@ mod probe;
 mod producer;
 mod runtime;
 mod server;
+mod sharing;
 #[doc(hidden)]
 pub mod sync;
 #[doc(hidden)]
@@ -24,11 +26,18 @@ mod watchers;
 pub use bytes;
 pub use client::{Client, MAX_UNTOLD, Pending, Undecoded};
 pub use cluster::Cluster;
+pub use consumer::{AssignError, CommitError, ConsumeError, Consumer, KeyFilter, MessageStream, Messages};
 pub use futures_io;
+pub use futures_util;
 pub use kafka08_client;
 pub use kafka08_client::{
     accumulator::{AppendError, Choose, Partitioner},
-    config::{ClusterConfig, ProducerConfig, ReleaseSetting, RetryPolicy},
+    assignment::{AssignmentStats, OwnedMessage},
+    config::{
+        ClusterConfig, ConsumerConfig, CorruptPolicy, EndAt, OffsetStore, ProducerConfig, ReleaseSetting, Reset,
+        RetryPolicy, StartAt,
+    },
+    consumer::{CommitCause, ConsumerEvent, ConsumerStats, FetchCause, ResetCause},
     error::{BootstrapError, ClusterCallError},
     producer::{ProduceCause, ProduceError, ProducerStats},
     record::Record,

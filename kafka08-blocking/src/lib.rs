@@ -3,6 +3,7 @@
 mod client;
 mod cluster;
 mod connect;
+mod consumer;
 mod driver;
 mod pending;
 mod probe;
@@ -14,11 +15,14 @@ pub mod threads;
 pub use bytes;
 pub use client::Client;
 pub use cluster::Cluster;
+pub use consumer::{Consumer, MessageIter, SetIter};
 pub use driver::Driver;
 pub use kafka08_async::{
-    AppendError, BootstrapError, Call, Choose, ClusterCallError, ClusterConfig, Delivered, DeliveryError, MAX_UNTOLD,
-    Partitioner, ProduceCause, ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy,
-    SendError, SendSetError, ServeConfig, ServerStats, Undecoded, Undelivered, kafka08_client,
+    AppendError, AssignError, AssignmentStats, BootstrapError, Call, Choose, ClusterCallError, ClusterConfig,
+    CommitCause, CommitError, ConsumeError, ConsumerConfig, ConsumerEvent, ConsumerStats, CorruptPolicy, Delivered,
+    DeliveryError, EndAt, FetchCause, KeyFilter, MAX_UNTOLD, Messages, OffsetStore, OwnedMessage, Partitioner,
+    ProduceCause, ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, Reset, ResetCause, RetryPolicy,
+    SendError, SendSetError, ServeConfig, ServerStats, StartAt, Undecoded, Undelivered, kafka08_client,
 };
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{

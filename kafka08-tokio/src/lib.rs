@@ -6,10 +6,12 @@ mod runtime;
 mod stream;
 
 pub use kafka08_async::{
-    AppendError, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError, ClusterConfig, ConnectError,
-    Delivered, Delivery, DeliveryError, FlushError, HostPort, MAX_UNTOLD, Partitioner, Pending, ProduceCause,
-    ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, RetryPolicy, SendError, SendSetError,
-    ServeConfig, ServerStats, Undecoded, Undelivered, bytes, kafka08_client, proto,
+    AppendError, AssignError, AssignmentStats, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError,
+    ClusterConfig, CommitCause, CommitError, ConnectError, ConsumeError, ConsumerConfig, ConsumerEvent, ConsumerStats,
+    CorruptPolicy, Delivered, Delivery, DeliveryError, EndAt, FetchCause, FlushError, HostPort, KeyFilter, MAX_UNTOLD,
+    Messages, OffsetStore, OwnedMessage, Partitioner, Pending, ProduceCause, ProduceError, ProducerConfig,
+    ProducerStats, Record, ReleaseSetting, Reset, ResetCause, RetryPolicy, SendError, SendSetError, ServeConfig,
+    ServerStats, StartAt, Undecoded, Undelivered, bytes, kafka08_client, proto,
 };
 pub use probe::probe;
 pub use runtime::{Sleeping, Tokio};
@@ -17,6 +19,12 @@ pub use stream::Stream;
 
 /// A connection to one broker, for any number of tasks, on tokio. See [`kafka08_async::Client`].
 pub type Client = kafka08_async::Client<Tokio>;
+
+/// A consumer for any number of tasks, on tokio. See [`kafka08_async::Consumer`].
+pub type Consumer = kafka08_async::Consumer<Tokio>;
+
+/// The messages of a consumer one by one, on tokio. See [`kafka08_async::MessageStream`].
+pub type MessageStream = kafka08_async::MessageStream<Tokio>;
 
 /// A producer for any number of tasks, on tokio. See [`kafka08_async::Producer`].
 pub type Producer = kafka08_async::Producer<Tokio>;

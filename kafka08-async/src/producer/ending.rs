@@ -1,15 +1,12 @@
 //! Flushing and closing.
 
-use std::{
-    future::poll_fn,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, time::Duration};
 
 use super::{
     Producer, Undelivered,
     shared::{Flush, Shared},
 };
-use crate::Runtime;
+use crate::{Runtime, sharing::deadline};
 
 impl<Rt: Runtime> Producer<Rt> {
     /// Sends all open batches now, and waits until every record that was appended before has ended. Records that wait for
@@ -52,11 +49,6 @@ impl<Rt: Runtime> Producer<Rt> {
         let watching = Watching { shared, watcher };
         poll_fn(|cx| shared.command(|desk, news| desk.poll_end(watching.watcher, cx, news))).await
     }
-}
-
-/// A time that a clock may be unable to hold is none that anybody waits for.
-pub(super) fn deadline(now: Instant, within: Duration) -> Instant {
-    now.checked_add(within).unwrap_or_else(|| now + Duration::from_secs(1 << 30))
 }
 
 /// A flush. Dropping it forgets it.

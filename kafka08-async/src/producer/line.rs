@@ -14,8 +14,8 @@ use std::{
 use kafka08_client::{accumulator::PartIndex, error::Unreachable};
 use kafka08_proto::error_code::ErrorCode;
 
-use super::{error::SendError, news::News};
-use crate::waker::keep_waker;
+use super::error::SendError;
+use crate::{sharing::News, waker::keep_waker};
 
 /// Identifies a caller that waits. Whoever came later has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

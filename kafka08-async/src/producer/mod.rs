@@ -5,21 +5,17 @@
 //! | `cell` | the outcome of one batch, and who waits for it |
 //! | `delivery` | the claim to the outcome of one record |
 //! | `line` | callers that wait for room or for a topic |
-//! | `news` | what is done after the lock is released |
 //! | `shared` | what handles and the task share |
 //! | `owner` | the task's side |
-//! | `contact` | whether a broker has answered |
 //! | `creating`, `sending`, `ending` | the methods of the handle |
 //! | `error` | how they fail |
 
 mod cell;
-mod contact;
 mod creating;
 mod delivery;
 mod ending;
 mod error;
 mod line;
-mod news;
 mod owner;
 mod sending;
 mod shared;

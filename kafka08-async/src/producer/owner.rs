@@ -1,7 +1,6 @@
 //! The task's side of a producer.
 
 use std::{
-    io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -9,24 +8,20 @@ use std::{
 
 use kafka08_client::{
     accumulator::Accumulator,
-    error::BootstrapError,
-    machine::{LinkId, Machine, Output},
+    machine::{Machine as _, Output},
     producer::{Outcome, Producer, ProducerEvent},
 };
-use kafka08_proto::{ClientConnection, adapter::ConnectError};
 
-use super::{
-    cell::Completion,
-    ending::deadline,
-    error::SendError,
-    news::News,
-    shared::{Desk, Shared},
+use super::{cell::Completion, error::SendError, shared::Shared};
+use crate::{
+    fleet,
+    sharing::{Timed, deadline},
+    trace::of_producer::ProducerTeller,
 };
-use crate::{fleet, trace::of_producer::ProducerTeller};
 
 /// Owns the machine. It meets the accumulator once a turn.
 pub(super) struct Owner {
-    machine: Timed,
+    machine: Timed<Producer<Completion>>,
     shared: Arc<Shared>,
     /// Until when a broker has to answer.
     contact_by: Option<Instant>,
@@ -41,39 +36,14 @@ impl Owner {
         let mut machine = Producer::new(&shared.config);
         machine.connect(now);
         let teller = ProducerTeller::new(&shared.config);
-        Self { machine: Timed { producer: machine, until: None, told: now }, shared, contact_by, now, teller }
-    }
-
-    /// Tells those who wait for a first answer.
-    fn look_for_contact(&self, desk: &mut Desk, news: &mut News) {
-        if !desk.contact.is_sought() {
-            return;
-        }
-        let producer = &self.machine.producer;
-        // In this order: an answer beats every failure, and the reason of each address says more than a time that has
-        // passed.
-        if producer.has_answered() {
-            desk.contact.settle(Ok(()), news);
-        } else if let Some(unreachable) = producer.unreachable() {
-            desk.contact.settle(Err(BootstrapError::Unreachable(unreachable)), news);
-        } else if self.contact_by.is_some_and(|by| by <= self.machine.told) {
-            let cluster = self.shared.config.cluster();
-            let mut failed = producer.trouble();
-            for address in cluster.bootstrap() {
-                if failed.attempts.iter().all(|(failed, _)| failed != address) {
-                    failed.attempts.push((address.clone(), Arc::from(format!("{address} has not answered"))));
-                }
-            }
-            let (after, failed) = (cluster.connect_timeout(), Arc::new(failed));
-            desk.contact.settle(Err(BootstrapError::TimedOut { after, failed }), news);
-        }
+        Self { machine: Timed::new(machine, now), shared, contact_by, now, teller }
     }
 
     fn take_event(&self, event: ProducerEvent<Completion>) {
         match event {
             ProducerEvent::Ended { completion, batch, records, outcome } => {
                 self.teller.batch_ended(batch, &records, &outcome, completion.opened());
-                let stats = self.machine.producer.stats();
+                let stats = self.machine.machine.stats();
                 self.shared.command(|desk, _| {
                     // Before the delivery ends, so that whoever waits for it sees the counts.
                     desk.stats = stats;
@@ -111,8 +81,8 @@ impl Owner {
         accumulator.close(self.now);
         // One exchange ends all batches; the second one tells the flushes that nothing is left.
         for _ in 0..2 {
-            self.machine.producer.exchange(&mut accumulator, self.now);
-            while let Some(output) = self.machine.producer.poll_output(self.now) {
+            self.machine.machine.exchange(&mut accumulator, self.now);
+            while let Some(output) = self.machine.machine.poll_output(self.now) {
                 if let Output::Event(event) = output {
                     self.take_event(event);
                 }
@@ -122,9 +92,9 @@ impl Owner {
 }
 
 impl fleet::Owner for Owner {
-    type Machine = Timed;
+    type Machine = Timed<Producer<Completion>>;
 
-    fn with_machine<T>(&mut self, work: impl FnOnce(&mut Timed) -> T) -> T {
+    fn with_machine<T>(&mut self, work: impl FnOnce(&mut Self::Machine) -> T) -> T {
         work(&mut self.machine)
     }
 
@@ -137,18 +107,18 @@ impl fleet::Owner for Owner {
                 desk.close(deadline(now, shared.config.delivery_timeout()), news);
             }
             let Some(accumulator) = desk.accumulator() else { return };
-            self.machine.producer.exchange(accumulator, now);
-            self.look_for_contact(desk, news);
-            let producer = &self.machine.producer;
+            self.machine.machine.exchange(accumulator, now);
+            let producer = &self.machine.machine;
             // Not `now`: an answer that is here already beats the end of a wait, and the sockets were not read yet.
             let told = self.machine.told;
+            desk.contact.look(producer, shared.config.cluster(), self.contact_by, told, news);
             desk.line.expire(told, shared.config.max_wait(), || producer.unreachable(), news);
             desk.stats = producer.stats();
             let contact_by = self.contact_by.filter(|_| desk.contact.is_sought());
             self.machine.until = [contact_by, desk.line.next_deadline()].into_iter().flatten().min();
         });
         // Subscribers are code of others, so nothing is locked now.
-        self.teller.tell_counts(self.machine.producer.stats());
+        self.teller.tell_counts(self.machine.machine.stats());
     }
 
     fn handle_event(&mut self, event: ProducerEvent<Completion>, _: Instant) {
@@ -168,56 +138,5 @@ impl fleet::Owner for Owner {
         }
         // Last, so that a flush or `close` that is woken finds all failures counted.
         self.shared.command(|desk, news| desk.end(is_cut, news));
-    }
-}
-
-/// The machine, and a time at which those who wait are looked at.
-pub(super) struct Timed {
-    producer: Producer<Completion>,
-    until: Option<Instant>,
-    /// The last time that took effect.
-    told: Instant,
-}
-
-impl Machine for Timed {
-    type Event = ProducerEvent<Completion>;
-
-    fn poll_output(&mut self, now: Instant) -> Option<Output<Self::Event>> {
-        self.producer.poll_output(now)
-    }
-
-    fn link(&mut self, link: LinkId) -> Option<&mut ClientConnection> {
-        self.producer.link(link)
-    }
-
-    fn handle_connected(&mut self, link: LinkId, now: Instant) {
-        self.producer.handle_connected(link, now);
-    }
-
-    fn handle_connect_failed(&mut self, link: LinkId, error: &ConnectError, now: Instant) {
-        self.producer.handle_connect_failed(link, error, now);
-    }
-
-    fn handle_io_error(&mut self, link: LinkId, error: &io::Error) {
-        self.producer.handle_io_error(link, error);
-    }
-
-    fn handle_progress(&mut self, link: LinkId, now: Instant) {
-        self.producer.handle_progress(link, now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        [self.producer.poll_timeout(), self.until].into_iter().flatten().min()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.told = self.told.max(now);
-        // The exchange that follows sets it again.
-        self.until = self.until.filter(|until| *until > now);
-        self.producer.handle_timeout(now);
-    }
-
-    fn is_over(&self) -> bool {
-        self.producer.is_over()
     }
 }

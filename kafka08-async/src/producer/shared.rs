@@ -15,14 +15,13 @@ use kafka08_client::{
 
 use super::{
     cell::Completion,
-    contact::Contact,
     delivery::Delivery,
     error::{SendError, Undelivered},
     line::{For, Line, Number, Pinned, Stuck, Turn},
-    news::News,
 };
 use crate::{
     fleet::Caller,
+    sharing::{Contact, News},
     sync::{Mutex, MutexGuard, PoisonError},
     waker::keep_waker,
 };

@@ -9,8 +9,9 @@
 //! | `connection`: peer, connection | request: id, api, bytes; response: id, api, bytes, elapsed; request failed: id, api, elapsed, error; connection ended: reason; and others |
 //! | `cluster`: bootstrap | requests were sent again: retries; leaders of partitions were learned: `leader_moves`; metadata was asked for: refreshes; brokers could not be connected to: failed |
 //! | `producer`: bootstrap | batches sent: requests, batches, `in_flight`; batches sent again: retries; batch delivered: batch, to, records, offset, `maybe_applied`, elapsed; batch failed: batch, to, records, bytes, attempts, elapsed, error; and others |
+//! | `consumer`: bootstrap | messages were fetched: fetches, bytes, `in_flight`; reading starts, starts elsewhere, ends, or stalls, entries are left out or damaged, partitions fail: partition and why; offsets were not committed |
 //!
-//! A machine logs nothing. So what a cluster and a producer do is read from their counts, once in a turn of the task, and such
+//! A machine logs nothing. So what clusters, producers and consumers do is read from their counts, once in a turn of the task, and such
 //! an event stands for everything that has happened in the turn.
 
 #[cfg(feature = "tracing")]
@@ -30,6 +31,13 @@ mod off;
 pub(crate) use off::{ClusterNotes, ClusterTeller, ClusterTrace, accept_failed, served};
 #[cfg(not(feature = "tracing"))]
 pub use off::{Notes, Teller, Trace, connect_ended};
+
+#[cfg(not(feature = "tracing"))]
+#[path = "off_consumer.rs"]
+pub(crate) mod of_consumer;
+#[cfg(feature = "tracing")]
+#[path = "on_consumer.rs"]
+pub(crate) mod of_consumer;
 
 #[cfg(not(feature = "tracing"))]
 #[path = "off_producer.rs"]

@@ -1,21 +1,16 @@
 //! Flushing, closing, dropping, and tasks that are gone.
 
-use std::{
-    cell::RefCell,
-    io,
-    marker::PhantomData,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use futures_util::future::{AbortHandle, abortable, join, join5};
+use futures_util::future::{join, join5};
 use kafka08_async::{
-    AppendError, HostPort, ProduceCause, Producer, Record, Runtime, SendError, Wrap,
+    AppendError, ProduceCause, Producer, Record, SendError,
     proto::{error_code::ErrorCode, fate::Fate, ids::Acks},
 };
 use kafka08_broker::{BrokerConfig, Server};
 
 use crate::{
+    cut::{Cut, abort_all},
     rig::{TOPIC, brokers, cluster, config, connect, start, stored},
     runtimes::{On, sleep},
 };
@@ -96,57 +91,6 @@ async fn a_flush_counts_what_has_failed_since_the_last_one<H: On>() {
     assert_eq!(error.record().and_then(|record| record.value).map(<[u8]>::len), Some(value.len()));
     let text = error.to_string();
     assert!(text.contains("events/0") && text.contains("1 attempt") && text.contains("message.max.bytes"), "{text}");
-}
-
-/// The runtime of `H`, whose tasks can be aborted by the thread that has spawned them.
-struct Cut<H>(PhantomData<H>);
-
-thread_local!(static TASKS: RefCell<Vec<AbortHandle>> = const { RefCell::new(Vec::new()) });
-
-fn abort_all() {
-    TASKS.with_borrow_mut(|tasks| tasks.drain(..).for_each(|task| task.abort()));
-}
-
-impl<H: On + Send + Sync> Runtime for Cut<H> {
-    type Timer = <H::Rt as Runtime>::Timer;
-    type TcpStream = <H::Rt as Runtime>::TcpStream;
-    type TcpListener = <H::Rt as Runtime>::TcpListener;
-
-    fn now() -> Instant {
-        H::Rt::now()
-    }
-
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-        let (task, handle) = abortable(task);
-        TASKS.with_borrow_mut(|tasks| tasks.push(handle));
-        H::Rt::spawn(async {
-            let _ = task.await;
-        });
-    }
-
-    fn look_up(target: &HostPort) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
-        H::Rt::look_up(target)
-    }
-
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::TcpStream>> + Send {
-        H::Rt::connect(address)
-    }
-
-    fn accept(listener: &Self::TcpListener) -> impl Future<Output = io::Result<Self::TcpStream>> + Send {
-        H::Rt::accept(listener)
-    }
-
-    fn is_pending_true() -> bool {
-        H::Rt::is_pending_true()
-    }
-}
-
-impl<H: On + Send + Sync> Wrap<<H::Rt as Runtime>::TcpStream> for Cut<H> {
-    type Stream = <H::Rt as Wrap<<H::Rt as Runtime>::TcpStream>>::Stream;
-
-    fn wrap(stream: <H::Rt as Runtime>::TcpStream) -> Self::Stream {
-        H::Rt::wrap(stream)
-    }
 }
 
 async fn everything_that_waits_ends_when_the_task_is_aborted<H: On + Send + Sync>() {

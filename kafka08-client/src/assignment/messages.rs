@@ -1,12 +1,11 @@
 //! A fetched set on its way to the user, a reader of it that lends, and how far the user has come.
 
-use bytes::Bytes;
 use kafka08_proto::{
     ids::{Offset, TopicPartition},
     message::{Budget, Cursor, Inflater, Message, MessageError, MessageSet},
 };
 
-use super::{Epoch, PartitionIndex, SetId};
+use super::{Epoch, OwnedMessage, PartitionIndex, SetId};
 use crate::config::CorruptPolicy;
 
 /// Which set of which epoch of which partition.
@@ -70,7 +69,7 @@ impl Fetched {
     pub fn open(self) -> Messages {
         // Bounded by the watermark, because no checksum covers offsets.
         let cursor = Cursor::new(self.from).with_end(self.high_watermark).skipping_later_formats();
-        Messages { passed: self.from, cursor, state: State::Reading, fetched: self, errors: 0 }
+        Messages { reading: Reading { passed: self.from, cursor, state: State::Reading, errors: 0 }, fetched: self }
     }
 }
 
@@ -82,6 +81,12 @@ impl Fetched {
 #[derive(Debug)]
 pub struct Messages {
     fetched: Fetched,
+    reading: Reading,
+}
+
+/// How far a set is read. What it lends borrows this and the set, and not the rest of [`Messages`].
+#[derive(Debug)]
+struct Reading {
     cursor: Cursor,
     /// The offset behind the last message that has passed, or the requested one.
     passed: Offset,
@@ -108,43 +113,43 @@ impl Messages {
     /// next call returns `None`, and the partition is read no further.
     #[inline]
     pub fn next_message(&mut self, inflater: &mut Inflater) -> Option<Result<Message<'_>, MessageError>> {
-        match self.state {
-            State::Reading => {}
-            State::AtError => {
-                self.cursor.pass_error();
-                self.state = State::Reading;
-            }
-            State::Stopped(_) | State::Over => return None,
-        }
-        // Who asks for the next has done with the last.
-        self.passed = self.cursor.position();
-        if self.passed >= self.fetched.until {
-            self.end();
-            return None;
-        }
-        // A budget for each compressed entry: one at a time is open.
-        let mut budget = Budget::new(self.fetched.max_inflated);
-        match self.cursor.next_message(&self.fetched.set, inflater, &mut budget) {
-            Some(Ok(message)) if message.offset < self.fetched.until => Some(Ok(message)),
-            Some(Err(error)) => {
-                self.errors = self.errors.saturating_add(1);
-                self.state = match self.fetched.policy {
-                    CorruptPolicy::Stop => State::Stopped(error),
-                    CorruptPolicy::Skip => State::AtError,
-                };
-                Some(Err(error))
-            }
-            Some(Ok(_)) | None => {
-                self.state = State::Over;
-                self.passed = self.fetched.behind;
-                None
+        self.next_or_passed(inflater).ok()
+    }
+
+    /// [`Messages::next_message`], with the end told as how far the user has come, for
+    /// [`Assignment::handle_passed`](super::Assignment::handle_passed).
+    ///
+    /// # Errors
+    /// The set has ended. Each further call says so again. Within that, as [`Messages::next_message`].
+    #[inline]
+    pub fn next_or_passed(&mut self, inflater: &mut Inflater) -> Result<Result<Message<'_>, MessageError>, Passed> {
+        self.reading.next_or_passed(&self.fetched, inflater)
+    }
+
+    /// The next message that is wanted, with its own bytes. Nothing is copied before `is_wanted` was asked, and nothing of an
+    /// uncompressed message after it: the bytes share the memory of the response. Those that are not wanted pass.
+    ///
+    /// # Errors
+    /// As [`Messages::next_or_passed`].
+    #[inline]
+    pub fn next_owned(
+        &mut self,
+        inflater: &mut Inflater,
+        mut is_wanted: impl FnMut(&Message<'_>) -> bool,
+    ) -> Result<Result<OwnedMessage, MessageError>, Passed> {
+        let Self { fetched, reading } = self;
+        loop {
+            match reading.next_or_passed(fetched, inflater)? {
+                Ok(message) if is_wanted(&message) => return Ok(Ok(OwnedMessage::of(&message, fetched))),
+                Ok(_) => {}
+                Err(error) => return Ok(Err(error)),
             }
         }
     }
 
-    fn end(&mut self) {
-        self.state = State::Over;
-        self.passed = self.fetched.behind;
+    /// Passes everything that is left: the rest is not wanted.
+    pub fn pass_rest(&mut self) {
+        self.reading.pass_rest(&self.fetched);
     }
 
     /// The partition.
@@ -162,27 +167,70 @@ impl Messages {
     /// How far the user has come.
     #[must_use]
     pub fn passed(&self) -> Passed {
-        let how = match self.state {
-            State::Reading | State::AtError => How::Open,
-            State::Stopped(error) => How::Stopped(error),
-            State::Over => How::Finished,
-        };
-        let (ticket, from) = (self.fetched.ticket, self.fetched.from);
-        Passed { ticket, offset: self.passed, has_passed: self.passed > from, how, errors: self.errors }
+        self.reading.passed(&self.fetched)
     }
 
     /// Passes everything that is left: the rest is not wanted.
     #[must_use = "the assignment is to be told"]
     pub fn pass(mut self) -> Passed {
-        self.end();
+        self.pass_rest();
         self.passed()
     }
+}
 
-    /// Converts a key or a value to `Bytes`, which share the memory of the response if the message is not compressed, and keep it
-    /// alive as a whole.
-    #[must_use]
-    pub fn share(&self, part: &[u8]) -> Bytes {
-        self.fetched.set.share(part)
+impl Reading {
+    #[inline]
+    fn next_or_passed<'a>(
+        &'a mut self,
+        fetched: &'a Fetched,
+        inflater: &mut Inflater,
+    ) -> Result<Result<Message<'a>, MessageError>, Passed> {
+        match self.state {
+            State::Reading => {}
+            State::AtError => {
+                self.cursor.pass_error();
+                self.state = State::Reading;
+            }
+            State::Stopped(_) | State::Over => return Err(self.passed(fetched)),
+        }
+        // Who asks for the next has done with the last.
+        self.passed = self.cursor.position();
+        if self.passed >= fetched.until {
+            self.pass_rest(fetched);
+            return Err(self.passed(fetched));
+        }
+        // A budget for each compressed entry: one at a time is open.
+        let mut budget = Budget::new(fetched.max_inflated);
+        match self.cursor.next_message(&fetched.set, inflater, &mut budget) {
+            Some(Ok(message)) if message.offset < fetched.until => Ok(Ok(message)),
+            Some(Err(error)) => {
+                self.errors = self.errors.saturating_add(1);
+                self.state = match fetched.policy {
+                    CorruptPolicy::Stop => State::Stopped(error),
+                    CorruptPolicy::Skip => State::AtError,
+                };
+                Ok(Err(error))
+            }
+            Some(Ok(_)) | None => {
+                self.state = State::Over;
+                self.passed = fetched.behind;
+                Err(Passed::of(fetched, fetched.behind, How::Finished, self.errors))
+            }
+        }
+    }
+
+    fn pass_rest(&mut self, fetched: &Fetched) {
+        self.state = State::Over;
+        self.passed = fetched.behind;
+    }
+
+    fn passed(&self, fetched: &Fetched) -> Passed {
+        let how = match self.state {
+            State::Reading | State::AtError => How::Open,
+            State::Stopped(error) => How::Stopped(error),
+            State::Over => How::Finished,
+        };
+        Passed::of(fetched, self.passed, how, self.errors)
     }
 }
 
@@ -209,6 +257,10 @@ pub(super) enum How {
 }
 
 impl Passed {
+    fn of(fetched: &Fetched, offset: Offset, how: How, errors: u32) -> Self {
+        Self { ticket: fetched.ticket, offset, has_passed: offset > fetched.from, how, errors }
+    }
+
     /// The offset behind the last message that has passed.
     #[must_use]
     pub fn offset(&self) -> Offset {

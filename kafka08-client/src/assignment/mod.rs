@@ -16,15 +16,19 @@
 //! |---|---|
 //! | `part` | one partition: where it starts and ends, the sets that wait |
 //! | `messages` | a set in the hands of a caller, its reader, and how far the caller has come |
+//! | `owned` | a message that owns its bytes |
 //! | `out` | what was taken of a partition, and what may be committed of it |
 //! | `frames` | how much memory waits to be taken |
 //! | `exchange` | what the machine takes and puts in |
+//! | `stats` | how far all of it is |
 
 mod exchange;
 mod frames;
 mod messages;
 mod out;
+mod owned;
 mod part;
+mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,6 +39,8 @@ use kafka08_proto::{
 };
 
 pub use messages::{Fetched, Messages, Passed};
+pub use owned::OwnedMessage;
+pub use stats::AssignmentStats;
 
 pub(crate) use exchange::{Delivery, ToCommit};
 pub(crate) use frames::{FrameId, Undelivered};
@@ -298,9 +304,7 @@ impl Assignment {
     /// may be fewer messages. `None` if one of the two is not known.
     #[must_use]
     pub fn lag(&self, of: &TopicPartition) -> Option<u64> {
-        let part = self.part(*self.by_name.get(of)?)?;
-        let lag = part.high_watermark?.0.saturating_sub(part.position?.0);
-        Some(u64::try_from(lag).unwrap_or(0))
+        self.part(*self.by_name.get(of)?)?.lag()
     }
 
     /// The error at which the user has stopped, if a partition is halted.
@@ -321,6 +325,12 @@ impl Assignment {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.by_name.values().filter_map(|at| self.part(*at)).all(Part::is_finished)
+    }
+
+    /// How many partitions have something to take, at most.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// The bytes of responses of which something was not taken.

@@ -92,6 +92,12 @@ impl Part {
         self.position = Some(offset);
     }
 
+    /// How many offsets the position is behind the high watermark.
+    pub(super) fn lag(&self) -> Option<u64> {
+        let lag = self.high_watermark?.0.saturating_sub(self.position?.0);
+        Some(u64::try_from(lag).unwrap_or(0))
+    }
+
     /// Whether nothing will come any more.
     pub(super) fn is_finished(&self) -> bool {
         self.stage != Stage::Reading && self.waiting.is_empty()

@@ -170,6 +170,12 @@ impl Consumer {
         self.cluster.unreachable()
     }
 
+    /// What happened at each address that has failed and has not answered since.
+    #[must_use]
+    pub fn trouble(&self) -> Unreachable {
+        self.cluster.trouble()
+    }
+
     /// What the consumer has done, and what it holds.
     #[must_use]
     pub fn stats(&self) -> ConsumerStats {

@@ -10,7 +10,13 @@ use super::{connecting::Connecting, functions::Function, serving::Serving};
 use crate::cluster::OfCluster;
 
 /// What is not in a matrix, and where it is tested instead.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 21] = [
+    ("consumer::connect", "`tests/consumer/cancel`"),
+    ("consumer::next", "`tests/consumer/cancel`"),
+    ("consumer::next_event", "`tests/consumer/cancel`"),
+    ("consumer::commit", "`tests/consumer/cancel`"),
+    ("consumer::commit_offsets", "`tests/consumer/cancel`"),
+    ("consumer::close", "`tests/consumer/cancel`"),
     ("producer::connect", "`tests/producer/cancel`"),
     ("producer::connect_with", "`tests/producer/cancel`"),
     ("producer::send", "`tests/producer/cancel`"),

@@ -6,7 +6,7 @@ use crate::fleet::Caller;
 
 /// Gathers what has to be done after the lock is released. Allocates only if somebody has to be woken.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(crate) struct News {
     calls: bool,
     wakes: Vec<Waker>,
     dropped: Vec<Waker>,
@@ -14,22 +14,22 @@ pub(super) struct News {
 
 impl News {
     /// The task has to take a turn.
-    pub(super) fn call(&mut self) {
+    pub(crate) fn call(&mut self) {
         self.calls = true;
     }
 
     /// Somebody has to be woken.
-    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
         self.wakes.extend(waker);
     }
 
     /// A waker that is needed no more. Dropping it may run code of another executor.
-    pub(super) fn discard(&mut self, waker: Option<Waker>) {
+    pub(crate) fn discard(&mut self, waker: Option<Waker>) {
         self.dropped.extend(waker);
     }
 
     /// Does it. Nothing is locked.
-    pub(super) fn tell(self, caller: &Caller) {
+    pub(crate) fn tell(self, caller: &Caller) {
         // The task comes first. On another thread it works while the others are woken here.
         if self.calls {
             caller.call();

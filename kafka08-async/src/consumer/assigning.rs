@@ -1,0 +1,102 @@
+//! What is read.
+
+use kafka08_client::config::{EndAt, StartAt};
+use kafka08_proto::{
+    ids::{Offset, PartitionId, Text, TopicPartition},
+    message::MessageError,
+};
+
+use super::{AssignError, Consumer};
+
+impl<Rt> Consumer<Rt> {
+    /// Reads a partition, from `start` to `end`. If it is read already, it begins anew, and what has come of it is dropped.
+    ///
+    /// The start is looked up in the background, and told by
+    /// [`ConsumerEvent::Started`](kafka08_client::consumer::ConsumerEvent::Started). A partition that does not exist is looked for
+    /// again and again, and told by [`ConsumerEvent::Stalled`](kafka08_client::consumer::ConsumerEvent::Stalled).
+    ///
+    /// # Errors
+    /// No broker accepts the name of the topic, or the consumer was closed.
+    pub fn assign(
+        &self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+        start: StartAt,
+        end: EndAt,
+    ) -> Result<(), AssignError> {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, news| {
+            if desk.is_closed() {
+                return Err(AssignError::Closed);
+            }
+            let topic = of.topic.to_string();
+            let wake = desk.assignment.assign(of, start, end);
+            let wake = wake.map_err(|problem| AssignError::Name { topic, problem })?;
+            desk.change(news, |_| wake);
+            Ok(())
+        })
+    }
+
+    /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.
+    pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, news| {
+            let was_read = desk.assignment.unassign(&of);
+            news.call();
+            was_read
+        })
+    }
+
+    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this. Does nothing
+    /// for a partition that is not read.
+    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.seek(&of, to)));
+    }
+
+    /// Delivers nothing of a partition until [`Consumer::resume`], and fetches nothing more. What has come is kept.
+    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.pause(&of)));
+    }
+
+    /// Goes on with a partition that was paused.
+    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.resume(&of)));
+    }
+
+    /// The offset that the next set of a partition begins with. `None` if it is not read, or its start is not known yet.
+    #[must_use]
+    pub fn position(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<Offset> {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, _| desk.assignment.position(&of))
+    }
+
+    /// How many offsets the position is behind the high watermark, as it was last told. Log compaction leaves gaps, so there
+    /// may be fewer messages. `None` if one of the two is not known.
+    #[must_use]
+    pub fn lag(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<u64> {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, _| desk.assignment.lag(&of))
+    }
+
+    /// The error at which a caller has stopped, if the partition is read no further because of it.
+    #[must_use]
+    pub fn halted_at(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<MessageError> {
+        let of = TopicPartition::new(topic, partition);
+        self.shared().command(|desk, _| desk.assignment.halted_at(&of))
+    }
+
+    /// The partitions that are read.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        self.shared().command(|desk, _| desk.assignment.partitions().cloned().collect())
+    }
+
+    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared().command(|desk, _| desk.assignment.is_finished())
+    }
+}

@@ -1,0 +1,91 @@
+//! Committing offsets.
+
+use std::future::poll_fn;
+
+use kafka08_client::{
+    assignment::{Assignment, CommitId},
+    config::OffsetStore,
+};
+use kafka08_proto::ids::{Offset, Text, TopicPartition};
+
+use super::{CommitError, Consumer, shared::Shared};
+
+impl<Rt> Consumer<Rt> {
+    /// The offsets up to which everything has passed, of the partitions of which something has.
+    #[must_use]
+    pub fn committable(&self) -> Vec<(TopicPartition, Offset)> {
+        let of = |(of, offset): (&TopicPartition, Offset)| (of.clone(), offset);
+        self.shared().command(|desk, _| desk.assignment.committable().map(of).collect())
+    }
+
+    /// Commits what has passed, as [`Consumer::committable`] is now. The two stores do not know of each other.
+    ///
+    /// A commit that a broker refuses for a time is sent again. One commit of a group is in flight, later ones become one with the
+    /// next. It ends within [`ClusterConfig::with_call_timeout`](kafka08_client::config::ClusterConfig::with_call_timeout), after
+    /// the one that is in flight.
+    ///
+    /// # Errors
+    /// The offsets of some partitions were not stored, or perhaps not. The error lists them. The others were.
+    ///
+    /// # Cancel safety
+    /// The commit goes on if this future is dropped after it was polled. If it fails, an event tells so.
+    pub async fn commit(&self, group: impl Into<Text>, store: OffsetStore) -> Result<(), CommitError> {
+        let group = group.into();
+        // Under one lock, so that no seek comes between looking and committing.
+        self.begin(|assignment| {
+            let offsets: Vec<_> = assignment.committable().map(|(of, offset)| (of.clone(), offset)).collect();
+            let of = names(&offsets);
+            (assignment.commit_offsets(group, store, offsets), of)
+        })
+        .await
+    }
+
+    /// Commits offsets by name, also of partitions that are not read here. Each is that of the next message to read. See
+    /// [`Consumer::commit`].
+    ///
+    /// # Errors
+    /// As [`Consumer::commit`].
+    ///
+    /// # Cancel safety
+    /// As [`Consumer::commit`].
+    pub async fn commit_offsets(
+        &self,
+        group: impl Into<Text>,
+        store: OffsetStore,
+        offsets: impl IntoIterator<Item = (TopicPartition, Offset)>,
+    ) -> Result<(), CommitError> {
+        let (group, offsets) = (group.into(), offsets.into_iter().collect::<Vec<_>>());
+        let of = names(&offsets);
+        self.begin(|assignment| (assignment.commit_offsets(group, store, offsets), of)).await
+    }
+
+    async fn begin(
+        &self,
+        begin: impl FnOnce(&mut Assignment) -> (CommitId, Vec<TopicPartition>),
+    ) -> Result<(), CommitError> {
+        let shared = &**self.shared();
+        let id = shared.command(|desk, news| {
+            let (id, of) = begin(&mut desk.assignment);
+            desk.wait_for_commit(id, of, news);
+            id
+        });
+        let committing = Committing { shared, id };
+        poll_fn(|cx| committing.shared.command(|desk, news| desk.poll_commit(committing.id, cx, news))).await
+    }
+}
+
+fn names(offsets: &[(TopicPartition, Offset)]) -> Vec<TopicPartition> {
+    offsets.iter().map(|(of, _)| of.clone()).collect()
+}
+
+/// A wait for a commit. Dropping it forgets the wait, not the commit.
+struct Committing<'a> {
+    shared: &'a Shared,
+    id: CommitId,
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.shared.command(|desk, news| desk.forget_commit(self.id, news));
+    }
+}

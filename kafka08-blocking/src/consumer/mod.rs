@@ -1,0 +1,253 @@
+//! The consumer for many threads.
+
+mod iterating;
+
+use std::fmt;
+
+use kafka08_async::{
+    AssignError, AssignmentStats, BootstrapError, CommitError, ConsumeError, ConsumerConfig, ConsumerEvent,
+    ConsumerStats, EndAt, Messages, OffsetStore, StartAt,
+    proto::{
+        ids::{Offset, PartitionId, Text, TopicPartition},
+        message::MessageError,
+    },
+};
+
+pub use iterating::{MessageIter, SetIter};
+
+use crate::threads::{Threads, block_on};
+
+/// Reads partitions from their leaders, for any number of threads. Cloning returns another handle of the same consumer, and is
+/// cheap.
+///
+/// [`Consumer::next`] returns what has come of the next partition, undecoded. Its messages are decoded where they are used, by
+/// [`Messages::next_message`]. A thread of the consumer's own fetches ahead, and follows leaders.
+///
+/// *Several threads.* Threads that call [`Consumer::next`] share what comes: each set goes to one of them. The sets of one
+/// partition are taken in order; to keep the order while they are used, let one thread have the consumer, or give each partition a
+/// consumer.
+///
+/// *What has passed.* A message has passed when the next one of its set is asked for, or the end of the set was met.
+/// [`Consumer::commit`] commits up to the first message of each partition that has not passed, in whatever order threads finish
+/// their sets. A thread that panics in the middle of a set holds the commits of its partition there, until somebody seeks.
+///
+/// *Epochs.* Assigning and seeking take effect at once. After they return, nothing older is taken, and what threads still hold
+/// from before is not committed any more.
+///
+/// *Memory.* What has come and was not taken stays below [`ConsumerConfig::with_room`], or one response for each broker if that is
+/// more. What was taken counts no more, so a thread that holds sets does not stop the others.
+///
+/// *Ends.* Failures of single partitions are told by [`Consumer::next`], once, and the other partitions go on. What else happens,
+/// such as a start that was looked up, a reset, or a partition of which nothing has come for long, is told by
+/// [`Consumer::next_event`]. When the last handle is dropped, the consumer closes in the background.
+///
+/// ```
+/// use kafka08_blocking::{Consumer, ConsumerConfig, EndAt, OffsetStore, StartAt};
+/// # use kafka08_broker::{BrokerConfig, Server};
+/// # let server = Server::start(BrokerConfig::default().with_brokers(3).with_topic("access-log", 3))?;
+/// # let broker = server.host_port();
+///
+/// let consumer = Consumer::connect([broker], ConsumerConfig::default())?;
+/// consumer.assign("access-log", 0, StartAt::Earliest, EndAt::HighWatermark)?;
+/// while let Some(mut messages) = consumer.next()? {
+///     while let Some(message) = messages.next_message() {
+///         println!("{:?}", message?.value);
+///     }
+///     consumer.commit("reports", OffsetStore::Kafka)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Consumer {
+    consumer: kafka08_async::Consumer<Threads>,
+}
+
+impl Consumer {
+    /// Connects to a cluster, of which some brokers are given as `host:port`, `1.2.3.4:port` or `[::1]:port`, and starts the
+    /// consumer's thread. The list replaces the brokers of the settings. Nothing is read before it is assigned.
+    ///
+    /// *Time*: at most
+    /// [`ClusterConfig::with_connect_timeout`](kafka08_async::ClusterConfig::with_connect_timeout). One broker that answers is
+    /// enough, and the others of the cluster are found through it.
+    ///
+    /// # Errors
+    /// No broker answers. The error lists what happened at each address. Or the list is empty, or an entry is not a host and a
+    /// port.
+    pub fn connect<B: AsRef<str>>(
+        brokers: impl IntoIterator<Item = B>,
+        config: ConsumerConfig,
+    ) -> Result<Self, BootstrapError> {
+        // The time limit is kept by the consumer's thread, so this thread needs no timer and can be parked.
+        Ok(Self { consumer: block_on(kafka08_async::Consumer::connect(brokers, config))? })
+    }
+
+    /// Reads a partition, from `start` to `end`. If it is read already, it begins anew, and what has come of it is dropped.
+    ///
+    /// The start is looked up in the background, and told by
+    /// [`ConsumerEvent::Started`](kafka08_async::ConsumerEvent::Started). A partition that does not exist is looked for
+    /// again and again, and told by [`ConsumerEvent::Stalled`](kafka08_async::ConsumerEvent::Stalled).
+    ///
+    /// # Errors
+    /// No broker accepts the name of the topic, or the consumer was closed.
+    pub fn assign(
+        &self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+        start: StartAt,
+        end: EndAt,
+    ) -> Result<(), AssignError> {
+        self.consumer.assign(topic, partition, start, end)
+    }
+
+    /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.
+    pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        self.consumer.unassign(topic, partition)
+    }
+
+    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this. Does nothing
+    /// for a partition that is not read.
+    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) {
+        self.consumer.seek(topic, partition, to);
+    }
+
+    /// Delivers nothing of a partition until [`Consumer::resume`], and fetches nothing more. What has come is kept.
+    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
+        self.consumer.pause(topic, partition);
+    }
+
+    /// Goes on with a partition that was paused.
+    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
+        self.consumer.resume(topic, partition);
+    }
+
+    /// The offset that the next set of a partition begins with. `None` if it is not read, or its start is not known yet.
+    #[must_use]
+    pub fn position(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<Offset> {
+        self.consumer.position(topic, partition)
+    }
+
+    /// How many offsets the position is behind the high watermark, as it was last told. Log compaction leaves gaps, so there
+    /// may be fewer messages. `None` if one of the two is not known.
+    #[must_use]
+    pub fn lag(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<u64> {
+        self.consumer.lag(topic, partition)
+    }
+
+    /// The error at which a caller has stopped, if the partition is read no further because of it.
+    #[must_use]
+    pub fn halted_at(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<MessageError> {
+        self.consumer.halted_at(topic, partition)
+    }
+
+    /// The partitions that are read.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        self.consumer.partitions()
+    }
+
+    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.consumer.is_finished()
+    }
+
+    /// Waits for the next set of messages: of the partition whose turn it is, the oldest one. `None` if nothing will come: each
+    /// partition that is assigned has reached its end, has failed or has halted, or the consumer was closed.
+    ///
+    /// Any number of threads may wait. Each set goes to one of them.
+    ///
+    /// # Errors
+    /// A partition is read no further, which is told once, to one caller. The others go on: call again. Or the consumer's thread is
+    /// gone.
+    pub fn next(&self) -> Result<Option<Messages>, ConsumeError> {
+        block_on(self.consumer.next())
+    }
+
+    /// Waits for what else there is to tell: starts, resets, ends, stalls, errors at which callers have stopped. `None` after the
+    /// end of the consumer.
+    ///
+    /// Each event goes to one caller. Of events that nobody takes, the latest 1,024 are kept: see [`Consumer::lost_events`].
+    pub fn next_event(&self) -> Option<ConsumerEvent> {
+        block_on(self.consumer.next_event())
+    }
+
+    /// The next event, without waiting.
+    #[must_use]
+    pub fn try_next_event(&self) -> Option<ConsumerEvent> {
+        self.consumer.try_next_event()
+    }
+
+    /// How many events have gone because nobody has taken them.
+    #[must_use]
+    pub fn lost_events(&self) -> u64 {
+        self.consumer.lost_events()
+    }
+
+    /// The offsets up to which everything has passed, of the partitions of which something has.
+    #[must_use]
+    pub fn committable(&self) -> Vec<(TopicPartition, Offset)> {
+        self.consumer.committable()
+    }
+
+    /// Commits what has passed, as [`Consumer::committable`] is now. The two stores do not know of each other.
+    ///
+    /// A commit that a broker refuses for a time is sent again. One commit of a group is in flight, later ones become one with the
+    /// next. It ends within [`ClusterConfig::with_call_timeout`](kafka08_async::kafka08_client::config::ClusterConfig::with_call_timeout), after
+    /// the one that is in flight.
+    ///
+    /// # Errors
+    /// The offsets of some partitions were not stored, or perhaps not. The error lists them. The others were.
+    pub fn commit(&self, group: impl Into<Text>, store: OffsetStore) -> Result<(), CommitError> {
+        block_on(self.consumer.commit(group, store))
+    }
+
+    /// Commits offsets by name, also of partitions that are not read here. Each is that of the next message to read. See
+    /// [`Consumer::commit`].
+    ///
+    /// # Errors
+    /// As [`Consumer::commit`].
+    pub fn commit_offsets(
+        &self,
+        group: impl Into<Text>,
+        store: OffsetStore,
+        offsets: impl IntoIterator<Item = (TopicPartition, Offset)>,
+    ) -> Result<(), CommitError> {
+        block_on(self.consumer.commit_offsets(group, store, offsets))
+    }
+
+    /// Ends everything at once, for all handles, and waits until all connections are closed. Commits that have not ended fail,
+    /// though their offsets may have been stored: wait for them first.
+    pub fn close(&self) {
+        block_on(self.consumer.close());
+    }
+
+    /// Whether the consumer reads nothing more: it was closed, or its thread has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.consumer.is_closed()
+    }
+
+    /// What the consumer has done, as of the last turn of its thread.
+    #[must_use]
+    pub fn stats(&self) -> ConsumerStats {
+        self.consumer.stats()
+    }
+
+    /// What is assigned, how far it is behind, and what waits to be taken. Looks at each partition.
+    #[must_use]
+    pub fn assignment_stats(&self) -> AssignmentStats {
+        self.consumer.assignment_stats()
+    }
+
+    /// The consumer's settings.
+    #[must_use]
+    pub fn config(&self) -> &ConsumerConfig {
+        self.consumer.config()
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.consumer.fmt(f)
+    }
+}
