@@ -1,4 +1,4 @@
-//! Models of what threads do with one client, with a cluster and with a producer, run under many schedules. They are built only with `--cfg shuttle`:
+//! Models of what threads do with one client, with a cluster, with a producer and with a consumer, run under many schedules. They are built only with `--cfg shuttle`:
 //!
 //! ```sh
 //! RUSTFLAGS='--cfg shuttle' cargo test --release -p kafka08-blocking --test shuttle
@@ -6,7 +6,7 @@
 //!
 //! The locks, threads and atomics of the client are those of shuttle then. The socket is a pipe in memory that holds a few bytes, so
 //! that writes are partial, and the I/O thread parks instead of sleeping in `poll(2)`. For the clients of one broker time stands
-//! still: no deadline comes. For clusters and producers short pauses end at any moment, and long ones never.
+//! still: no deadline comes. For the others short pauses end at any moment, and long ones never.
 //! `KAFKA08_SCHEDULES` in the environment says how many schedules each model takes; 1,000 if it is not set.
 
 #![cfg(shuttle)]
@@ -15,6 +15,7 @@ mod bell;
 mod board;
 mod clients;
 mod clusters;
+mod consumers;
 mod model;
 mod pipe;
 mod producers;

@@ -15,12 +15,14 @@ use kafka08_blocking::{
     proto::{
         Connection as _, ServerConfig, ServerConnection, ServerEvent,
         api::{
-            Body as _, Broker, ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, PartitionMetadata,
-            PartitionOffsets, ProduceRequest, ProduceResponse, ProducedPartition, TopicMetadata,
+            Body as _, Broker, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsRequest, ListOffsetsResponse,
+            MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, PartitionMetadata, PartitionOffsets,
+            ProduceRequest, ProduceResponse, ProducedPartition, TopicMetadata,
         },
         connection::RequestFrame,
         error_code::ErrorCode,
         ids::{ApiKey, ConnectionId, NodeId, Offset, PartitionId, Text},
+        message::{MessageSet, MessageSetBuilder},
         profile::Profile,
     },
     threads::block_on,
@@ -40,6 +42,9 @@ const SHORT: Duration = Duration::from_millis(500);
 
 /// The topic that the broker has, with two partitions.
 pub(crate) const TOPIC: &str = "t";
+
+/// The end of the log of each partition.
+pub(crate) const END: Offset = Offset(2);
 
 pub(crate) const BROKER: &str = "127.0.0.1:9092";
 
@@ -187,9 +192,36 @@ fn answer(server: &mut ServerConnection, request: &RequestFrame) {
             }
             server.respond(call, &answer)
         }
+        ApiKey::FETCH => {
+            let asked = FetchRequest::decode(&request.body).expect("a sound request");
+            let mut answer = FetchResponse::default();
+            for (topic, partition, from) in asked.topics.iter() {
+                let messages = one_message(from.offset);
+                let found = FetchedPartition { error: ErrorCode::NONE, high_watermark: END, messages };
+                answer.topics.push(topic.clone(), partition, found);
+            }
+            server.respond(call, &answer)
+        }
+        ApiKey::OFFSET_COMMIT => {
+            let asked = OffsetCommitRequestV0::decode(&request.body).expect("a sound request");
+            let mut answer = OffsetCommitResponse::default();
+            for (topic, partition, _) in asked.topics.iter() {
+                answer.topics.push(topic.clone(), partition, ErrorCode::NONE);
+            }
+            server.respond(call, &answer)
+        }
         other => panic!("{other:?} is not asked in a model"),
     };
     answered.expect("the call is open");
+}
+
+/// The message at an offset of a log, alone, so that a partition has several sets.
+fn one_message(offset: Offset) -> MessageSet {
+    let mut builder = MessageSetBuilder::fetched_from(offset);
+    if offset < END {
+        builder.push(None, Some(b"v")).expect("it is small");
+    }
+    builder.build()
 }
 
 fn metadata() -> MetadataResponse {

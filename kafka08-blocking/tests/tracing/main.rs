@@ -2,5 +2,6 @@
 
 mod clusters;
 mod connections;
+mod consumers;
 mod lines;
 mod producers;

@@ -147,6 +147,7 @@ impl Consumer {
                         track.failures = track.resets;
                         track.resets = track.resets.saturating_add(1);
                         let is_first = track.failures == 0;
+                        self.counts.resets += 1;
                         self.events.push_back(ConsumerEvent::Reset { partition: of, why });
                         self.unplace(part.at);
                         match is_first {

@@ -185,6 +185,7 @@ impl Consumer {
             in_flight: self.sent.len(),
             fetches: self.counts.fetches,
             bytes: self.counts.bytes,
+            resets: self.counts.resets,
             troubled: self.tracks.values().filter(|track| track.trouble.is_some()).count(),
         }
     }

@@ -184,6 +184,7 @@ impl Consumer {
             Looked::None(why) => match otherwise(&start) {
                 Some(start) => {
                     *known = Known::No(start);
+                    self.counts.resets += 1;
                     self.events.push_back(ConsumerEvent::Reset { partition: of, why });
                     self.to_look.insert(at);
                 }

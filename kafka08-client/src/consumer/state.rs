@@ -67,6 +67,7 @@ impl Returns {
 pub(super) struct Counts {
     pub(super) fetches: u64,
     pub(super) bytes: u64,
+    pub(super) resets: u64,
 }
 
 /// What a consumer has done, and what it holds.
@@ -83,6 +84,8 @@ pub struct ConsumerStats {
     pub fetches: u64,
     /// The bytes of message sets that were fetched and put into the assignment so far.
     pub bytes: u64,
+    /// How often a partition was read from another offset than it was to be read from.
+    pub resets: u64,
     /// Partitions that something keeps from being read at the moment.
     pub troubled: usize,
 }
