@@ -26,7 +26,7 @@ mod watchers;
 pub use bytes;
 pub use client::{Client, MAX_UNTOLD, Pending, Undecoded};
 pub use cluster::Cluster;
-pub use consumer::{AssignError, CommitError, ConsumeError, Consumer, KeyFilter, MessageStream, Messages};
+pub use consumer::{AssignError, CommitError, ConsumeError, Consumer, MessageStream, Messages};
 pub use futures_io;
 pub use futures_util;
 pub use kafka08_client;

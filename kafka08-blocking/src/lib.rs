@@ -20,9 +20,9 @@ pub use driver::Driver;
 pub use kafka08_async::{
     AppendError, AssignError, AssignmentStats, BootstrapError, Call, Choose, ClusterCallError, ClusterConfig,
     CommitCause, CommitError, ConsumeError, ConsumerConfig, ConsumerEvent, ConsumerStats, CorruptPolicy, Delivered,
-    DeliveryError, EndAt, FetchCause, KeyFilter, MAX_UNTOLD, Messages, OffsetStore, OwnedMessage, Partitioner,
-    ProduceCause, ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, Reset, ResetCause, RetryPolicy,
-    SendError, SendSetError, ServeConfig, ServerStats, StartAt, Undecoded, Undelivered, kafka08_client,
+    DeliveryError, EndAt, FetchCause, MAX_UNTOLD, Messages, OffsetStore, OwnedMessage, Partitioner, ProduceCause,
+    ProduceError, ProducerConfig, ProducerStats, Record, ReleaseSetting, Reset, ResetCause, RetryPolicy, SendError,
+    SendSetError, ServeConfig, ServerStats, StartAt, Undecoded, Undelivered, kafka08_client,
 };
 pub use kafka08_proto as proto;
 pub use kafka08_proto::{

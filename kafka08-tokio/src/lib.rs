@@ -8,10 +8,10 @@ mod stream;
 pub use kafka08_async::{
     AppendError, AssignError, AssignmentStats, BootstrapError, Call, CallError, Choose, CloseReport, ClusterCallError,
     ClusterConfig, CommitCause, CommitError, ConnectError, ConsumeError, ConsumerConfig, ConsumerEvent, ConsumerStats,
-    CorruptPolicy, Delivered, Delivery, DeliveryError, EndAt, FetchCause, FlushError, HostPort, KeyFilter, MAX_UNTOLD,
-    Messages, OffsetStore, OwnedMessage, Partitioner, Pending, ProduceCause, ProduceError, ProducerConfig,
-    ProducerStats, Record, ReleaseSetting, Reset, ResetCause, RetryPolicy, SendError, SendSetError, ServeConfig,
-    ServerStats, StartAt, Undecoded, Undelivered, bytes, kafka08_client, proto,
+    CorruptPolicy, Delivered, Delivery, DeliveryError, EndAt, FetchCause, FlushError, HostPort, MAX_UNTOLD, Messages,
+    OffsetStore, OwnedMessage, Partitioner, Pending, ProduceCause, ProduceError, ProducerConfig, ProducerStats, Record,
+    ReleaseSetting, Reset, ResetCause, RetryPolicy, SendError, SendSetError, ServeConfig, ServerStats, StartAt,
+    Undecoded, Undelivered, bytes, kafka08_client, proto,
 };
 pub use probe::probe;
 pub use runtime::{Sleeping, Tokio};

@@ -100,10 +100,15 @@ fn note(shared: &Shared, passed: Passed) {
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        self.tell_passed();
+        let passed = (!self.is_told).then(|| self.messages.passed());
         // Its buffers serve the next set.
         let inflater = mem::take(&mut self.inflater);
-        self.shared.command(|desk, _| desk.give_inflater(inflater));
+        self.shared.command(|desk, news| {
+            desk.give_inflater(inflater);
+            if let Some(passed) = passed {
+                desk.note_passed(passed, news);
+            }
+        });
     }
 }
 

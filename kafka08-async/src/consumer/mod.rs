@@ -28,7 +28,7 @@ use kafka08_client::{assignment::AssignmentStats, config::ConsumerConfig, consum
 
 pub use error::{AssignError, CommitError, ConsumeError};
 pub use messages::Messages;
-pub use owned::{KeyFilter, MessageStream};
+pub use owned::MessageStream;
 use shared::Shared;
 
 /// Reads partitions from their leaders, for any number of tasks. Cloning returns another handle of the same consumer, and is

@@ -14,7 +14,7 @@ use kafka08_proto::message::Message;
 use super::{ConsumeError, Consumer, Messages};
 
 /// Says by key and value whether a message is wanted.
-pub type KeyFilter = Box<dyn FnMut(Option<&[u8]>, Option<&[u8]>) -> bool + Send>;
+type KeyFilter = Box<dyn FnMut(Option<&[u8]>, Option<&[u8]>) -> bool + Send>;
 
 /// The messages of a consumer, one by one, which own their bytes. Polling for the next one passes the last one.
 ///

@@ -72,10 +72,10 @@ async fn a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on<H: On
         }
     }
     assert_eq!(all.len(), 200);
-    let [ConsumeError::Failed { partition, cause }] = &failures[..] else { panic!("{failures:?}") };
+    let [failure @ ConsumeError::Failed { partition, cause }] = &failures[..] else { panic!("{failures:?}") };
     assert_eq!(partition.partition.0, 1);
     assert!(matches!(**cause, FetchCause::Lost(_)), "{cause}");
-    let text = failures[0].to_string();
+    let text = failure.to_string();
     assert!(text.contains("events/1") && text.contains("5000") && text.contains("seek"), "{text}");
 }
 
