@@ -1,6 +1,9 @@
 //! What is read.
 
-use kafka08_client::config::{EndAt, StartAt};
+use kafka08_client::{
+    assignment::Wake,
+    config::{EndAt, StartAt},
+};
 use kafka08_proto::{
     ids::{Offset, PartitionId, Text, TopicPartition},
     message::MessageError,
@@ -41,9 +44,9 @@ impl<Rt> Consumer<Rt> {
     pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
         let of = TopicPartition::new(topic, partition);
         self.shared().command(|desk, news| {
-            let was_read = desk.assignment.unassign(&of);
-            news.call();
-            was_read
+            let wake = desk.assignment.unassign(&of);
+            desk.change(news, |_| wake);
+            wake == Wake::Yes
         })
     }
 

@@ -46,6 +46,12 @@ impl ConsumerTeller {
     pub(crate) fn tell(&self, event: &ConsumerEvent) {
         let span = &self.span;
         match event {
+            ConsumerEvent::Assigned { topic, partitions } => {
+                info!(parent: span, %topic, partitions = partitions.len(), "partitions of a topic were found");
+            }
+            ConsumerEvent::Unlisted { topic, cause, since } => {
+                warn!(parent: span, %topic, %cause, ?since, "the partitions of a topic are not known");
+            }
             ConsumerEvent::Started { partition, at } => info!(parent: span, %partition, %at, "reading starts"),
             ConsumerEvent::Reset { partition, why } => {
                 warn!(parent: span, %partition, %why, "reading starts elsewhere");

@@ -20,6 +20,7 @@
 //! | `out` | what was taken of a partition, and what may be committed of it |
 //! | `frames` | how much memory waits to be taken |
 //! | `exchange` | what the machine takes and puts in |
+//! | `topics` | topics of which all partitions are read |
 //! | `stats` | how far all of it is |
 
 mod exchange;
@@ -29,6 +30,7 @@ mod out;
 mod owned;
 mod part;
 mod stats;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -49,6 +51,7 @@ use self::{
     frames::{Frames, Is},
     messages::{How, Ticket},
     part::{Part, Stage, Waiting},
+    topics::Topics,
 };
 use crate::config::{ConsumerConfig, CorruptPolicy, EndAt, OffsetStore, StartAt};
 
@@ -85,6 +88,7 @@ pub struct Assignment {
     parts: Vec<Option<Part>>,
     by_name: BTreeMap<TopicPartition, PartitionIndex>,
     unused: Vec<PartitionIndex>,
+    topics: Topics,
     /// Partitions with something to take, in turn.
     ready: VecDeque<PartitionIndex>,
     /// Partitions that the machine has to look at.
@@ -113,6 +117,7 @@ impl Assignment {
             parts: Vec::new(),
             by_name: BTreeMap::new(),
             unused: Vec::new(),
+            topics: Topics::default(),
             ready: VecDeque::new(),
             changed: BTreeSet::new(),
             frames: Frames::default(),
@@ -134,6 +139,12 @@ impl Assignment {
     /// No broker accepts the name of the topic. Use another name.
     pub fn assign(&mut self, of: TopicPartition, start: StartAt, end: EndAt) -> Result<Wake, NameProblem> {
         check_topic_name(&of.topic)?;
+        self.topics.note_named(&of);
+        self.begin(of, start, end);
+        Ok(Wake::Yes)
+    }
+
+    fn begin(&mut self, of: TopicPartition, start: StartAt, end: EndAt) {
         let epoch = self.begin_epoch();
         let mut part = Part::new(of.clone(), epoch, start, end);
         let at = match self.by_name.get(&of) {
@@ -148,20 +159,6 @@ impl Assignment {
             *place = Some(part);
         }
         self.changed.insert(at);
-        Ok(Wake::Yes)
-    }
-
-    /// Reads a partition no longer. Returns whether it was read: wake the machine then. What has come of it is dropped.
-    pub fn unassign(&mut self, of: &TopicPartition) -> bool {
-        let Some(at) = self.by_name.remove(of) else { return false };
-        self.drop_waiting(at);
-        if let Some(place) = self.parts.get_mut(at.0) {
-            *place = None;
-        }
-        self.ready.retain(|ready| *ready != at);
-        self.changed.insert(at);
-        self.unused.push(at);
-        true
     }
 
     /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this. Does nothing
@@ -321,10 +318,11 @@ impl Assignment {
         self.by_name.keys()
     }
 
-    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted.
+    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted, and the partitions of each
+    /// topic are known.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.by_name.values().filter_map(|at| self.part(*at)).all(Part::is_finished)
+        self.topics.are_known() && self.by_name.values().filter_map(|at| self.part(*at)).all(Part::is_finished)
     }
 
     /// How many partitions have something to take, at most.

@@ -78,7 +78,7 @@ fn a_response_counts_in_full_until_its_last_set_is_taken_or_dropped() {
         let _ = with.take().expect("a set");
         assert_eq!(with.undelivered(), left);
     }
-    assert!(with.unassign(&part(2)));
+    assert_eq!(with.unassign(&part(2)), Wake::Yes);
     assert_eq!(with.undelivered(), 1000, "its set was the last one of the first response");
     let _ = with.seek(&part(0), StartAt::Latest);
     assert_eq!(with.undelivered(), 0);
@@ -136,7 +136,7 @@ fn a_place_that_is_used_again_takes_nothing_of_the_partition_before() {
     let mut with = assigned(&config(), 1);
     response(&mut with, &[0], 0, 2);
     let mut held = with.take().expect("a set").0.open();
-    assert!(with.unassign(&part(0)) && !with.unassign(&part(0)));
+    assert_eq!((with.unassign(&part(0)), with.unassign(&part(0))), (Wake::Yes, Wake::No));
     assert_eq!(with.assign(part(1), StartAt::Earliest, EndAt::Never), Ok(Wake::Yes));
     assert_eq!(offsets(&mut held).len(), 2);
     assert_eq!(with.handle_passed(held.passed()), Wake::No);
@@ -261,7 +261,7 @@ fn whoever_seeks_and_assigns_without_taking_leaves_nothing_behind() {
             0 => assert_eq!(with.seek(&part(0), StartAt::Earliest), Wake::Yes),
             1 => assert_eq!(with.assign(part(0), StartAt::Earliest, EndAt::Never), Ok(Wake::Yes)),
             _ => {
-                assert!(with.unassign(&part(0)));
+                assert_eq!(with.unassign(&part(0)), Wake::Yes);
                 assert_eq!(with.assign(part(0), StartAt::Earliest, EndAt::Never), Ok(Wake::Yes));
             }
         }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use kafka08_proto::{
     error_code::ErrorCode,
-    ids::{NodeId, Offset, Text, TopicPartition},
+    ids::{NodeId, Offset, PartitionId, Text, TopicPartition},
     message::MessageError,
 };
 
@@ -14,6 +14,23 @@ use crate::{assignment::CommitId, error::Cause};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConsumerEvent {
+    /// The partitions of a topic are known that was assigned as such, or new ones have appeared. They are read from now on.
+    Assigned {
+        /// The topic.
+        topic: Text,
+        /// The partitions that are read because of this. Empty if each was assigned by name.
+        partitions: Vec<PartitionId>,
+    },
+    /// The partitions of a topic that was assigned as such are not known for a time: it does not exist, or nobody can be asked. It
+    /// goes on being looked up.
+    Unlisted {
+        /// The topic.
+        topic: Text,
+        /// Why its partitions are not known.
+        cause: Cause,
+        /// For how long.
+        since: Duration,
+    },
     /// The offset at which reading a partition starts is known.
     Started {
         /// The partition.

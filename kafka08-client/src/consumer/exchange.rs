@@ -24,6 +24,11 @@ impl Consumer {
             }
             return;
         }
+        // Before the partitions, which they change.
+        while let Some(topic) = with.poll_changed_topic() {
+            self.renew_topic(with, now, topic);
+        }
+        self.list_topics(with);
         // Before the answers: what was sought meanwhile is not wanted any more.
         while let Some(at) = with.poll_changed() {
             self.renew(with, now, at);

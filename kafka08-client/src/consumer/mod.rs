@@ -11,6 +11,7 @@
 //! | `event` | what a user is told, and why a partition is not read |
 //! | `exchange` | where the consumer and its assignment meet |
 //! | `state` | what a consumer holds besides partitions and brokers: settings, counts, timers |
+//! | `topics` | topics of which all partitions are read |
 //! | `track` | one partition: how far it is, and what keeps it from being read |
 //! | `starting` | look-ups of where partitions start and end |
 //! | `fetching`, `answers` | what is asked of which broker, and what follows from its answers |
@@ -27,6 +28,7 @@ mod fetching;
 mod found;
 mod starting;
 mod state;
+mod topics;
 mod track;
 
 use std::{
@@ -54,6 +56,7 @@ use self::{
     fetching::{Node, Progress, Sent},
     starting::Look,
     state::{Counts, Due, Returns, Terms},
+    topics::Wanted,
     track::Track,
 };
 use crate::{
@@ -85,8 +88,12 @@ pub struct Consumer {
     terms: Terms,
     tracks: BTreeMap<PartitionIndex, Track>,
     by_name: BTreeMap<TopicPartition, PartitionIndex>,
-    /// How many partitions of each topic are read.
+    /// How many partitions of each topic are read, and one more if the topic is assigned as such.
     topics: BTreeMap<Text, usize>,
+    /// Topics of which all partitions are read.
+    wanted: BTreeMap<Text, Wanted>,
+    /// Those of them of which there may be news in the view.
+    to_list: BTreeSet<Text>,
     nodes: BTreeMap<NodeId, Node>,
     /// Brokers that may be asked for something.
     to_ask: BTreeSet<NodeId>,
@@ -125,6 +132,8 @@ impl Consumer {
             tracks: BTreeMap::new(),
             by_name: BTreeMap::new(),
             topics: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            to_list: BTreeSet::new(),
             nodes: BTreeMap::new(),
             to_ask: BTreeSet::new(),
             starved: BTreeSet::new(),
@@ -199,6 +208,8 @@ impl Consumer {
         self.tracks.clear();
         self.by_name.clear();
         self.topics.clear();
+        self.wanted.clear();
+        self.to_list.clear();
         self.nodes.clear();
         self.to_ask.clear();
         self.starved.clear();
@@ -213,7 +224,7 @@ impl Consumer {
         self.look_at = None;
     }
 
-    /// Wants to know of a topic, once for each of its partitions.
+    /// Wants to know of a topic, once for each of its partitions, and once for itself.
     fn watch(&mut self, now: Instant, topic: &Text) {
         let count = self.topics.entry(topic.clone()).or_default();
         *count += 1;
@@ -263,6 +274,7 @@ impl Consumer {
         for node in &changes.endpoints {
             self.to_ask.insert(*node);
         }
+        self.note_listed(changes);
         for of in &changes.leaders {
             let Some(&at) = self.by_name.get(of) else { continue };
             if let Some(track) = self.tracks.get_mut(&at)
@@ -310,7 +322,7 @@ impl Machine for Consumer {
             }
         }
         // What has come up since the exchange must not wait for the next event.
-        if !self.answers.is_empty() || !self.returns.is_empty() || self.tells_starved {
+        if !self.answers.is_empty() || !self.returns.is_empty() || self.tells_starved || !self.to_list.is_empty() {
             self.look_at = Some(now);
         }
         None
@@ -355,6 +367,7 @@ impl Machine for Consumer {
                 // What the cluster has learned meanwhile counts for the next attempt.
                 Due::Again(at) => self.try_again(now, at),
                 Due::Stalled(at) => self.tell_stalled(now, at),
+                Due::Unlisted(topic) => self.tell_unlisted(now, topic),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka08_proto::{
     api::MAX_WAIT,
-    ids::{Millis, Offset},
+    ids::{Millis, Offset, Text},
 };
 
 use crate::{
@@ -42,12 +42,14 @@ impl Terms {
 }
 
 /// What happens at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     /// A partition is asked for again.
     Again(PartitionIndex),
     /// A partition has had trouble for long.
     Stalled(PartitionIndex),
+    /// The partitions of a topic were not known for long.
+    Unlisted(Text),
 }
 
 /// What the assignment has to be told.

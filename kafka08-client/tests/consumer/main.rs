@@ -11,6 +11,7 @@ mod failures;
 mod lies;
 mod reading;
 mod starting;
+mod topics;
 
 use std::time::Duration;
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kafka08_broker::BrokerConfig;
-use kafka08_client::config::{ConsumerConfig, EndAt, StartAt};
+use kafka08_client::{
+    assignment::Wake,
+    config::{ConsumerConfig, EndAt, StartAt},
+};
 use kafka08_proto::{
     ids::{NodeId, Offset},
     message::{Codec, Deflater, Inflater, MessageSetBuilder},
@@ -149,12 +152,12 @@ fn a_partition_that_is_unassigned_is_neither_delivered_nor_fetched() {
     assign(&mut rig, 0, StartAt::Earliest, EndAt::Never);
     assign(&mut rig, 1, StartAt::Earliest, EndAt::Never);
     rig.pass(SECOND);
-    assert!(rig.command(|both, _| both.assignment.unassign(&part(0))));
+    assert_eq!(rig.command(|both, _| both.assignment.unassign(&part(0))), Wake::Yes);
     assert_eq!(read_all(&mut rig).len(), 3);
     produce(&mut rig, 0, numbers(3..6));
     rig.pass(5 * SECOND);
     assert_eq!(read_all(&mut rig), []);
-    assert!(rig.command(|both, _| both.assignment.unassign(&part(1))));
+    assert_eq!(rig.command(|both, _| both.assignment.unassign(&part(1))), Wake::Yes);
     rig.pass(5 * SECOND);
     assert_eq!(rig.machine.consumer.stats().in_flight, 0);
     assert_eq!(rig.machine.assignment.undelivered(), 0);
