@@ -1,5 +1,7 @@
 //! What is read.
 
+use std::future::poll_fn;
+
 use kafka08_client::{
     assignment::Wake,
     config::{EndAt, StartAt},
@@ -9,7 +11,60 @@ use kafka08_proto::{
     message::MessageError,
 };
 
-use super::{AssignError, Consumer};
+use super::{AssignError, Consumer, shared::Shared};
+use crate::Runtime;
+
+impl<Rt: Runtime> Consumer<Rt> {
+    /// Reads all partitions of a topic, from `start` to `end`, and waits until they are known. Returns those that are read because of
+    /// this. If the topic is assigned already, the partitions that were found through it begin anew.
+    ///
+    /// A partition that appears later is read too, from its first message, or from what the group of a [`StartAt::Committed`] has
+    /// committed there. It is found within
+    /// [`ClusterConfig::with_metadata_max_age`](kafka08_client::config::ClusterConfig::with_metadata_max_age), and told by
+    /// [`ConsumerEvent::Assigned`](kafka08_client::consumer::ConsumerEvent::Assigned). What was said of a partition by name stays.
+    ///
+    /// The call ends within [`ClusterConfig::with_call_timeout`](kafka08_client::config::ClusterConfig::with_call_timeout), and after
+    /// five seconds if brokers answer that there is no such topic. Reading creates none.
+    ///
+    /// # Errors
+    /// The partitions are still not known, no broker accepts the name, or the consumer was closed. The topic is not assigned then.
+    ///
+    /// # Cancel safety
+    /// The topic stays assigned if this future is dropped after it was polled.
+    pub async fn assign_topic(
+        &self,
+        topic: impl Into<Text>,
+        start: StartAt,
+        end: EndAt,
+    ) -> Result<Vec<PartitionId>, AssignError> {
+        let (shared, topic) = (&**self.shared(), topic.into());
+        let (now, limit) = (Rt::now(), self.config().cluster().call_timeout());
+        let number = shared.command(|desk, news| {
+            if desk.is_closed() {
+                return Err(AssignError::Closed);
+            }
+            let wake = desk.assignment.assign_topic(topic.clone(), start, end);
+            let wake = wake.map_err(|problem| AssignError::Name { topic: topic.to_string(), problem })?;
+            desk.change(news, |_| wake);
+            // Under the same lock: the task cannot find the partitions before somebody waits for them.
+            Ok(desk.listings.begin(topic, now, limit))
+        })?;
+        let listing = Listing { shared, number };
+        poll_fn(|cx| listing.shared.command(|desk, news| desk.listings.poll(listing.number, cx, news))).await
+    }
+}
+
+/// A wait for the partitions of a topic.
+struct Listing<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Listing<'_> {
+    fn drop(&mut self) {
+        self.shared.command(|desk, news| desk.listings.forget(self.number, news));
+    }
+}
 
 impl<Rt> Consumer<Rt> {
     /// Reads a partition, from `start` to `end`. If it is read already, it begins anew, and what has come of it is dropped.
@@ -38,6 +93,12 @@ impl<Rt> Consumer<Rt> {
             desk.change(news, |_| wake);
             Ok(())
         })
+    }
+
+    /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay. What has come
+    /// and was not taken is dropped.
+    pub fn unassign_topic(&self, topic: &str) {
+        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.unassign_topic(topic)));
     }
 
     /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.

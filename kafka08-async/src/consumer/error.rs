@@ -1,12 +1,12 @@
 //! How assigning, reading and committing fail.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use kafka08_client::{
     consumer::{CommitCause, FetchCause},
-    error::Unreachable,
+    error::Cause,
 };
-use kafka08_proto::{api::NameProblem, error_code::ErrorCode, ids::TopicPartition, message::MessageError};
+use kafka08_proto::{api::NameProblem, ids::TopicPartition, message::MessageError};
 
 /// Why something was not assigned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,8 @@ pub enum AssignError {
         topic: String,
         /// How long the call has waited.
         waited: Duration,
-        /// What brokers have said of the topic last. `None` if they have said nothing.
-        problem: Option<ErrorCode>,
-        /// What happened at each address, if no broker can be reached.
-        unreachable: Option<Arc<Unreachable>>,
+        /// Why they are not known.
+        cause: Box<Cause>,
     },
     /// The consumer was closed, or its task is gone.
     Closed,
@@ -38,15 +36,8 @@ impl fmt::Display for AssignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name { topic, problem } => write!(f, "{topic:?} cannot be a topic: {problem}"),
-            Self::NoTopic { topic, waited, problem, unreachable } => {
-                write!(f, "no broker has listed the partitions of {topic:?} within {waited:?}: ")?;
-                match (problem, unreachable) {
-                    (_, Some(unreachable)) => write!(f, "{unreachable}"),
-                    (Some(code), None) => write!(f, "the last answer was {code}: {}", code.advice()),
-                    (None, None) => {
-                        f.write_str("there is no such topic, and reading creates none: look for a mistake in its name")
-                    }
-                }
+            Self::NoTopic { topic, waited, cause } => {
+                write!(f, "no broker has listed the partitions of {topic:?} within {waited:?}: {cause}")
             }
             Self::Closed => f.write_str("the consumer is closed: connect another one"),
         }

@@ -5,6 +5,7 @@
 //! | `messages` | a set in the hands of a caller |
 //! | `owned` | messages one by one, which own their bytes |
 //! | `queue` | callers that wait for sets or for events |
+//! | `listing` | callers that wait until the partitions of a topic are known |
 //! | `shared` | what handles and the task share |
 //! | `owner` | the task's side |
 //! | `creating`, `assigning`, `taking`, `committing`, `ending` | the methods of the handle |
@@ -15,6 +16,7 @@ mod committing;
 mod creating;
 mod ending;
 mod error;
+mod listing;
 mod messages;
 mod owned;
 mod owner;

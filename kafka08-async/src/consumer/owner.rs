@@ -60,7 +60,11 @@ impl fleet::Owner for Owner {
             // Not `now`: an answer that is here already beats the end of a wait, and the sockets were not read yet.
             desk.contact.look(machine, shared.config.cluster(), self.contact_by, *told, news);
             desk.stats = machine.stats();
-            *until = self.contact_by.filter(|_| desk.contact.is_sought());
+            for topic in desk.listings.expire(*told, |topic| machine.why_unlisted(topic), news) {
+                desk.change(news, |assignment| assignment.unassign_topic(&topic));
+            }
+            let contact_by = self.contact_by.filter(|_| desk.contact.is_sought());
+            *until = [contact_by, desk.listings.next_deadline(*told)].into_iter().flatten().min();
         });
         // Subscribers are code of others, so nothing is locked now.
         self.teller.tell_counts(self.machine.machine.stats());

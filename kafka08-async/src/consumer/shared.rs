@@ -16,6 +16,7 @@ use kafka08_proto::{ids::TopicPartition, message::Inflater};
 
 use super::{
     error::{CommitError, ConsumeError},
+    listing::Listings,
     queue::Queue,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(super) struct Desk {
     pub(super) lost_events: u64,
     /// The commits whose futures exist.
     commits: BTreeMap<CommitId, Commit>,
+    pub(super) listings: Listings,
     watchers: Watchers,
     inflaters: Vec<Inflater>,
     pub(super) stats: ConsumerStats,
@@ -90,6 +92,7 @@ impl Shared {
             events: VecDeque::new(),
             lost_events: 0,
             commits: BTreeMap::new(),
+            listings: Listings::default(),
             watchers: Watchers::default(),
             inflaters: Vec::new(),
             stats: ConsumerStats::default(),
@@ -238,6 +241,10 @@ impl Desk {
                 None if failed.is_empty() => {}
                 None => self.push_event(ConsumerEvent::Committed { id, failed }),
             },
+            ConsumerEvent::Assigned { ref topic, ref partitions } => {
+                self.listings.note(topic, partitions, news);
+                self.push_event(event);
+            }
             event => self.push_event(event),
         }
     }
@@ -341,6 +348,7 @@ impl Desk {
             }
         }
         self.contact.end(news);
+        self.listings.end(news);
         let mut wakers = Vec::new();
         self.watchers.finish_all(&mut wakers);
         wakers.into_iter().for_each(|waker| news.wake(Some(waker)));

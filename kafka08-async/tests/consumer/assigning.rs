@@ -1,11 +1,11 @@
 //! What is read changes meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use kafka08_async::{
     AssignError, ConsumerEvent, EndAt, StartAt,
-    proto::ids::{Offset, TopicPartition},
+    proto::ids::{Offset, PartitionId, TopicPartition},
 };
 
 use crate::{
@@ -94,7 +94,47 @@ async fn a_name_that_no_broker_accepts_is_refused<H: On>() {
     assert_eq!(error, AssignError::Closed);
 }
 
+async fn a_topic_is_read_whole_once_its_partitions_are_known<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..50).await;
+    let consumer = connect::<H>(&server, config()).await;
+    let mut partitions =
+        consumer.assign_topic(TOPIC, StartAt::Earliest, EndAt::HighWatermark).await.expect("it exists");
+    partitions.sort_unstable();
+    assert_eq!(partitions, [PartitionId(0), PartitionId(1), PartitionId(2)]);
+    assert_whole(&read_all(&consumer).await, &(0..50));
+    consumer.unassign_topic(TOPIC);
+    assert!(consumer.partitions().is_empty());
+}
+
+async fn a_topic_that_does_not_exist_is_named_and_not_created<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    let since = Instant::now();
+    let error = consumer.assign_topic("missing", StartAt::Earliest, EndAt::Never).await.expect_err("it is missing");
+    assert!(since.elapsed() >= Duration::from_secs(5));
+    let text = error.to_string();
+    assert!(text.contains("\"missing\"") && text.contains("no broker knows the topic: check its name"), "{text}");
+    assert!(server.snapshot().topics.iter().all(|topic| &*topic.topic == TOPIC), "reading creates none");
+    assert!(consumer.next().await.expect("no failure").is_none(), "it is not assigned");
+}
+
+async fn who_waits_for_a_topic_learns_of_the_close<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    let close = async {
+        sleep::<H>(Duration::from_millis(50)).await;
+        consumer.close().await;
+    };
+    let waits = consumer.assign_topic("missing", StartAt::Earliest, EndAt::Never);
+    let (assigned, ()) = join(waits, close).await;
+    assert_eq!(assigned, Err(AssignError::Closed));
+}
+
 on_each_runtime! {
+    a_topic_is_read_whole_once_its_partitions_are_known,
+    a_topic_that_does_not_exist_is_named_and_not_created,
+    who_waits_for_a_topic_learns_of_the_close,
     a_seek_takes_effect_at_once,
     nothing_comes_of_a_paused_partition,
     who_waits_learns_that_nothing_is_left,

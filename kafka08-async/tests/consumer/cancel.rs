@@ -3,16 +3,19 @@
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use futures_util::StreamExt as _;
-use kafka08_async::{Consumer, EndAt, OffsetStore};
+use kafka08_async::{Consumer, EndAt, OffsetStore, StartAt};
 use kafka08_broker::Server;
 
 use crate::{
-    rig::{GROUP, assert_whole, brokers, cluster, config, fill, number, numbers, read_all, reader, wait_until_left},
+    rig::{
+        GROUP, TOPIC, assert_whole, brokers, cluster, config, fill, number, numbers, read_all, reader, wait_until_left,
+    },
     runtimes::On,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
+    AssignTopic,
     Next,
     NextEvent,
     Messages,
@@ -21,7 +24,8 @@ enum Function {
     Close,
 }
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 7] = [
+    Function::AssignTopic,
     Function::Next,
     Function::NextEvent,
     Function::Messages,
@@ -53,6 +57,14 @@ async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 /// Runs a function and drops it. Returns what it has read.
 async fn perform<H: On>(function: Function, consumer: &Consumer<H::Rt>, polls: usize) -> Vec<(i32, u32)> {
     match function {
+        Function::AssignTopic => {
+            // Each partition was assigned by name, and stays.
+            let assigning = consumer.assign_topic(TOPIC, StartAt::Latest, EndAt::Never);
+            if let Some(assigned) = drop_after(polls, assigning).await {
+                assert_eq!(assigned.expect("it exists"), []);
+            }
+            Vec::new()
+        }
         Function::Next => {
             let next = drop_after(polls, consumer.next()).await.map(|next| next.expect("no failure"));
             next.flatten().as_mut().map(numbers).unwrap_or_default()

@@ -99,6 +99,34 @@ impl Consumer {
         self.consumer.assign(topic, partition, start, end)
     }
 
+    /// Reads all partitions of a topic, from `start` to `end`, and waits until they are known. Returns those that are read because of
+    /// this. If the topic is assigned already, the partitions that were found through it begin anew.
+    ///
+    /// A partition that appears later is read too, from its first message, or from what the group of a [`StartAt::Committed`] has
+    /// committed there. It is found within
+    /// [`ClusterConfig::with_metadata_max_age`](kafka08_async::ClusterConfig::with_metadata_max_age), and told by
+    /// [`ConsumerEvent::Assigned`](kafka08_async::ConsumerEvent::Assigned). What was said of a partition by name stays.
+    ///
+    /// *Time*: at most [`ClusterConfig::with_call_timeout`](kafka08_async::ClusterConfig::with_call_timeout), and five seconds if
+    /// brokers answer that there is no such topic. Reading creates none.
+    ///
+    /// # Errors
+    /// The partitions are still not known, no broker accepts the name, or the consumer was closed. The topic is not assigned then.
+    pub fn assign_topic(
+        &self,
+        topic: impl Into<Text>,
+        start: StartAt,
+        end: EndAt,
+    ) -> Result<Vec<PartitionId>, AssignError> {
+        block_on(self.consumer.assign_topic(topic, start, end))
+    }
+
+    /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay. What has come
+    /// and was not taken is dropped.
+    pub fn unassign_topic(&self, topic: &str) {
+        self.consumer.unassign_topic(topic);
+    }
+
     /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.
     pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
         self.consumer.unassign(topic, partition)

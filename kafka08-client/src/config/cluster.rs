@@ -215,6 +215,12 @@ impl ClusterConfig {
         }
     }
 
+    /// How long a call may take, with all its attempts.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
     /// How long connecting to one broker may take.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {

@@ -65,13 +65,19 @@ impl Consumer {
     pub(super) fn tell_unlisted(&mut self, now: Instant, topic: Text) {
         let Some(wanted) = self.wanted.get(&topic).filter(|wanted| !wanted.is_known) else { return };
         let since = now.saturating_duration_since(wanted.since);
-        let cause = match (self.cluster.view().topic(&topic), self.cluster.unreachable()) {
+        let cause = self.why_unlisted(&topic);
+        self.events.push_back(ConsumerEvent::Unlisted { topic, cause, since });
+    }
+
+    /// Why the partitions of a topic are not known, if they are not.
+    #[must_use]
+    pub fn why_unlisted(&self, topic: &Text) -> Cause {
+        match (self.cluster.view().topic(topic), self.cluster.unreachable()) {
             (_, Some(unreachable)) => Cause::Unreachable(unreachable),
             (Some(view), None) if !view.error().is_ok() => Cause::NoLeader(LeaderProblem::TopicRefused(view.error())),
             // Nobody has said that it does not exist before somebody was asked.
             (_, None) if self.cluster.has_answered() => Cause::NoLeader(LeaderProblem::TopicMissing),
             (_, None) => Cause::NoMetadata { asked: None },
-        };
-        self.events.push_back(ConsumerEvent::Unlisted { topic, cause, since });
+        }
     }
 }

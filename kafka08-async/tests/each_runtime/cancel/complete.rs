@@ -10,8 +10,9 @@ use super::{connecting::Connecting, functions::Function, serving::Serving};
 use crate::cluster::OfCluster;
 
 /// What is not in a matrix, and where it is tested instead.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("consumer::connect", "`tests/consumer/cancel`"),
+    ("consumer::assign_topic", "`tests/consumer/cancel`"),
     ("consumer::next", "`tests/consumer/cancel`"),
     ("consumer::next_event", "`tests/consumer/cancel`"),
     ("consumer::commit", "`tests/consumer/cancel`"),
