@@ -185,7 +185,13 @@ impl Consumer {
         self.cluster.trouble()
     }
 
-    /// What the consumer has done, and what it holds.
+    /// The number of partitions that something keeps from being read at the moment. Looks at each partition.
+    #[must_use]
+    pub fn troubled(&self) -> usize {
+        self.tracks.values().filter(|track| track.trouble.is_some()).count()
+    }
+
+    /// What the consumer has done, and what it holds. Looks at the peers that back off, and at no partition.
     #[must_use]
     pub fn stats(&self) -> ConsumerStats {
         ConsumerStats {
@@ -195,7 +201,6 @@ impl Consumer {
             fetches: self.counts.fetches,
             bytes: self.counts.bytes,
             resets: self.counts.resets,
-            troubled: self.tracks.values().filter(|track| track.trouble.is_some()).count(),
         }
     }
 

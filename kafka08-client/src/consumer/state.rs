@@ -88,6 +88,4 @@ pub struct ConsumerStats {
     pub bytes: u64,
     /// How often a partition was read from another offset than it was to be read from.
     pub resets: u64,
-    /// Partitions that something keeps from being read at the moment.
-    pub troubled: usize,
 }
