@@ -74,7 +74,7 @@ impl ConsumerTeller {
             ConsumerEvent::Committed { failed, .. } if failed.is_empty() => {
                 debug!(parent: span, "offsets were committed");
             }
-            ConsumerEvent::Committed { failed, .. } => {
+            ConsumerEvent::Committed { failed, .. } | ConsumerEvent::NotCommitted { failed } => {
                 for (partition, cause) in failed {
                     warn!(parent: span, %partition, %cause, "an offset was not committed");
                 }

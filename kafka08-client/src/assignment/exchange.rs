@@ -127,6 +127,12 @@ impl Assignment {
         self.is_starved = true;
     }
 
+    /// As [`Assignment::committable`], with the epoch in which it has passed.
+    pub(crate) fn committable_of_epochs(&self) -> impl Iterator<Item = (&TopicPartition, Epoch, Offset)> {
+        let parts = self.by_name.values().filter_map(|at| self.part(*at));
+        parts.filter_map(|part| Some((&part.of, part.epoch, part.out.committable()?)))
+    }
+
     pub(crate) fn poll_commit(&mut self) -> Option<ToCommit> {
         self.commits.pop_front()
     }

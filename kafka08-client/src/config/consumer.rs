@@ -99,7 +99,23 @@ pub struct ConsumerConfig {
     pub(crate) reset: Reset,
     pub(crate) corrupt: CorruptPolicy,
     pub(crate) stall_after: Duration,
+    pub(crate) interval_commit: Option<IntervalCommit>,
 }
+
+/// What is committed every so often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IntervalCommit {
+    /// The group.
+    pub group: Text,
+    /// Where it commits.
+    pub store: OffsetStore,
+    /// The time from one commit to the next.
+    pub every: Duration,
+}
+
+/// The shortest time between two commits. Each looks at all partitions.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Default for ConsumerConfig {
     fn default() -> Self {
@@ -111,6 +127,7 @@ impl Default for ConsumerConfig {
             reset: Reset::default(),
             corrupt: CorruptPolicy::default(),
             stall_after: Duration::from_secs(30),
+            interval_commit: None,
         }
     }
 }
@@ -170,6 +187,26 @@ impl ConsumerConfig {
     pub fn with_stall_after(mut self, time: Duration) -> Self {
         self.stall_after = time;
         self
+    }
+
+    /// Has what has passed committed every so often, at least 10 ms apart. Default: never, so callers commit. `auto.commit.enable` of
+    /// the Scala consumer is on, with 60 s.
+    ///
+    /// What a caller has passed without a gap is committed, and never more. Partitions that have come no further since the last
+    /// commit that was stored are left out, so nothing is sent while nothing passes. What was not stored is told as
+    /// [`ConsumerEvent::NotCommitted`](crate::consumer::ConsumerEvent::NotCommitted), and tried again at the next interval. A
+    /// consumer that is closed in good order commits a last time, see
+    /// [`Consumer::close_by`](crate::consumer::Consumer::close_by). A partition that is unassigned is not: commit before.
+    #[must_use]
+    pub fn with_interval_commit(mut self, group: impl Into<Text>, store: OffsetStore, every: Duration) -> Self {
+        self.interval_commit = Some(IntervalCommit { group: group.into(), store, every: every.max(SHORTEST_INTERVAL) });
+        self
+    }
+
+    /// What is committed every so often, if anything is.
+    #[must_use]
+    pub fn interval_commit(&self) -> Option<&IntervalCommit> {
+        self.interval_commit.as_ref()
     }
 
     /// The settings of the cluster.

@@ -5,5 +5,5 @@ mod consumer;
 mod producer;
 
 pub use cluster::{ClusterConfig, EndpointFilter, ReleaseSetting};
-pub use consumer::{ConsumerConfig, CorruptPolicy, EndAt, OffsetStore, Reset, StartAt};
+pub use consumer::{ConsumerConfig, CorruptPolicy, EndAt, IntervalCommit, OffsetStore, Reset, StartAt};
 pub use producer::{ProducerConfig, RetryPolicy};

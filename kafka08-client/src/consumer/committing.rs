@@ -11,7 +11,7 @@ use kafka08_proto::{
 use super::{
     Consumer,
     calls::{begin, outcomes},
-    event::{CommitCause, ConsumerEvent},
+    event::CommitCause,
 };
 use crate::{
     assignment::{CommitId, ToCommit},
@@ -26,22 +26,18 @@ pub(super) struct Group {
     in_flight: Option<CallId>,
     /// What the next request has: the last offset of each partition counts.
     next: BTreeMap<TopicPartition, Offset>,
-    waiting: Vec<Waiting>,
+    waiting: Waiting,
 }
 
-/// A commit, and its partitions.
-#[derive(Debug)]
-struct Waiting {
-    id: CommitId,
-    parts: Vec<TopicPartition>,
-}
+/// Commits by their partitions. Most commits of a group are of the same ones, and share their names.
+type Waiting = BTreeMap<Vec<TopicPartition>, Vec<CommitId>>;
 
 /// A commit request that is on its way.
 #[derive(Debug)]
 pub(super) struct Committing {
     group: (Text, OffsetStore),
     asked: Vec<TopicPartition>,
-    commits: Vec<Waiting>,
+    commits: Waiting,
     claim: AnyClaim,
 }
 
@@ -52,7 +48,7 @@ enum AnyClaim {
 }
 
 /// The partitions that were not stored, with the reason.
-type Failed = Vec<(TopicPartition, CommitCause)>;
+pub(super) type Failed = BTreeMap<TopicPartition, CommitCause>;
 
 impl Consumer {
     /// Takes a commit that was asked for.
@@ -60,13 +56,16 @@ impl Consumer {
         let ToCommit { id, group, store, offsets } = commit;
         if offsets.is_empty() {
             // Nothing has passed. An empty request would be answered with an empty list, which proves nothing.
-            self.events.push_back(ConsumerEvent::Committed { id, failed: Vec::new() });
+            self.tell_commit(id, Failed::new());
             return;
         }
         let key = (group, store);
         let state = self.groups.entry(key.clone()).or_default();
         // Two requests of one group in flight could be stored in any order, if one of them is sent again.
-        state.waiting.push(Waiting { id, parts: offsets.iter().map(|(of, _)| of.clone()).collect() });
+        let mut parts: Vec<_> = offsets.iter().map(|(of, _)| of.clone()).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        state.waiting.entry(parts).or_default().push(id);
         state.next.extend(offsets);
         self.drive_group(now, &key);
     }
@@ -125,21 +124,29 @@ impl Consumer {
     }
 
     /// Tells each commit of a request which of its partitions have failed.
-    fn tell_committed(&mut self, commits: Vec<Waiting>, failed: &Failed) {
-        for Waiting { id, parts } in commits {
-            let failed = failed.iter().filter(|(of, _)| parts.contains(of)).cloned().collect();
-            self.events.push_back(ConsumerEvent::Committed { id, failed });
+    fn tell_committed(&mut self, commits: Waiting, failed: &Failed) {
+        let mut told = BTreeMap::new();
+        for (parts, ids) in commits {
+            let cause = |of: TopicPartition| failed.get(&of).map(|cause| (of, cause.clone()));
+            // Each partition is looked for once, however many commits have it.
+            let of_parts: Failed =
+                if failed.is_empty() { Failed::new() } else { parts.into_iter().filter_map(cause).collect() };
+            told.extend(ids.into_iter().map(|id| (id, of_parts.clone())));
+        }
+        // In the order in which they were asked for.
+        for (id, failed) in told {
+            self.tell_commit(id, failed);
         }
     }
 
     /// Ends the commits that have not ended.
     pub(super) fn abandon_commits(&mut self) {
-        let open = std::mem::take(&mut self.committing).into_values();
-        let mut commits: Vec<_> = open.flat_map(|committing| committing.commits).collect();
-        commits.extend(std::mem::take(&mut self.groups).into_values().flat_map(|group| group.waiting));
-        for Waiting { id, parts } in commits {
-            let failed = parts.into_iter().map(|of| (of, CommitCause::Attempt(Cause::Closed))).collect();
-            self.events.push_back(ConsumerEvent::Committed { id, failed });
+        let sent = std::mem::take(&mut self.committing).into_values().map(|committing| committing.commits);
+        let unsent = std::mem::take(&mut self.groups).into_values().map(|group| group.waiting);
+        for commits in sent.chain(unsent).collect::<Vec<_>>() {
+            let parts = commits.keys().flatten().cloned();
+            let failed = parts.map(|of| (of, CommitCause::Attempt(Cause::Closed))).collect();
+            self.tell_committed(commits, &failed);
         }
     }
 }
@@ -157,4 +164,40 @@ fn failures<R: Routed<Response = OffsetCommitResponse>>(
         Err(cause) => Some(CommitCause::Attempt(cause)),
     };
     outcomes(asked, answer, code).into_iter().filter_map(|(of, outcome)| Some((of, cause(outcome)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConsumerConfig;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time begins at any instant")]
+    fn commits_of_the_same_partitions_that_wait_share_their_names_and_each_is_told_of_its_own() {
+        let now = Instant::now();
+        let mut consumer = Consumer::new(&ConsumerConfig::default());
+        let group = Text::from_static("g");
+        let mut assignment = crate::assignment::Assignment::new(&ConsumerConfig::default());
+        let mut commit = |consumer: &mut Consumer, partitions: std::ops::Range<i32>| {
+            let offsets = partitions.map(|n| (TopicPartition::new("t", n), Offset(1))).collect();
+            let id = assignment.commit_offsets(group.clone(), OffsetStore::Kafka, offsets);
+            consumer.add_commit(now, assignment.poll_commit().expect("it was asked for"));
+            id
+        };
+        let first = commit(&mut consumer, 0..1);
+        let mut all: Vec<_> = (0..10_000).map(|_| (commit(&mut consumer, 0..3), 3)).collect();
+        all.push((commit(&mut consumer, 2..4), 2));
+        let waiting = &consumer.groups[&(group.clone(), OffsetStore::Kafka)].waiting;
+        assert_eq!(waiting.len(), 2, "one list of names for those of the same partitions");
+        consumer.close(now);
+        let told: Vec<_> = consumer
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                crate::consumer::ConsumerEvent::Committed { id, failed } => Some((*id, failed.len())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [vec![(first, 1)], all].concat(), "no number is lost, and all are in order");
+    }
 }

@@ -87,6 +87,13 @@ pub enum ConsumerEvent {
         /// What has no remedy but another offset or other settings.
         cause: FetchCause,
     },
+    /// What has passed was to be committed by
+    /// [`ConsumerConfig::with_interval_commit`](crate::config::ConsumerConfig::with_interval_commit), and was not stored, or perhaps
+    /// not. It is tried again at the next interval. Successes are not told.
+    NotCommitted {
+        /// The partitions whose offset was not stored, with the reason.
+        failed: Vec<(TopicPartition, CommitCause)>,
+    },
     /// A commit is over.
     Committed {
         /// The commit.

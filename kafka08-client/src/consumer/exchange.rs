@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{
     Consumer, ConsumerEvent,
+    state::Life,
     track::{Stage, Track},
 };
 use crate::assignment::{Assignment, PartitionIndex};
@@ -17,11 +18,8 @@ impl Consumer {
     pub fn exchange(&mut self, with: &mut Assignment, now: Instant) {
         self.take_news(now);
         self.look_at = None;
-        if self.is_closed {
-            // Each ends as failed, so that nobody waits for it.
-            while let Some(commit) = with.poll_commit() {
-                self.add_commit(now, commit);
-            }
+        if self.life != Life::Open {
+            self.take_last(with, now);
             return;
         }
         // Before the partitions, which they change.
@@ -36,6 +34,7 @@ impl Consumer {
         while let Some(answered) = self.answers.pop_front() {
             self.deliver(with, now, answered);
         }
+        self.drive_interval(with, now);
         while let Some(commit) = with.poll_commit() {
             self.add_commit(now, commit);
         }
@@ -59,6 +58,20 @@ impl Consumer {
         if !self.starved.is_empty() {
             with.set_starved();
         }
+    }
+
+    /// Takes the last commits of a consumer that closes. Each ends as failed if it is closed, so that nobody waits for it.
+    fn take_last(&mut self, with: &mut Assignment, now: Instant) {
+        if let Life::Closing { until, is_last_asked } = self.life {
+            if !is_last_asked {
+                self.drive_interval(with, now);
+            }
+            self.life = Life::Closing { until, is_last_asked: true };
+        }
+        while let Some(commit) = with.poll_commit() {
+            self.add_commit(now, commit);
+        }
+        self.close_when_over(now);
     }
 
     /// Looks at a partition again that was changed.

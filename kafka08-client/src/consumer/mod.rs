@@ -17,15 +17,18 @@
 //! | `fetching`, `answers` | what is asked of which broker, and what follows from its answers |
 //! | `found` | what a fetched set is good for |
 //! | `calls` | how calls begin, and what each partition of them has come to |
-//! | `committing` | commits, one in flight for each group |
+//! | `committing`, `interval` | commits, one in flight for each group; those that are made every so often |
+//! | `closing` | how a consumer closes |
 
 mod answers;
 mod calls;
+mod closing;
 mod committing;
 mod event;
 mod exchange;
 mod fetching;
 mod found;
+mod interval;
 mod starting;
 mod state;
 mod topics;
@@ -54,8 +57,9 @@ use self::{
     answers::Answered,
     committing::{Committing, Group},
     fetching::{Node, Progress, Sent},
+    interval::Interval,
     starting::Look,
-    state::{Counts, Due, Returns, Terms},
+    state::{Counts, Due, Life, Returns, Terms},
     topics::Wanted,
     track::Track,
 };
@@ -111,6 +115,8 @@ pub struct Consumer {
     looks: BTreeMap<CallId, Look>,
     groups: BTreeMap<(Text, OffsetStore), Group>,
     committing: BTreeMap<CallId, Committing>,
+    /// What is committed every so often, if anything is.
+    interval: Option<Interval>,
     events: VecDeque<ConsumerEvent>,
     returns: Returns,
     timers: Timers<Due>,
@@ -118,7 +124,7 @@ pub struct Consumer {
     look_at: Option<Instant>,
     seed: Seed,
     counts: Counts,
-    is_closed: bool,
+    life: Life,
 }
 
 impl Consumer {
@@ -146,13 +152,14 @@ impl Consumer {
             looks: BTreeMap::new(),
             groups: BTreeMap::new(),
             committing: BTreeMap::new(),
+            interval: config.interval_commit.as_ref().map(Interval::new),
             events: VecDeque::new(),
             returns: Returns::default(),
             timers: Timers::new(),
             look_at: None,
             seed: Seed::new(config.cluster.seed_or_zero()),
             counts: Counts::default(),
-            is_closed: false,
+            life: Life::Open,
         }
     }
 
@@ -202,31 +209,6 @@ impl Consumer {
             bytes: self.counts.bytes,
             resets: self.counts.resets,
         }
-    }
-
-    /// Ends everything at once. Commits that have not ended are told as failed, though they may have been stored.
-    pub fn close(&mut self, now: Instant) {
-        self.cluster.close(now);
-        // The ends of links would have partitions placed again.
-        while self.cluster.poll_owner().is_some() {}
-        self.abandon_commits();
-        self.tracks.clear();
-        self.by_name.clear();
-        self.topics.clear();
-        self.wanted.clear();
-        self.to_list.clear();
-        self.nodes.clear();
-        self.to_ask.clear();
-        self.starved.clear();
-        self.sent.clear();
-        self.answers.clear();
-        self.returns = Returns::default();
-        self.tells_starved = false;
-        self.is_closed = true;
-        self.to_look.clear();
-        self.looks.clear();
-        self.timers = Timers::new();
-        self.look_at = None;
     }
 
     /// Wants to know of a topic, once for each of its partitions, and once for itself.
@@ -300,6 +282,7 @@ impl Consumer {
             self.take_look(now, look, ended);
         } else if let Some(committing) = self.committing.remove(&id) {
             self.take_committed(now, committing, ended);
+            self.close_when_over(now);
         }
     }
 }
@@ -327,7 +310,8 @@ impl Machine for Consumer {
             }
         }
         // What has come up since the exchange must not wait for the next event.
-        if !self.answers.is_empty() || !self.returns.is_empty() || self.tells_starved || !self.to_list.is_empty() {
+        let has_news = !self.answers.is_empty() || !self.returns.is_empty() || !self.to_list.is_empty();
+        if has_news || self.tells_starved || self.is_interval_due() {
             self.look_at = Some(now);
         }
         None
@@ -357,7 +341,8 @@ impl Machine for Consumer {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.cluster.poll_timeout(), self.timers.first(), self.look_at].into_iter().flatten().min()
+        let all = [self.cluster.poll_timeout(), self.timers.first(), self.look_at, self.life.until()];
+        all.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -373,8 +358,11 @@ impl Machine for Consumer {
                 Due::Again(at) => self.try_again(now, at),
                 Due::Stalled(at) => self.tell_stalled(now, at),
                 Due::Unlisted(topic) => self.tell_unlisted(now, topic),
+                Due::Commit => self.note_interval_due(),
             }
         }
+        // Behind the answers that are here: a commit that has ended counts, though the time is over.
+        self.close_when_over(now);
     }
 
     fn is_over(&self) -> bool {

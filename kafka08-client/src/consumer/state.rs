@@ -1,6 +1,6 @@
 //! What a consumer holds besides its partitions and brokers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka08_proto::{
     api::MAX_WAIT,
@@ -50,6 +50,31 @@ pub(super) enum Due {
     Stalled(PartitionIndex),
     /// The partitions of a topic were not known for long.
     Unlisted(Text),
+    /// What has passed is committed.
+    Commit,
+}
+
+/// How far closing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Open,
+    /// Commits are waited for until this time.
+    Closing {
+        until: Instant,
+        /// The assignment was met since, so no commit comes any more.
+        is_last_asked: bool,
+    },
+    Closed,
+}
+
+impl Life {
+    /// When everything ends at the latest.
+    pub(super) fn until(self) -> Option<Instant> {
+        match self {
+            Self::Closing { until, .. } => Some(until),
+            Self::Open | Self::Closed => None,
+        }
+    }
 }
 
 /// What the assignment has to be told.

@@ -8,6 +8,7 @@ mod chaos;
 mod commits;
 mod corners;
 mod failures;
+mod interval;
 mod lies;
 mod reading;
 mod starting;
