@@ -92,7 +92,7 @@ fn closing_ends_threads_that_wait() {
         let listener = scope.spawn(|| while consumer.next_event().is_some() {});
         thread::sleep(Duration::from_millis(100));
         let since = Instant::now();
-        consumer.close();
+        consumer.close(LONG).expect("it ends in time");
         assert!(waiter.join().expect("no panic"), "nothing was written");
         listener.join().expect("no panic");
         assert!(since.elapsed() < LONG);

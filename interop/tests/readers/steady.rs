@@ -1,6 +1,6 @@
 //! A reader that nobody kills, in each runtime.
 
-use std::{env, pin::Pin};
+use std::{env, pin::Pin, time::Duration};
 
 use futures_util::StreamExt as _;
 use kafka08_async::{Consumer, ConsumerConfig, EndAt, Runtime, StartAt, Wrap};
@@ -92,7 +92,7 @@ where
                 reading.note(partition, message.offset.0, message.value);
             }
         }
-        consumer.close().await;
+        consumer.close(Duration::from_secs(30)).await.expect("it ends in time");
         reading.read
     })
 }
@@ -108,7 +108,7 @@ where
             let message = stream.next().await.expect("more will come").expect("all can be read");
             reading.note(message.partition.partition.0, message.offset.0, message.value.as_deref());
         }
-        consumer.close().await;
+        consumer.close(Duration::from_secs(30)).await.expect("it ends in time");
         reading.read
     })
 }

@@ -73,7 +73,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // Only noted here. Closing needs a clock, which a handle without its runtime does not have.
         self.0.command(|desk, news| {
-            desk.abandon();
+            desk.close(None);
             news.call();
         });
     }

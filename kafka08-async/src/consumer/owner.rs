@@ -8,7 +8,11 @@ use kafka08_client::{
 };
 
 use super::shared::Shared;
-use crate::{fleet, sharing::Timed, trace::of_consumer::ConsumerTeller};
+use crate::{
+    fleet,
+    sharing::{Timed, deadline},
+    trace::of_consumer::ConsumerTeller,
+};
 
 /// Owns the machine. It meets the assignment once a turn.
 pub(super) struct Owner {
@@ -53,8 +57,9 @@ impl fleet::Owner for Owner {
         let shared = Arc::clone(&self.shared);
         shared.command(|desk, news| {
             let Timed { machine, until, told } = &mut self.machine;
-            if desk.is_closing() {
-                machine.close(now);
+            if let Some(by) = desk.closing(deadline(now, shared.config.cluster().call_timeout())) {
+                // A later call can only shorten the time.
+                machine.close_by(now, by);
             }
             machine.exchange(&mut desk.assignment, now);
             // Not `now`: an answer that is here already beats the end of a wait, and the sockets were not read yet.

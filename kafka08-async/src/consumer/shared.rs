@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     mem,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use kafka08_client::{
@@ -57,6 +58,10 @@ pub(super) struct Desk {
     inflaters: Vec<Inflater>,
     pub(super) stats: ConsumerStats,
     phase: Phase,
+    /// When closing is over at the latest. `None` if nobody has said.
+    close_by: Option<Instant>,
+    /// What the last commit of a consumer that closes has not stored, until somebody is told.
+    unstored: Vec<(TopicPartition, CommitCause)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +102,8 @@ impl Shared {
             inflaters: Vec::new(),
             stats: ConsumerStats::default(),
             phase: Phase::Open,
+            close_by: None,
+            unstored: Vec::new(),
         };
         Self { config, caller: Caller::default(), desk: Mutex::new(desk) }
     }
@@ -124,16 +131,17 @@ impl Desk {
         self.phase != Phase::Open
     }
 
-    /// Whether the task has to close the machine.
-    pub(super) fn is_closing(&self) -> bool {
-        self.phase == Phase::Closing
+    /// Until when the task has to close the machine, if it has to. `default` counts if nobody has said.
+    pub(super) fn closing(&self, default: Instant) -> Option<Instant> {
+        (self.phase == Phase::Closing).then(|| self.close_by.unwrap_or(default))
     }
 
-    /// The last handle is gone.
-    pub(super) fn abandon(&mut self) {
+    /// Nothing is read any more: `close` was called, or the last handle is gone.
+    pub(super) fn close(&mut self, by: Option<Instant>) {
         if self.phase == Phase::Open {
             self.phase = Phase::Closing;
         }
+        self.close_by = [self.close_by, by].into_iter().flatten().min();
     }
 
     /// Changes the assignment, and lets the task see it.
@@ -245,6 +253,8 @@ impl Desk {
                 self.listings.note(topic, partitions, news);
                 self.push_event(event);
             }
+            // Whoever waits for the end is told.
+            ConsumerEvent::NotCommitted { failed } if self.is_closed() => self.unstored = failed,
             event => self.push_event(event),
         }
     }
@@ -329,9 +339,15 @@ impl Desk {
     }
 
     /// Whether the task has ended.
-    pub(super) fn poll_end(&mut self, watcher: u64, cx: &Context<'_>, news: &mut News) -> Poll<()> {
+    pub(super) fn poll_end(
+        &mut self,
+        watcher: u64,
+        cx: &Context<'_>,
+        news: &mut News,
+    ) -> Poll<Result<(), CommitError>> {
         if self.has_ended() {
-            return Poll::Ready(());
+            let failed = mem::take(&mut self.unstored);
+            return Poll::Ready(if failed.is_empty() { Ok(()) } else { Err(CommitError { failed }) });
         }
         news.discard(self.watchers.wait(watcher, cx));
         Poll::Pending

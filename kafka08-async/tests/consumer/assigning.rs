@@ -9,7 +9,7 @@ use kafka08_async::{
 };
 
 use crate::{
-    rig::{TOPIC, assert_whole, cluster, config, connect, fill, numbers, read_all, reader},
+    rig::{LONG, TOPIC, assert_whole, cluster, config, connect, fill, numbers, read_all, reader},
     runtimes::{On, sleep},
 };
 
@@ -78,7 +78,7 @@ async fn starts_and_ends_are_told<H: On>() {
     // Who waits for an event learns of the end.
     let close = async {
         sleep::<H>(Duration::from_millis(50)).await;
-        consumer.close().await;
+        consumer.close(LONG).await.expect("it ends in time");
     };
     let (event, ()) = join(consumer.next_event(), close).await;
     assert_eq!(event, None);
@@ -89,7 +89,7 @@ async fn a_name_that_no_broker_accepts_is_refused<H: On>() {
     let consumer = connect::<H>(&server, config()).await;
     let error = consumer.assign("a/b", 0, StartAt::Earliest, EndAt::Never).expect_err("it has a slash");
     assert!(matches!(error, AssignError::Name { .. }) && error.to_string().contains("a/b"), "{error}");
-    consumer.close().await;
+    consumer.close(LONG).await.expect("it ends in time");
     let error = consumer.assign(TOPIC, 0, StartAt::Earliest, EndAt::Never).expect_err("it is closed");
     assert_eq!(error, AssignError::Closed);
 }
@@ -124,7 +124,7 @@ async fn who_waits_for_a_topic_learns_of_the_close<H: On>() {
     let consumer = connect::<H>(&server, config()).await;
     let close = async {
         sleep::<H>(Duration::from_millis(50)).await;
-        consumer.close().await;
+        consumer.close(LONG).await.expect("it ends in time");
     };
     let waits = consumer.assign_topic("missing", StartAt::Earliest, EndAt::Never);
     let (assigned, ()) = join(waits, close).await;

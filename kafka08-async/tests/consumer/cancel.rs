@@ -8,7 +8,8 @@ use kafka08_broker::Server;
 
 use crate::{
     rig::{
-        GROUP, TOPIC, assert_whole, brokers, cluster, config, fill, number, numbers, read_all, reader, wait_until_left,
+        GROUP, LONG, TOPIC, assert_whole, brokers, cluster, config, fill, number, numbers, read_all, reader,
+        wait_until_left,
     },
     runtimes::On,
 };
@@ -100,7 +101,9 @@ async fn perform<H: On>(function: Function, consumer: &Consumer<H::Rt>, polls: u
             Vec::new()
         }
         Function::Close => {
-            drop_after(polls, consumer.close()).await;
+            if let Some(closed) = drop_after(polls, consumer.close(LONG)).await {
+                closed.expect("it ends in time");
+            }
             Vec::new()
         }
     }
@@ -113,7 +116,7 @@ async fn drop_one<H: On>(server: &Server, function: Function, polls: usize) {
     let consumer = reader::<H>(server, config(), EndAt::HighWatermark).await;
     let mut all = perform::<H>(function, &consumer, polls).await;
     if function == Function::Close && polls > 0 {
-        consumer.close().await;
+        consumer.close(LONG).await.expect("it ends in time");
         assert!(consumer.next().await.expect("no failure").is_none(), "{what}");
         return;
     }

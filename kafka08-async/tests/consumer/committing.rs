@@ -1,18 +1,20 @@
 //! Commits, and going on from them.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all};
 use kafka08_async::{
     ConsumerEvent, EndAt, OffsetStore,
     proto::ids::{Offset, TopicPartition},
 };
+use kafka08_broker::Server;
 
 use crate::{
     rig::{
-        GROUP, PARTITIONS, TOPIC, assert_whole, assign_all, cluster, committed, config, connect, fill, read_all, reader,
+        GROUP, LONG, PARTITIONS, TOPIC, assert_whole, assign_all, cluster, committed, config, connect, fill, read_all,
+        reader,
     },
-    runtimes::On,
+    runtimes::{On, sleep},
 };
 
 async fn another_consumer_goes_on_where_one_has_committed<H: On>() {
@@ -22,7 +24,7 @@ async fn another_consumer_goes_on_where_one_has_committed<H: On>() {
         let consumer = reader::<H>(&server, config(), EndAt::HighWatermark).await;
         assert_whole(&read_all(&consumer).await, &(0..100));
         consumer.commit(GROUP, store).await.expect("it is stored");
-        consumer.close().await;
+        consumer.close(LONG).await.expect("it ends in time");
         fill::<H>(&server, 100..150).await;
         let consumer = connect::<H>(&server, config()).await;
         assign_all(&consumer, &committed(store), EndAt::HighWatermark).expect("a sound name");
@@ -90,6 +92,48 @@ async fn many_commits_at_once_all_end<H: On>() {
     assert_eq!(consumer.try_next_event().map(|event| matches!(event, ConsumerEvent::Started { .. })), Some(true));
 }
 
+async fn what_has_passed_is_committed_by_itself_and_a_last_time_at_the_end<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..100).await;
+    for (round, every) in [(0, Duration::from_millis(20)), (1, LONG)] {
+        let config = config().with_interval_commit(GROUP, OffsetStore::Kafka, every);
+        let consumer = connect::<H>(&server, config).await;
+        assign_all(&consumer, &committed(OffsetStore::Kafka), EndAt::HighWatermark).expect("a sound name");
+        let from = if round == 0 { 0 } else { 100 };
+        assert_whole(&read_all(&consumer).await, &(from..100 + 50 * round));
+        if round == 0 {
+            // Nobody commits, and nobody closes yet.
+            while next_offset::<H>(&server).await < 100 {
+                sleep::<H>(Duration::from_millis(10)).await;
+            }
+            fill::<H>(&server, 100..150).await;
+        } else {
+            consumer.close(LONG).await.expect("it is stored");
+            assert_eq!(next_offset::<H>(&server).await, 150);
+        }
+    }
+    server.add_rule("offset-commit: answer code=12".parse().expect("a rule"));
+    let config = config().with_interval_commit(GROUP, OffsetStore::Kafka, LONG);
+    let consumer = reader::<H>(&server, config, EndAt::HighWatermark).await;
+    read_all(&consumer).await;
+    let error = consumer.close(LONG).await.expect_err("it is refused");
+    assert_eq!(error.failed.len(), 3, "{error}");
+}
+
+/// Where the group goes on in the last partition.
+async fn next_offset<H: On>(server: &Server) -> i64 {
+    let consumer = connect::<H>(server, config()).await;
+    consumer.assign(TOPIC, PARTITIONS - 1, committed(OffsetStore::Kafka), EndAt::Never).expect("a sound name");
+    loop {
+        match consumer.next_event().await.expect("it has not ended") {
+            ConsumerEvent::Started { at, .. } => return at.0,
+            // Nothing is committed yet.
+            ConsumerEvent::Reset { .. } => {}
+            event => panic!("{event:?}"),
+        }
+    }
+}
+
 async fn what_a_broker_refuses_is_told_by_partition<H: On>() {
     let server = cluster();
     fill::<H>(&server, 0..10).await;
@@ -110,6 +154,7 @@ async fn what_a_broker_refuses_is_told_by_partition<H: On>() {
 }
 
 on_each_runtime! {
+    what_has_passed_is_committed_by_itself_and_a_last_time_at_the_end,
     another_consumer_goes_on_where_one_has_committed,
     a_message_in_the_middle_of_which_a_task_panics_has_not_passed,
     a_stream_commits_all_but_the_last_message,

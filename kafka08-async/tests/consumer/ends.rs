@@ -10,7 +10,7 @@ use kafka08_async::{
 
 use crate::{
     cut::{Cut, abort_all},
-    rig::{GROUP, TOPIC, brokers, cluster, config, connect, fill, numbers, reader, wait_until_left},
+    rig::{GROUP, LONG, TOPIC, brokers, cluster, config, connect, fill, numbers, reader, wait_until_left},
     runtimes::{On, sleep},
 };
 
@@ -32,7 +32,7 @@ async fn closing_ends_what_waits<H: On>() {
     };
     let close = async {
         sleep::<H>(Duration::from_millis(50)).await;
-        consumer.close().await;
+        consumer.close(LONG).await.expect("it ends in time");
     };
     join(wait, close).await;
     assert!(consumer.is_closed() && consumer.next().await.expect("no failure").is_none());
@@ -41,7 +41,7 @@ async fn closing_ends_what_waits<H: On>() {
     assert_eq!(numbers(&mut held).len(), 10);
     let error = consumer.commit(GROUP, OffsetStore::Kafka).await.expect_err("it is closed");
     assert_eq!(cause(&error), Some(&CommitCause::Attempt(Cause::Closed)), "{error}");
-    consumer.close().await;
+    consumer.close(LONG).await.expect("it ends in time");
 }
 
 async fn dropping_the_last_handle_closes_all_connections<H: On>() {
@@ -80,7 +80,7 @@ async fn everything_that_waits_ends_when_the_task_is_aborted<H: On + Send + Sync
     let error = committed.expect_err("no broker answers");
     assert_eq!(error.failed.len(), 1, "{error}");
     assert!(consumer.is_closed());
-    consumer.close().await;
+    consumer.close(LONG).await.expect("it ends in time");
     let error = consumer.commit(GROUP, OffsetStore::Kafka).await.expect_err("nobody sends it");
     assert_eq!(cause(&error), Some(&CommitCause::Attempt(Cause::Abandoned)), "{error}");
 }

@@ -2,7 +2,7 @@
 
 mod iterating;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use kafka08_async::{
     AssignError, AssignmentStats, BootstrapError, CommitError, ConsumeError, ConsumerConfig, ConsumerEvent,
@@ -243,10 +243,15 @@ impl Consumer {
         block_on(self.consumer.commit_offsets(group, store, offsets))
     }
 
-    /// Ends everything at once, for all handles, and waits until all connections are closed. Commits that have not ended fail,
-    /// though their offsets may have been stored: wait for them first.
-    pub fn close(&self) {
-        block_on(self.consumer.close());
+    /// Reads no more, for all handles, waits for the commits that were asked for, and ends when all connections are closed. With
+    /// [`ConsumerConfig::with_interval_commit`](kafka08_async::ConsumerConfig::with_interval_commit), what has passed is committed a
+    /// last time. Commits that have not ended when `within` is over fail, though their offsets may have been stored. A second call can
+    /// only shorten the time.
+    ///
+    /// # Errors
+    /// The last commit has not stored some offsets, or perhaps not. Commits that callers wait for tell their own failures.
+    pub fn close(&self, within: Duration) -> Result<(), CommitError> {
+        block_on(self.consumer.close(within))
     }
 
     /// Whether the consumer reads nothing more: it was closed, or its thread has ended.

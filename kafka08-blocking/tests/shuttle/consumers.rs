@@ -1,7 +1,7 @@
 //! The handle of a consumer on several threads: sets that are shared, waits that are dropped, commits, the close, and the drop of
 //! the last handle.
 
-use std::{pin::pin, task::Poll};
+use std::{pin::pin, task::Poll, time::Duration};
 
 use kafka08_async::Consumer;
 use kafka08_blocking::{
@@ -13,6 +13,8 @@ use crate::{
     check,
     world::{BROKER, END, TOPIC, World, cluster},
 };
+
+const LONG: Duration = Duration::from_secs(3600);
 
 /// A consumer of both partitions.
 fn connect(end: EndAt) -> Consumer<World> {
@@ -104,7 +106,7 @@ fn all_who_wait_hear_of_the_close() {
                 assert!(error.failed.iter().all(|(_, cause)| matches!(cause, CommitCause::Attempt(_))), "{error}");
             }
         });
-        block_on(consumer.close());
+        block_on(consumer.close(LONG)).expect("nothing is committed by itself");
         assert!(waiter.join().expect("no panic") <= 4);
         listener.join().expect("no panic");
         committer.join().expect("no panic");

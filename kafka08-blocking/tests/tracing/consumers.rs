@@ -67,6 +67,6 @@ fn starts_fetches_ends_and_what_goes_wrong_are_told_with_places() {
     let stats = consumer.stats();
     lines.wait_for_sum(&[&span, "=messages were fetched"], "fetches", stats.fetches);
     lines.wait_for_sum(&[&span, "=messages were fetched"], "bytes", stats.bytes);
-    consumer.close();
+    consumer.close(LONG).expect("it ends in time");
     lines.assert_no_secret();
 }
