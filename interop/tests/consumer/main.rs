@@ -3,7 +3,16 @@
 //! `KAFKA08_RECORDS` is the number of messages (default: 20,000), `KAFKA08_ROUNDS` the number of leaders that are killed in a row
 //! (default: 2).
 
+mod codecs;
+mod compacted;
+mod java;
+mod large;
+#[path = "../leaders/mod.rs"]
+mod leaders;
+mod offsets;
 mod reader;
+mod times;
+mod writer;
 
 use std::{
     env,
@@ -28,7 +37,7 @@ use kafka08_proto::{
     ids::{PartitionId, Text},
     message::Codec,
 };
-use reader::{Read, Reading, read};
+use reader::{Part, Read, Reading, read};
 
 const PARTITIONS: u16 = 4;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,6 +50,11 @@ fn number(variable: &str, default: u64) -> u64 {
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a test, for a reason that is made for readers.
+fn panicking<T>(error: interop::Error) -> T {
+    panic!("{error}")
 }
 
 fn config(cluster: &Cluster) -> ConsumerConfig {
@@ -74,16 +88,11 @@ impl<'a> Placed<'a> {
     }
 }
 
-fn replay<'a>(topic: &'a str, start: StartAt) -> Reading<'a> {
-    let until: &dyn Fn(&Read) -> bool = &|_| false;
-    Reading { topic, partitions: PARTITIONS, start, end: EndAt::HighWatermark, commit: None, until, limit: MINUTE }
-}
-
 /// What was read is what the logs have.
 fn compare(cluster: &Cluster, topic: &str, read: &Read) {
     let log = Log::read(&cluster.all_brokers(), topic, PARTITIONS).unwrap_or_else(|error| panic!("{error}"));
     for (partition, expected) in &log.partitions {
-        let found = read.partitions.get(partition).map_or(&[][..], Vec::as_slice);
+        let found = read.of(topic, *partition);
         let first = found.iter().zip(expected).find(|(found, expected)| found != expected);
         assert!(first.is_none(), "{topic} {partition}: {first:?}");
         assert_eq!(found.len(), expected.len(), "{topic} {partition}: {:?}", read.events);
@@ -111,7 +120,7 @@ fn each_release_is_read_whole_and_goes_on_from_what_was_committed() {
                 // No store of offsets can be asked for through a broker.
                 Release::V0_8_0 => &[],
             };
-            let all = read(&config(&cluster), &replay(&topic, StartAt::Earliest));
+            let all = read(&config(&cluster), &Reading::topic(&topic, PARTITIONS, &StartAt::Earliest));
             compare(&cluster, &topic, &all);
             assert_eq!(all.messages(), usize::try_from(records).expect("small"));
             for store in stores {
@@ -126,11 +135,11 @@ fn goes_on(cluster: &Cluster, topic: &str, store: OffsetStore) {
     let group = Text::from(format!("group-{topic}-{store:?}").as_str());
     let start = || StartAt::Committed { group: group.clone(), store, otherwise: Reset::Earliest };
     let commit = || Some((group.clone(), store));
-    let all = read(&config(cluster), &Reading { commit: commit(), ..replay(topic, start()) });
+    let all = read(&config(cluster), &Reading { commit: commit(), ..Reading::topic(topic, PARTITIONS, &start()) });
     compare(cluster, topic, &all);
     let more = 100;
     produce(cluster, topic, 0..more, None);
-    let on = read(&config(cluster), &Reading { commit: commit(), ..replay(topic, start()) });
+    let on = read(&config(cluster), &Reading { commit: commit(), ..Reading::topic(topic, PARTITIONS, &start()) });
     assert_eq!(on.messages(), usize::try_from(more).expect("small"));
     let both: Read = Read {
         partitions: all
@@ -138,10 +147,10 @@ fn goes_on(cluster: &Cluster, topic: &str, store: OffsetStore) {
             .iter()
             .map(|(partition, before)| {
                 let behind = on.partitions.get(partition).map_or(&[][..], Vec::as_slice);
-                (*partition, before.iter().chain(behind).cloned().collect::<Vec<Found>>())
+                (partition.clone(), before.iter().chain(behind).cloned().collect::<Vec<Found>>())
             })
             .collect(),
-        events: on.events,
+        ..on
     };
     compare(cluster, topic, &both);
 }
@@ -175,8 +184,8 @@ fn a_reader_follows_killed_leaders_without_a_gap_or_a_repeat() {
                 expected > 0 && read.messages() >= expected && is_quiet(&brokers, topic, read)
             };
             let limit = MINUTE * u32::try_from(rounds + 1).expect("small");
-            let start = StartAt::Earliest;
-            let reading = Reading { end: EndAt::Never, until: &until, limit, ..replay(topic, start) };
+            let parts = (0..PARTITIONS).map(|at| Part::new(topic, at, StartAt::Earliest, EndAt::Never));
+            let reading = Reading { until: &until, limit, ..Reading::parts(parts) };
             read(&config, &reading)
         });
         let applied = (0..rounds).try_for_each(|round| {
