@@ -7,6 +7,8 @@ mod codecs;
 mod compacted;
 mod java;
 mod large;
+#[cfg(feature = "newer-kafka")]
+mod later;
 #[path = "../leaders/mod.rs"]
 mod leaders;
 mod offsets;
