@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, time::Instant};
 
 use kafka08_proto::{
     connection::{PrepareError, SendError},
-    ids::TopicPartition,
+    ids::{NodeId, TopicPartition},
 };
 
 use crate::{
-    cluster::{Answer, CallId, Claim, Cluster, Redeem, Refused, RefusedWhy, Routed},
+    cluster::{Answer, CallId, Claim, Cluster, Redeem, Refused, RefusedWhy, Route, Routed},
     error::Cause,
 };
 
@@ -20,6 +20,20 @@ pub(super) fn begin<R: Routed, C>(
     keep: impl FnOnce(Claim<R>) -> C,
 ) -> Result<(CallId, C), Cause> {
     match cluster.call(now, request) {
+        Ok(claim) => Ok((claim.id(), keep(claim))),
+        Err(refused) => Err(refusal(&refused)),
+    }
+}
+
+/// Begins a call to one broker. What its answer says is not looked at.
+pub(super) fn begin_at<R: Routed, C>(
+    cluster: &mut Cluster,
+    now: Instant,
+    node: NodeId,
+    request: R,
+    keep: impl FnOnce(Claim<R>) -> C,
+) -> Result<(CallId, C), Cause> {
+    match cluster.call_at(now, Route::Node(node), request) {
         Ok(claim) => Ok((claim.id(), keep(claim))),
         Err(refused) => Err(refusal(&refused)),
     }

@@ -3,16 +3,19 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use kafka08_proto::{
-    api::{CommittedOffset, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequestV0, OffsetFetchRequestV1},
+    api::{
+        CommittedOffset, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        OffsetFetchRequestV0, OffsetFetchRequestV1,
+    },
     error_code::ErrorCode,
     ids::{NodeId, Offset, OffsetTime, Text, TopicPartition},
 };
 
 use super::{
     Consumer,
-    calls::{begin, outcomes},
+    calls::{begin, begin_at, outcomes},
     event::{ConsumerEvent, FetchCause, ResetCause},
-    track::{Known, Looked, Stage, Track, Which},
+    track::{Known, Knows, Looked, Stage, Track, Which},
 };
 use crate::{
     assignment::{Epoch, PartitionIndex},
@@ -34,15 +37,20 @@ pub(super) struct Look {
 #[derive(Debug)]
 enum Asked {
     Offsets(Claim<ListOffsetsRequest>),
-    ZooKeeper(Text, Claim<OffsetFetchRequestV0>),
+    /// Of this broker, or of any.
+    ZooKeeper(Text, Option<NodeId>, Claim<OffsetFetchRequestV0>),
     Kafka(Text, Claim<OffsetFetchRequestV1>),
+    Topics(NodeId, Claim<MetadataRequest>),
 }
 
 /// What to ask for, of many partitions together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
     Offsets(Which, Of),
-    Group(Text, OffsetStore),
+    /// Of this broker, or of whichever keeps it.
+    Group(Text, OffsetStore, Option<NodeId>),
+    /// Whether a broker knows the partitions.
+    Topics(NodeId),
 }
 
 /// Whose partitions one look-up is about. It ends when all have been answered, so a broker that is lost or a topic that is missing
@@ -65,13 +73,20 @@ impl Consumer {
                 Ok(node) => Of::Leader(node),
                 Err(_) => Of::Topic(track.of.topic.clone()),
             };
+            let knows = track.knows;
             let Stage::Starting(starting) = &mut track.stage else { continue };
             for which in [Which::Start, Which::End] {
                 let known = starting.at(which);
                 let Known::No(start) = known else { continue };
                 let start = start.clone();
-                let question = match &start {
-                    StartAt::Committed { group, store, .. } => Question::Group(group.clone(), *store),
+                let question = match (&start, knows) {
+                    (StartAt::Committed { .. }, Knows::ToAsk(node)) => Question::Topics(node),
+                    (StartAt::Committed { group, store, .. }, Knows::Yes(node)) => {
+                        Question::Group(group.clone(), *store, Some(node))
+                    }
+                    (StartAt::Committed { group, store, .. }, Knows::Unclear) => {
+                        Question::Group(group.clone(), *store, None)
+                    }
                     _ => Question::Offsets(which, of.clone()),
                 };
                 *known = Known::Asked(start.clone());
@@ -93,7 +108,7 @@ impl Consumer {
         }
         let which = match question {
             Question::Offsets(which, _) => which,
-            Question::Group(..) => Which::Start,
+            Question::Group(..) | Question::Topics(_) => Which::Start,
         };
         let names = || parts.keys().map(|of| (of.topic.clone(), of.partition));
         let begun = match question {
@@ -105,11 +120,20 @@ impl Consumer {
                 }
                 begin(&mut self.cluster, now, request, Asked::Offsets)
             }
-            Question::Group(group, OffsetStore::ZooKeeper) => {
+            Question::Group(group, OffsetStore::ZooKeeper, node) => {
                 let request = names().fold(OffsetFetchRequestV0::new(group.clone()), |all, (t, p)| all.with(t, p));
-                begin(&mut self.cluster, now, request, |claim| Asked::ZooKeeper(group, claim))
+                let keep = |claim| Asked::ZooKeeper(group, node, claim);
+                match node {
+                    Some(node) => begin_at(&mut self.cluster, now, node, request, keep),
+                    None => begin(&mut self.cluster, now, request, keep),
+                }
             }
-            Question::Group(group, OffsetStore::Kafka) => {
+            // All topics: a request that names one would create it, if it was deleted meanwhile.
+            Question::Topics(node) => {
+                let keep = |claim| Asked::Topics(node, claim);
+                begin_at(&mut self.cluster, now, node, MetadataRequest::all(), keep)
+            }
+            Question::Group(group, OffsetStore::Kafka, _) => {
                 let request = names().fold(OffsetFetchRequestV1::new(group.clone()), |all, (t, p)| all.with(t, p));
                 begin(&mut self.cluster, now, request, |claim| Asked::Kafka(group, claim))
             }
@@ -141,11 +165,22 @@ impl Consumer {
                     })
                 })
             }
-            Asked::ZooKeeper(group, claim) => each(&parts, claim.redeem(ended), |of, found| {
-                Some(committed(&group, found.topics.find(&of.topic, of.partition)?, OffsetStore::ZooKeeper))
+            Asked::ZooKeeper(group, node, claim) => each(&parts, claim.redeem(ended), |of, found| {
+                let found = found.topics.find(&of.topic, of.partition)?;
+                Some(match found.error {
+                    // Of a broker that does not know the partition, this is no answer.
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Looked::Unclear { group: group.clone(), node },
+                    _ => committed(&group, found),
+                })
             }),
             Asked::Kafka(group, claim) => each(&parts, claim.redeem(ended), |of, found| {
-                Some(committed(&group, found.topics.find(&of.topic, of.partition)?, OffsetStore::Kafka))
+                Some(committed(&group, found.topics.find(&of.topic, of.partition)?))
+            }),
+            Asked::Topics(node, claim) => each(&parts, claim.redeem(ended), |of, found: &MetadataResponse| {
+                Some(match found.find(&of.topic, of.partition) {
+                    Some(_) => Looked::Known(node),
+                    None => unknown(Some(node)),
+                })
             }),
         };
         for (of, looked) in answers {
@@ -170,6 +205,28 @@ impl Consumer {
         let known = starting.at(which);
         let Known::Asked(start) = known.clone() else { return };
         let of = track.of.clone();
+        let looked = match looked {
+            // A broker that has just started answers like this until it has heard of the topic. So one is asked whether it has,
+            // and then, once more, what the group has committed.
+            Looked::Unclear { group, node } if node.is_some_and(|node| track.knows == Knows::Yes(node)) => {
+                Looked::None(ResetCause::NothingCommitted { group })
+            }
+            Looked::Unclear { .. } => match self.cluster.view().leader(&of.topic, of.partition) {
+                Ok(leader) => {
+                    (*known, track.knows) = (Known::No(start), Knows::ToAsk(leader));
+                    self.to_look.insert(at);
+                    return;
+                }
+                // Nobody knows the partition yet, and watching its topic goes on.
+                Err(_) => unknown(None),
+            },
+            Looked::Known(node) => {
+                (*known, track.knows) = (Known::No(start), Knows::Yes(node));
+                self.to_look.insert(at);
+                return;
+            }
+            other => other,
+        };
         match looked {
             Looked::At(offset) => {
                 *known = Known::Yes(offset);
@@ -190,9 +247,12 @@ impl Consumer {
                 }
                 None => self.fail(at, FetchCause::Lost(why)),
             },
+            // What is unclear was made clear above.
+            Looked::Unclear { .. } | Looked::Known(_) => {}
             Looked::Failed(cause) => {
                 // It is asked for again after a pause. An error is never taken for an offset.
-                *known = Known::No(start);
+                // The broker that knew the partition may have been started anew.
+                (*known, track.knows) = (Known::No(start), Knows::Unclear);
                 // The call has waited for a broker until its deadline, and nothing has come of the partition meanwhile.
                 self.set_trouble(now, since, at, cause.clone());
                 self.note_trouble(now, at, cause);
@@ -228,15 +288,18 @@ fn each<R: Routed>(
     outcomes(parts.keys().cloned(), answer, find).into_iter().map(|(of, outcome)| (of, looked(outcome))).collect()
 }
 
-/// What a group has committed. The two stores say differently that it is nothing.
-fn committed(group: &Text, found: &CommittedOffset, store: OffsetStore) -> Looked {
-    let nothing = || Looked::None(ResetCause::NothingCommitted { group: group.clone() });
+/// What a group has committed.
+fn committed(group: &Text, found: &CommittedOffset) -> Looked {
     match found.error {
         ErrorCode::NONE if found.offset >= Offset(0) => Looked::At(found.offset),
-        ErrorCode::NONE => nothing(),
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION if store == OffsetStore::ZooKeeper => nothing(),
+        ErrorCode::NONE => Looked::None(ResetCause::NothingCommitted { group: group.clone() }),
         code => Looked::Failed(FetchCause::Refused { node: None, code }),
     }
+}
+
+/// A broker does not know the partition.
+fn unknown(node: Option<NodeId>) -> Looked {
+    Looked::Failed(FetchCause::Refused { node, code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION })
 }
 
 /// Where to look next if there is no such offset.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kafka08_proto::ids::{NodeId, Offset, TopicPartition};
+use kafka08_proto::ids::{NodeId, Offset, Text, TopicPartition};
 
 use super::event::{FetchCause, ResetCause};
 use crate::{
@@ -17,6 +17,7 @@ pub(super) struct Track {
     pub(super) of: TopicPartition,
     pub(super) epoch: Epoch,
     pub(super) stage: Stage,
+    pub(super) knows: Knows,
     /// Its user does not want anything of it at the moment.
     pub(super) is_idle: bool,
     /// The bytes that have come of it and were not taken.
@@ -68,6 +69,15 @@ pub(super) enum Known {
     Asked(StartAt),
 }
 
+/// Whether a broker knows the partition. What it says about groups in ZooKeeper counts only then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Knows {
+    Unclear,
+    /// This broker is to be asked.
+    ToAsk(NodeId),
+    Yes(NodeId),
+}
+
 /// Where reading ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Until {
@@ -100,6 +110,7 @@ impl Track {
             of,
             epoch,
             stage: Stage::Starting(Starting::new(start.clone(), end)),
+            knows: Knows::Unclear,
             is_idle: false,
             waiting: 0,
             leader: None,
@@ -185,6 +196,13 @@ pub(super) enum Looked {
     At(Offset),
     /// There is no such offset.
     None(ResetCause),
+    /// The group has committed nothing to ZooKeeper, or the broker does not know the partition. `node`: only this one was asked.
+    Unclear {
+        group: Text,
+        node: Option<NodeId>,
+    },
+    /// This broker knows the partition.
+    Known(NodeId),
     Failed(FetchCause),
 }
 

@@ -9,7 +9,7 @@ use kafka08_proto::ids::{Offset, Text, Timestamp};
 
 use crate::{
     SECOND,
-    both::{assign, commit, expected, numbers, part, produce, read_all, rig, started},
+    both::{assign, commit, committed, expected, numbers, part, produce, read_all, rig, started},
 };
 
 fn one() -> BrokerConfig {
@@ -79,8 +79,8 @@ fn what_a_group_has_committed_is_where_it_goes_on_in_each_store() {
     for store in [OffsetStore::Kafka, OffsetStore::ZooKeeper] {
         let mut rig = rig(one(), ConsumerConfig::default());
         produce(&mut rig, 0, numbers(0..5));
-        let committed = |otherwise| StartAt::Committed { group: Text::from_static("g"), store, otherwise };
-        assign(&mut rig, 0, committed(Reset::Earliest), EndAt::Never);
+        let start = |otherwise| StartAt::Committed { group: Text::from_static("g"), store, otherwise };
+        assign(&mut rig, 0, start(Reset::Earliest), EndAt::Never);
         rig.pass(5 * SECOND);
         assert_eq!(read_all(&mut rig), expected(0..5));
         let why = ResetCause::NothingCommitted { group: Text::from_static("g") };
@@ -89,7 +89,7 @@ fn what_a_group_has_committed_is_where_it_goes_on_in_each_store() {
         rig.events.clear();
         produce(&mut rig, 0, numbers(5..7));
         rig.pass(SECOND);
-        assign(&mut rig, 0, committed(Reset::Fail), EndAt::Never);
+        assign(&mut rig, 0, start(Reset::Fail), EndAt::Never);
         rig.pass(SECOND);
         assert_eq!(started(&rig), [(0, 5)]);
         assert_eq!(read_all(&mut rig), expected(5..7));
@@ -116,4 +116,54 @@ fn reading_creates_no_topic_and_goes_on_when_somebody_has_created_it() {
     produce(&mut rig, 0, numbers(0..3));
     rig.pass(20 * SECOND);
     assert_eq!(read_all(&mut rig), expected(0..3));
+}
+
+fn from_zookeeper(otherwise: Reset) -> StartAt {
+    StartAt::Committed { group: Text::from_static("g"), store: OffsetStore::ZooKeeper, otherwise }
+}
+
+/// A broker of 0.8 that has just started does not know the topics yet, and says of each group that it has committed nothing.
+#[test]
+fn a_broker_that_has_not_heard_of_a_topic_does_not_make_a_group_start_elsewhere() {
+    for is_met in [false, true] {
+        for otherwise in [Reset::Earliest, Reset::Latest, Reset::Fail] {
+            let mut rig = rig(one(), ConsumerConfig::default());
+            produce(&mut rig, 0, numbers(0..5));
+            let id = rig.command(|both, _| {
+                let offsets = vec![(part(0), Offset(3))];
+                both.assignment.commit_offsets(Text::from_static("g"), OffsetStore::ZooKeeper, offsets)
+            });
+            assert_eq!(committed(&mut rig, id), []);
+            // Whether the leader is known before.
+            if is_met {
+                assign(&mut rig, 1, StartAt::Latest, EndAt::Never);
+            }
+            for rule in ["offset-fetch: refuse code=3", "metadata: lie empty"] {
+                rig.brokers.add_rule(rule.parse().expect("a rule"));
+            }
+            rig.events.clear();
+            assign(&mut rig, 0, from_zookeeper(otherwise), EndAt::Never);
+            rig.pass(10 * SECOND);
+            assert_eq!(rig.events, [], "{otherwise:?}: nothing is known yet");
+            rig.brokers.clear_rules();
+            rig.pass(10 * SECOND);
+            assert_eq!(started(&rig), [(0, 3)], "{otherwise:?}");
+            assert_eq!(resets(&rig.events), [], "{otherwise:?}");
+            assert_eq!(read_all(&mut rig), expected(3..5));
+        }
+    }
+}
+
+#[test]
+fn a_topic_that_is_not_there_says_nothing_about_what_a_group_has_committed() {
+    let mut rig = rig(BrokerConfig::default(), ConsumerConfig::default());
+    assign(&mut rig, 0, from_zookeeper(Reset::Earliest), EndAt::Never);
+    rig.pass(10 * SECOND);
+    assert_eq!(rig.events, []);
+    rig.brokers(|brokers, now| brokers.create_topic("t", 1, now)).expect("created");
+    produce(&mut rig, 0, numbers(0..3));
+    rig.pass(20 * SECOND);
+    assert_eq!(read_all(&mut rig), expected(0..3));
+    let group = Text::from_static("g");
+    assert_eq!(resets(&rig.events), [ResetCause::NothingCommitted { group }], "told once, when it is known");
 }
