@@ -34,7 +34,7 @@ fn write(writer: &mut Writer, partition: u16, codec: Option<Codec>) -> Vec<Found
         // Words that differ, so that compressed segments fill up, too.
         let noise = (0..20).map(|n| format!(" {:x}", (round * 7919 + key * 104_729 + n).wrapping_mul(2_654_435_761)));
         let value = value.map(|value| [&value[..], noise.collect::<String>().as_bytes()].concat().into());
-        (name, value.filter(|_| (key + round) % 5 != 0))
+        (name, value.filter(|_| !(key + round).is_multiple_of(5)))
     };
     let mut written = Vec::new();
     for round in 0..KEYS {

@@ -11,6 +11,7 @@ mod large;
 mod later;
 #[path = "../leaders/mod.rs"]
 mod leaders;
+mod missing;
 mod offsets;
 mod reader;
 mod times;

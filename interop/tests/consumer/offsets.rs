@@ -1,15 +1,16 @@
 //! Offsets that groups have committed: Kafka's own consumer goes on where ours has stopped, and ours where that one has.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 
 use interop::{Cluster, Release, Tool, ledger::Found};
 use kafka08_client::{
-    config::{EndAt, OffsetStore, Reset, StartAt},
+    config::{ConsumerConfig, EndAt, OffsetStore, ReleaseSetting, Reset, StartAt},
     consumer::{ConsumerEvent, ResetCause},
 };
 use kafka08_proto::{
     ids::{Offset, Text},
     message::Codec,
+    profile::Profile,
 };
 
 use crate::{
@@ -203,4 +204,61 @@ fn goes_on(setup: &Setup, group: &str, store: OffsetStore, theirs: &BTreeMap<u16
             assert_eq!(ours.events.contains(&reset), from.is_none(), "{group} {store:?} {at}: {:?}", ours.events);
         }
     }
+}
+
+fn profile(release: Release) -> Profile {
+    if release == Release::V0_8_1_1 { Profile::V0_8_1 } else { Profile::V0_8_2 }
+}
+
+#[test]
+fn a_broker_that_has_just_started_does_not_make_a_group_begin_elsewhere() {
+    reads_from_a_broker_that_has_just_started(Release::V0_8_2_2);
+}
+
+#[test]
+#[ignore = "a broker of 0.8.1 takes 12 s to stop; .ci/long interop"]
+fn a_broker_of_0_8_1_that_has_just_started_does_not_make_a_group_begin_elsewhere() {
+    reads_from_a_broker_that_has_just_started(Release::V0_8_1_1);
+}
+
+/// Begins to read again and again while a broker stops and starts.
+fn reads_from_a_broker_that_has_just_started(release: Release) {
+    /// One after the other, so that some meet a broker that answers and knows nothing yet.
+    const READERS: u32 = 40;
+    let _alone = alone();
+    let mut setup = Setup::new(Cluster::start(release).unwrap_or_else(panicking), "restarted");
+    // The more topics there are, the later the broker has heard of them.
+    let mut writer = Writer::connect(&setup.cluster.broker());
+    (0..20).for_each(|n| writer.await_leaders(&format!("another-{n}"), 2));
+    let group = Text::from_static("g");
+    let start = |otherwise| StartAt::Committed { group: group.clone(), store: OffsetStore::ZooKeeper, otherwise };
+    let part = |at, end| Part::new(setup.topic, at, start(Reset::Earliest), end);
+    let reading = Reading::parts((0..PARTITIONS).map(|at| part(at, EndAt::Offset(Offset(33)))));
+    let commit = Some((group.clone(), OffsetStore::ZooKeeper));
+    read(&config(&setup.cluster), &Reading { commit, ..reading });
+
+    // Told, and not probed: a probe may meet a broker that stops.
+    let of_cluster = config(&setup.cluster).cluster().clone().with_release(ReleaseSetting::Is(profile(release)));
+    let config = ConsumerConfig::default().with_cluster(of_cluster);
+    let (topic, rest) = (setup.topic, [0, 1, 2].map(|at| setup.rest(at, 33)));
+    let parts = || (0..PARTITIONS).map(|at| part(at, EndAt::HighWatermark)).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS)
+            .map(|n| {
+                let (config, parts) = (&config, parts());
+                scope.spawn(move || {
+                    thread::sleep(Duration::from_millis(100) * n);
+                    read(config, &Reading::parts(parts))
+                })
+            })
+            .collect();
+        setup.cluster.restart(1).unwrap_or_else(panicking);
+        for reader in readers {
+            let ours = reader.join().expect("it reads");
+            let offsets = |found: &[Found]| found.iter().map(|found| found.offset).collect::<Vec<_>>();
+            for (at, rest) in (0..).zip(&rest) {
+                assert_eq!(ours.offsets(topic, at), offsets(rest), "{release} {at}: {:?}", ours.events);
+            }
+        }
+    });
 }
