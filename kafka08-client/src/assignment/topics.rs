@@ -51,7 +51,7 @@ impl Assignment {
     /// begin anew.
     ///
     /// The partitions are found by metadata, and told as [`ConsumerEvent::Assigned`]. A partition that appears later is read too,
-    /// from its first offset, or from what the group of a [`StartAt::Committed`] has committed there: so nothing of it is missed. It
+    /// from its first offset, or from what the group of its start has committed there: so nothing of it is missed. It
     /// is found within [`ClusterConfig::with_metadata_max_age`]. A partition that metadata lists no longer stays assigned.
     ///
     /// What is said of a partition by name counts: one that was assigned keeps its start and its end, and one that was unassigned
@@ -147,6 +147,9 @@ fn later(start: &StartAt) -> StartAt {
         // An answer may have left the partition out, so the group may have read it before.
         StartAt::Committed { group, store, .. } => {
             StartAt::Committed { group: group.clone(), store: *store, otherwise: Reset::Earliest }
+        }
+        StartAt::LargerCommitted { group, .. } => {
+            StartAt::LargerCommitted { group: group.clone(), otherwise: Reset::Earliest }
         }
         StartAt::Earliest | StartAt::Latest | StartAt::Offset(_) | StartAt::Time(_) => StartAt::Earliest,
     }

@@ -33,6 +33,18 @@ pub enum StartAt {
         /// What to do if it has committed nothing.
         otherwise: Reset,
     },
+    /// What a group has committed, in Kafka or in ZooKeeper: the larger of the two offsets. For groups on their way from one store
+    /// to the other, as with `dual.commit.enabled` of the 0.8.2 consumer. Commit to both meanwhile, with one commit for each store.
+    ///
+    /// Both stores have to answer. An error in one of them is waited out, and is never taken for "nothing". If one store has
+    /// nothing, the other one's offset counts. In a cluster whose brokers are all older than 0.8.2, groups can have no offsets in
+    /// Kafka, so those in ZooKeeper count alone. Brokers before 0.8.1 have neither, which fails.
+    LargerCommitted {
+        /// The group.
+        group: Text,
+        /// What to do if it has committed nothing in either store.
+        otherwise: Reset,
+    },
 }
 
 /// Where reading a partition ends.

@@ -312,9 +312,14 @@ impl Consumer {
 
     /// An attempt has failed: the partition is asked for again after a pause.
     pub(super) fn note_trouble(&mut self, now: Instant, at: PartitionIndex, cause: FetchCause) {
-        if cause.is_final() {
-            return self.fail(at, cause);
+        match cause.is_final() {
+            true => self.fail(at, cause),
+            false => self.pause_part(now, at, cause),
         }
+    }
+
+    /// Asks for a partition again after a pause.
+    pub(super) fn pause_part(&mut self, now: Instant, at: PartitionIndex, cause: FetchCause) {
         self.set_trouble(now, now, at, cause);
         let backoff = self.terms.retry_backoff;
         let Some(track) = self.tracks.get_mut(&at) else { return };

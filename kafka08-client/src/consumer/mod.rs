@@ -13,7 +13,7 @@
 //! | `state` | what a consumer holds besides partitions and brokers: settings, counts, timers |
 //! | `topics` | topics of which all partitions are read |
 //! | `track` | one partition: how far it is, and what keeps it from being read |
-//! | `starting` | look-ups of where partitions start and end |
+//! | `starting`, `larger` | look-ups of where partitions start and end; of groups that commit in two stores |
 //! | `fetching`, `answers` | what is asked of which broker, and what follows from its answers |
 //! | `found` | what a fetched set is good for |
 //! | `calls` | how calls begin, and what each partition of them has come to |
@@ -29,6 +29,7 @@ mod exchange;
 mod fetching;
 mod found;
 mod interval;
+mod larger;
 mod starting;
 mod state;
 mod topics;

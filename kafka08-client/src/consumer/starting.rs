@@ -27,7 +27,7 @@ use crate::{
 /// A look-up that is on its way.
 #[derive(Debug)]
 pub(super) struct Look {
-    which: Which,
+    source: Source,
     /// When it was asked.
     since: Instant,
     parts: BTreeMap<TopicPartition, (PartitionIndex, Epoch)>,
@@ -41,6 +41,22 @@ enum Asked {
     ZooKeeper(Text, Option<NodeId>, Claim<OffsetFetchRequestV0>),
     Kafka(Text, Claim<OffsetFetchRequestV1>),
     Topics(NodeId, Claim<MetadataRequest>),
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Log(Which),
+    Group(OffsetStore),
+}
+
+impl Source {
+    fn which(self) -> Which {
+        match self {
+            Self::Log(which) => which,
+            Self::Group(_) => Which::Start,
+        }
+    }
 }
 
 /// What to ask for, of many partitions together.
@@ -79,18 +95,17 @@ impl Consumer {
                 let known = starting.at(which);
                 let Known::No(start) = known else { continue };
                 let start = start.clone();
-                let question = match (&start, knows) {
-                    (StartAt::Committed { .. }, Knows::ToAsk(node)) => Question::Topics(node),
-                    (StartAt::Committed { group, store, .. }, Knows::Yes(node)) => {
-                        Question::Group(group.clone(), *store, Some(node))
-                    }
-                    (StartAt::Committed { group, store, .. }, Knows::Unclear) => {
-                        Question::Group(group.clone(), *store, None)
-                    }
-                    _ => Question::Offsets(which, of.clone()),
-                };
                 *known = Known::Asked(start.clone());
-                questions.entry(question).or_default().push((at, start));
+                let asked = match &start {
+                    StartAt::Committed { group, store, .. } => vec![of_group(group, *store, knows)],
+                    StartAt::LargerCommitted { group, .. } => {
+                        starting.larger.ask().map(|store| of_group(group, store, knows)).collect()
+                    }
+                    _ => vec![Question::Offsets(which, of.clone())],
+                };
+                for question in asked {
+                    questions.entry(question).or_default().push((at, start.clone()));
+                }
             }
         }
         for (question, asked) in questions {
@@ -106,9 +121,10 @@ impl Consumer {
                 parts.insert(track.of.clone(), (*at, track.epoch));
             }
         }
-        let which = match question {
-            Question::Offsets(which, _) => which,
-            Question::Group(..) | Question::Topics(_) => Which::Start,
+        let source = match question {
+            Question::Offsets(which, _) => Source::Log(which),
+            Question::Group(_, store, _) => Source::Group(store),
+            Question::Topics(_) => Source::Group(OffsetStore::ZooKeeper),
         };
         let names = || parts.keys().map(|of| (of.topic.clone(), of.partition));
         let begun = match question {
@@ -140,11 +156,11 @@ impl Consumer {
         };
         match begun {
             Ok((id, claim)) => {
-                self.looks.insert(id, Look { which, since: now, parts, claim });
+                self.looks.insert(id, Look { source, since: now, parts, claim });
             }
             Err(cause) => {
                 for (at, epoch) in parts.into_values() {
-                    self.take_looked(now, now, at, epoch, which, Looked::Failed(FetchCause::Attempt(cause.clone())));
+                    self.take_looked(now, now, at, epoch, source, Looked::Failed(FetchCause::Attempt(cause.clone())));
                 }
             }
         }
@@ -152,7 +168,7 @@ impl Consumer {
 
     /// Takes the end of a look-up.
     pub(super) fn take_look(&mut self, now: Instant, look: Look, ended: Ended) {
-        let Look { which, since, parts, claim } = look;
+        let Look { source, since, parts, claim } = look;
         let answers: Vec<(TopicPartition, Looked)> = match claim {
             Asked::Offsets(claim) => {
                 let answer = claim.redeem(ended);
@@ -185,7 +201,7 @@ impl Consumer {
         };
         for (of, looked) in answers {
             if let Some((at, epoch)) = parts.get(&of) {
-                self.take_looked(now, since, *at, *epoch, which, looked);
+                self.take_looked(now, since, *at, *epoch, source, looked);
             }
         }
     }
@@ -197,36 +213,16 @@ impl Consumer {
         since: Instant,
         at: PartitionIndex,
         epoch: Epoch,
-        which: Which,
+        source: Source,
         looked: Looked,
     ) {
+        let Some(looked) = self.clear(at, epoch, source, looked) else { return };
+        let Some(looked) = self.of_both(now, since, at, epoch, source, looked) else { return };
         let Some(track) = self.tracks.get_mut(&at).filter(|track| track.epoch == epoch) else { return };
         let Stage::Starting(starting) = &mut track.stage else { return };
-        let known = starting.at(which);
+        let known = starting.at(source.which());
         let Known::Asked(start) = known.clone() else { return };
         let of = track.of.clone();
-        let looked = match looked {
-            // A broker that has just started answers like this until it has heard of the topic. So one is asked whether it has,
-            // and then, once more, what the group has committed.
-            Looked::Unclear { group, node } if node.is_some_and(|node| track.knows == Knows::Yes(node)) => {
-                Looked::None(ResetCause::NothingCommitted { group })
-            }
-            Looked::Unclear { .. } => match self.cluster.view().leader(&of.topic, of.partition) {
-                Ok(leader) => {
-                    (*known, track.knows) = (Known::No(start), Knows::ToAsk(leader));
-                    self.to_look.insert(at);
-                    return;
-                }
-                // Nobody knows the partition yet, and watching its topic goes on.
-                Err(_) => unknown(None),
-            },
-            Looked::Known(node) => {
-                (*known, track.knows) = (Known::No(start), Knows::Yes(node));
-                self.to_look.insert(at);
-                return;
-            }
-            other => other,
-        };
         match looked {
             Looked::At(offset) => {
                 *known = Known::Yes(offset);
@@ -258,6 +254,57 @@ impl Consumer {
                 self.note_trouble(now, at, cause);
             }
         }
+    }
+
+    /// Finds out whether a broker that has heard of no commits has heard of the partition. `None` if somebody has to be asked.
+    fn clear(&mut self, at: PartitionIndex, epoch: Epoch, source: Source, looked: Looked) -> Option<Looked> {
+        let track = self.tracks.get_mut(&at).filter(|track| track.epoch == epoch)?;
+        let knows = match looked {
+            // A broker that has just started answers like this until it has heard of the topic. So one is asked whether it has,
+            // and then, once more, what the group has committed.
+            Looked::Unclear { group, node } if node.is_some_and(|node| track.knows == Knows::Yes(node)) => {
+                return Some(Looked::None(ResetCause::NothingCommitted { group }));
+            }
+            Looked::Unclear { .. } => match self.cluster.view().leader(&track.of.topic, track.of.partition) {
+                Ok(leader) => Knows::ToAsk(leader),
+                // Nobody knows the partition yet, and watching its topic goes on.
+                Err(_) => return Some(unknown(None)),
+            },
+            Looked::Known(node) => Knows::Yes(node),
+            other => return Some(other),
+        };
+        track.knows = knows;
+        let Stage::Starting(starting) = &mut track.stage else { return None };
+        starting.larger.forget(OffsetStore::ZooKeeper);
+        let known = starting.at(source.which());
+        if let Known::Asked(start) = known {
+            *known = Known::No(start.clone());
+        }
+        self.to_look.insert(at);
+        None
+    }
+
+    /// What both stores have said, once they have, if the larger of their offsets is the start. All other starts have one source.
+    fn of_both(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        at: PartitionIndex,
+        epoch: Epoch,
+        source: Source,
+        looked: Looked,
+    ) -> Option<Looked> {
+        let Source::Group(store) = source else { return Some(looked) };
+        let track = self.tracks.get(&at).filter(|track| track.epoch == epoch)?;
+        let Stage::Starting(starting) = &track.stage else { return None };
+        let (Known::Asked(StartAt::LargerCommitted { group, .. }) | Known::No(StartAt::LargerCommitted { group, .. })) =
+            &starting.start
+        else {
+            return Some(looked);
+        };
+        let group = group.clone();
+        let largest = self.take_of_store(now, since, at, store, looked)?;
+        Some(largest.map_or(Looked::None(ResetCause::NothingCommitted { group }), Looked::At))
     }
 
     /// Begins to read if both offsets are known.
@@ -297,6 +344,15 @@ fn committed(group: &Text, found: &CommittedOffset) -> Looked {
     }
 }
 
+/// What to ask of a group.
+fn of_group(group: &Text, store: OffsetStore, knows: Knows) -> Question {
+    match (store, knows) {
+        (OffsetStore::Kafka, _) | (_, Knows::Unclear) => Question::Group(group.clone(), store, None),
+        (OffsetStore::ZooKeeper, Knows::ToAsk(node)) => Question::Topics(node),
+        (OffsetStore::ZooKeeper, Knows::Yes(node)) => Question::Group(group.clone(), store, Some(node)),
+    }
+}
+
 /// A broker does not know the partition.
 fn unknown(node: Option<NodeId>) -> Looked {
     Looked::Failed(FetchCause::Refused { node, code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION })
@@ -305,7 +361,7 @@ fn unknown(node: Option<NodeId>) -> Looked {
 /// Where to look next if there is no such offset.
 fn otherwise(start: &StartAt) -> Option<StartAt> {
     match start {
-        StartAt::Committed { otherwise, .. } => otherwise.start(),
+        StartAt::Committed { otherwise, .. } | StartAt::LargerCommitted { otherwise, .. } => otherwise.start(),
         _ => Some(StartAt::Earliest),
     }
 }
@@ -315,7 +371,9 @@ fn time_of(start: &StartAt) -> OffsetTime {
     match start {
         StartAt::Latest => OffsetTime::LATEST,
         StartAt::Time(time) => OffsetTime(time.0),
-        StartAt::Earliest | StartAt::Offset(_) | StartAt::Committed { .. } => OffsetTime::EARLIEST,
+        StartAt::Earliest | StartAt::Offset(_) | StartAt::Committed { .. } | StartAt::LargerCommitted { .. } => {
+            OffsetTime::EARLIEST
+        }
     }
 }
 

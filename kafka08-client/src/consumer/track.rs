@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use kafka08_proto::ids::{NodeId, Offset, Text, TopicPartition};
 
-use super::event::{FetchCause, ResetCause};
+use super::{
+    event::{FetchCause, ResetCause},
+    larger::Larger,
+};
 use crate::{
     assignment::Epoch,
     config::{EndAt, StartAt},
@@ -57,6 +60,8 @@ pub(super) struct Starting {
     pub(super) start: Known,
     pub(super) end: Known,
     pub(super) until: EndAt,
+    /// What the two stores have said, if the larger of their offsets is the start.
+    pub(super) larger: Larger,
 }
 
 /// An offset that is looked up.
@@ -145,7 +150,7 @@ impl Track {
             Stage::Reading { until, .. } => (until.offset, EndAt::Offset(until.offset)),
             Stage::Starting(_) | Stage::Over => (Offset(i64::MAX), EndAt::Never),
         };
-        let starting = Starting { start: Known::No(start), end: Known::Yes(end), until };
+        let starting = Starting { start: Known::No(start), end: Known::Yes(end), until, larger: Larger::default() };
         self.stage = Stage::Starting(starting);
         (self.ask, self.doubt, self.short_since) = (Ask::Share, None, None);
     }
@@ -162,7 +167,7 @@ impl Starting {
             EndAt::Offset(offset) => Known::Yes(offset),
             EndAt::HighWatermark => Known::No(StartAt::Latest),
         };
-        Self { start, end, until }
+        Self { start, end, until, larger: Larger::default() }
     }
 
     /// The start and the end, if both are known.

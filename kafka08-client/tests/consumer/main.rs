@@ -9,6 +9,7 @@ mod commits;
 mod corners;
 mod failures;
 mod interval;
+mod larger;
 mod lies;
 mod reading;
 mod starting;
