@@ -132,6 +132,7 @@ impl Assignment {
         let new: Vec<_> = listed.into_iter().filter(is_unseen).collect();
         let start = if known.is_known { later(&known.start) } else { known.start.clone() };
         let end = known.end;
+        // Before the partitions begin, which counts as nothing that was said of them by name.
         known.found.extend(&new);
         known.is_known = true;
         for id in &new {

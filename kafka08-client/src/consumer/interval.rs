@@ -40,6 +40,7 @@ impl Interval {
 
     /// What has passed and is not stored.
     fn unstored(&mut self, with: &Assignment) -> BTreeMap<TopicPartition, (Epoch, Offset)> {
+        // Built anew each time, so that partitions that were unassigned take no memory.
         let stored = std::mem::take(&mut self.stored);
         let mut unstored = BTreeMap::new();
         for (of, epoch, offset) in with.committable_of_epochs() {
@@ -70,6 +71,7 @@ impl Consumer {
         if unstored.is_empty() {
             return;
         }
+        // Through the assignment, which gives it a number and its place behind what callers have asked for.
         let offsets = unstored.iter().map(|(of, (_, offset))| (of.clone(), *offset)).collect();
         let id = with.commit_offsets(interval.group.clone(), interval.store, offsets);
         interval.open.insert(id, unstored);

@@ -40,6 +40,7 @@ impl Larger {
     pub(super) fn ask(&mut self) -> impl Iterator<Item = OffsetStore> + use<> {
         let mut stores = Vec::new();
         for store in [OffsetStore::Kafka, OffsetStore::ZooKeeper] {
+            // One that was asked before a pause may answer behind it.
             let said = self.said(store);
             if *said == Said::Nothing {
                 *said = Said::Asked;

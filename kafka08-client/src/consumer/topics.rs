@@ -50,6 +50,7 @@ impl Consumer {
             let Some(view) = self.cluster.view().topic(&topic).filter(|view| view.partitions().len() > 0) else {
                 continue;
             };
+            // What an answer leaves out stays in the view for long, and in the assignment for good.
             let partitions = with.handle_listed(&topic, view.partitions().map(|(id, _)| id));
             let was_known = std::mem::replace(&mut wanted.is_known, true);
             if !was_known {
