@@ -23,12 +23,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (readme, fence, names) in [
         // This one is not the documentation of a crate, so rustdoc sees none of its examples.
         ("../README.md", "```rust\n", &WORKSPACE[..]),
-        ("../kafka08-blocking/README.md", "```rust,no_run\n", &["blocking", "blocking_producer", "blocking_cluster"]),
-        ("../kafka08-tokio/README.md", "```rust,no_run\n", &["tokio", "tokio_producer", "tokio_cluster"]),
+        (
+            "../kafka08-blocking/README.md",
+            "```rust,no_run\n",
+            &["blocking", "blocking_producer", "blocking_consumer", "blocking_cluster"],
+        ),
+        (
+            "../kafka08-tokio/README.md",
+            "```rust,no_run\n",
+            &["tokio", "tokio_producer", "tokio_consumer", "tokio_cluster"],
+        ),
         (
             "../kafka08-async-std/README.md",
             "```rust,no_run\n",
-            &["async_std", "async_std_producer", "async_std_cluster"],
+            &["async_std", "async_std_producer", "async_std_consumer", "async_std_cluster"],
         ),
     ] {
         println!("cargo::rerun-if-changed={readme}");

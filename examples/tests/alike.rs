@@ -156,13 +156,16 @@ fn the_ten_lines_of_the_readme_differ_in_imports_and_in_how_they_wait_only() {
 fn the_adapters_have_the_same_names() {
     let mut same: Option<BTreeSet<String>> = None;
     for (path, own) in [
-        // The runtime as a type, and what it is made of. The guide is for all of them.
-        ("kafka08-tokio/src/lib.rs", &["Sleeping", "Stream", "Tokio", "guide"][..]),
+        // The runtime as a type, and what it is made of. The guide is for all of them. A stream is an iterator in plain threads.
+        ("kafka08-tokio/src/lib.rs", &["MessageStream", "Sleeping", "Stream", "Tokio", "guide"][..]),
         // `smol` is the other runtime of the crate. Both have the timer.
-        ("kafka08-async-std/src/lib.rs", &["AsyncStd", "Timer", "smol"]),
-        ("kafka08-async-std/src/smol.rs", &["Smol"]),
+        ("kafka08-async-std/src/lib.rs", &["AsyncStd", "MessageStream", "Timer", "smol"]),
+        ("kafka08-async-std/src/smol.rs", &["MessageStream", "Smol"]),
         // In plain threads there are two clients, the loop of one of them, and a runtime that others can wait with.
-        ("kafka08-blocking/src/lib.rs", &["Driver", "SharedClient", "SharedPending", "threads"]),
+        (
+            "kafka08-blocking/src/lib.rs",
+            &["Driver", "MessageIter", "SetIter", "SharedClient", "SharedPending", "threads"],
+        ),
     ] {
         let names = without(path, exports(&source(path)), own);
         assert_eq!(&names, same.get_or_insert_with(|| names.clone()), "{path}");
@@ -215,6 +218,12 @@ fn the_producers_have_the_same_methods() {
     // A delivery is a future, except in plain threads.
     let shared = without("Delivery", methods("kafka08-blocking/src/producer", "Delivery"), &["wait"]);
     assert_eq!(shared, methods("kafka08-async/src/producer", "Delivery"));
+}
+
+#[test]
+fn the_consumers_have_the_same_methods() {
+    let tasks = methods("kafka08-async/src/consumer", "Consumer");
+    assert_eq!(methods("kafka08-blocking/src/consumer", "Consumer"), tasks);
 }
 
 fn source(path: &str) -> String {

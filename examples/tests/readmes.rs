@@ -129,6 +129,27 @@ fn the_cluster_of_the_async_std_client_runs() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn the_consumer_of_the_blocking_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/blocking_consumer.rs"))
+}
+
+#[tokio::test]
+async fn the_consumer_of_the_tokio_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/tokio_consumer.rs"))
+}
+
+#[test]
+fn the_consumer_of_the_async_std_client_runs() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    async_std::task::block_on(async { include!(concat!(env!("OUT_DIR"), "/async_std_consumer.rs")) })
+}
+
+#[test]
 fn the_producer_of_the_blocking_client_runs() -> Result<(), Box<dyn Error>> {
     let server = start()?;
     let broker = &server.host_port();
