@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, path::Path};
 
 /// The examples of the workspace's README, in its order.
-const WORKSPACE: [&str; 12] = [
+const WORKSPACE: [&str; 14] = [
     "workspace",
     "ten_lines_one_thread",
     "ten_lines_many_threads",
@@ -13,6 +13,8 @@ const WORKSPACE: [&str; 12] = [
     "own_loop",
     "producer_tokio",
     "producer_threads",
+    "consumer_tokio",
+    "consumer_threads",
     "cluster_tokio",
     "cluster_threads",
     "server",

@@ -94,6 +94,34 @@ const PRODUCERS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
+/// The other examples of a consumer, in the same way.
+const CONSUMERS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "kafka08-tokio/examples/read_tokio.rs",
+        &[
+            ("read_tokio", "read"),
+            ("use kafka08_tokio::{", "use kafka08_blocking::{"),
+            ("#[tokio::main(flavor = \"current_thread\")]\n", ""),
+        ],
+    ),
+    (
+        "kafka08-async-std/examples/read_async_std.rs",
+        &[
+            ("read_async_std", "read"),
+            ("use kafka08_async_std::{", "use kafka08_blocking::{"),
+            ("async_std::task::block_on(run())", "run()"),
+        ],
+    ),
+    (
+        "kafka08-async-std/examples/read_smol.rs",
+        &[
+            ("read_smol", "read"),
+            ("use kafka08_async_std::smol::{", "use kafka08_blocking::{"),
+            ("smol::block_on(run())", "run()"),
+        ],
+    ),
+];
+
 /// A claim is a future. In plain threads the client waits for it, because bytes move only while one of its methods runs.
 const CLAIMS: [(&str, &str); 2] = [
     ("show_messages(&fetched?)", "show_messages(&client.wait(fetched)?)"),
@@ -123,8 +151,18 @@ fn quick_starts_differ_in_imports_and_in_how_they_wait_only() {
 
 #[test]
 fn examples_of_a_producer_differ_in_imports_and_in_how_they_wait_only() {
-    let threads = source("kafka08-blocking/examples/produce.rs");
-    for (path, differences) in PRODUCERS {
+    differ_only("kafka08-blocking/examples/produce.rs", &PRODUCERS);
+}
+
+#[test]
+fn examples_of_a_consumer_differ_in_imports_and_in_how_they_wait_only() {
+    differ_only("kafka08-blocking/examples/read.rs", &CONSUMERS);
+}
+
+/// Asserts that the others differ from an example of threads by `.await` and by what is listed.
+fn differ_only(threads: &str, others: &[(&str, &[(&str, &str)])]) {
+    let threads = source(threads);
+    for (path, differences) in others {
         let text = source(path).replace(".await", "").replace("async fn ", "fn ");
         let text = replaced(path, &text, differences);
         assert!(lines(&text).eq(lines(&threads)), "{path}:\n{text}");

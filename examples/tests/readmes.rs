@@ -94,6 +94,20 @@ fn the_producer_runs_on_many_threads() -> Result<(), Box<dyn Error>> {
 }
 
 #[tokio::test]
+async fn the_consumer_runs_on_tokio() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/consumer_tokio.rs"))
+}
+
+#[test]
+fn the_consumer_runs_on_many_threads() -> Result<(), Box<dyn Error>> {
+    let server = start()?;
+    let broker = &server.host_port();
+    include!(concat!(env!("OUT_DIR"), "/consumer_threads.rs"))
+}
+
+#[tokio::test]
 async fn the_cluster_runs_on_tokio() -> Result<(), Box<dyn Error>> {
     let server = start()?;
     let broker = &server.host_port();
