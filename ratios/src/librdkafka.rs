@@ -30,3 +30,23 @@ pub(crate) fn produce(address: &str, records: usize, bytes: usize, reports: Repo
         .output()?;
     Sample::read(&String::from_utf8(output.stdout)?)
 }
+
+/// How librdkafka hands out messages.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    Poll,
+    Batch,
+}
+
+/// Reads a log from its beginning.
+pub(crate) fn consume(address: &str, messages: usize, by: By) -> Result<Sample> {
+    let program = std::env::var_os("LIBRDKAFKA_CONSUMER")
+        .ok_or("LIBRDKAFKA_CONSUMER is not set; use .ci/long consumer-ratios")?;
+    let by = match by {
+        By::Poll => "poll",
+        By::Batch => "batch",
+    };
+    let output =
+        Command::new(program).args([address, TOPIC, &messages.to_string(), by]).stderr(Stdio::inherit()).output()?;
+    Sample::read(&String::from_utf8(output.stdout)?)
+}

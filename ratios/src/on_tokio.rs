@@ -14,7 +14,7 @@ use crate::{
 /// Records in front of the measurement, so that the leader is known and connected.
 const FIRST: usize = 1000;
 
-fn on_tokio(run: impl Future<Output = Result<Sample>>) -> Result<Sample> {
+pub(crate) fn on_tokio(run: impl Future<Output = Result<Sample>>) -> Result<Sample> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)
 }
 

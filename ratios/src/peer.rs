@@ -1,5 +1,5 @@
-//! The broker: this program again, as a process of its own. It acknowledges everything and keeps nothing, so that it costs no
-//! contestant more than the bytes that it reads.
+//! The broker: this program again, as a process of its own. For producers it acknowledges everything and keeps nothing, so that it
+//! costs no contestant more than the bytes that it reads. For consumers it is the embedded broker.
 
 use std::{
     env, fs,
@@ -9,7 +9,10 @@ use std::{
     thread,
 };
 
-use crate::measure::{Core, Result, pin};
+use crate::{
+    log,
+    measure::{Core, Result, pin},
+};
 
 /// The argument that makes this program the broker.
 pub(crate) const ARGUMENT: &str = "peer";
@@ -26,6 +29,8 @@ const READ: usize = 128 << 10;
 pub(crate) enum Kind {
     /// Answers Metadata and Produce.
     Broker,
+    /// Has a log to read, of values of one size.
+    Log,
 }
 
 /// A broker that runs until it is dropped, or this process ends.
@@ -35,10 +40,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a broker. It has no size.
-    pub(crate) fn start(_: Kind, _: usize) -> Result<Self> {
-        let mut process =
-            Command::new(env::current_exe()?).arg(ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// Starts a broker. `value` is the size of the values in its log.
+    pub(crate) fn start(kind: Kind, value: usize) -> Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.arg(ARGUMENT);
+        if matches!(kind, Kind::Log) {
+            command.args([log::ARGUMENT, &value.to_string()]);
+        }
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdout = process.stdout.take().ok_or("the broker has no output")?;
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address)?;
@@ -72,14 +81,17 @@ impl Drop for Peer {
     }
 }
 
-/// The broker's main: serves each connection in a thread.
-pub(crate) fn serve(_: impl Iterator<Item = String>) -> Result<()> {
+/// The broker's main. Without a log, it serves each connection in a thread.
+pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     // One that outlives its client would stay for ever.
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(0);
     });
     pin(Core::OfPeer)?;
+    if arguments.next().as_deref() == Some(log::ARGUMENT) {
+        return log::serve(arguments.next().ok_or("no size of a value")?.parse()?);
+    }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     println!("{address}");

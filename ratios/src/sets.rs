@@ -26,7 +26,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    fn made(value: &[u8], records: usize) -> Self {
+    pub(crate) fn made(value: &[u8], records: usize) -> Self {
         Self::Made { builder: MessageSet::builder(), value: value.to_vec(), records }
     }
 
@@ -47,11 +47,16 @@ impl Source {
     }
 }
 
+/// The number of records of a set.
+pub(crate) fn each(value: usize) -> usize {
+    SET / (value + ENTRY)
+}
+
 pub(crate) fn run() -> Result<()> {
     for (title, bytes, sets, goal) in CASES {
         let value = vec![b'v'; bytes];
         let value = value.as_slice();
-        let each = SET / (bytes + ENTRY);
+        let each = each(bytes);
         let records = sets * each;
         let made = || Source::made(value, each);
         let kept = || Source::kept(value, each);
