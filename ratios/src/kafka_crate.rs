@@ -6,7 +6,7 @@ use kafka::{
 };
 
 use crate::{
-    log,
+    floor, log,
     measure::{Meter, Per, Race, Ratio, Result, Sample},
     on_blocking, on_tokio,
     peer::{Kind, TOPIC},
@@ -31,11 +31,13 @@ pub(crate) fn run() -> Result<()> {
         let ratio = |of, goal| Ratio { of, to: "kafka", per: Per::CpuSecond, goal };
         Race::new(title, "records")
             .lane("kafka", Kind::Broker, 0, |address| produce(address, sets, each, value))
+            .lane("floor", Kind::Broker, 0, |address| floor::sets(address, sets, each, &made().next()?))
             .lane("tokio, sets", Kind::Broker, 0, |address| on_tokio::sets(address, sets, each, made()))
             .lane("blocking, sets", Kind::Broker, 0, |address| on_blocking::sets(address, sets, each, made()))
             .lane("tokio, records", Kind::Broker, 0, |address| on_tokio::records(address, records, value))
             .lane("blocking, records", Kind::Broker, 0, |address| on_blocking::records(address, records, value, 1))
             .run(&[
+                ratio("floor", None),
                 ratio("tokio, sets", Some(GOAL)),
                 ratio("blocking, sets", Some(GOAL)),
                 ratio("tokio, records", None),
@@ -44,12 +46,13 @@ pub(crate) fn run() -> Result<()> {
     }
     for (title, value) in READ {
         let messages = log::messages(value);
-        let ratio = |of| Ratio { of, to: "kafka", per: Per::CpuSecond, goal: Some(GOAL) };
+        let ratio = |of, goal| Ratio { of, to: "kafka", per: Per::CpuSecond, goal };
         Race::new(title, "messages")
             .lane("kafka", Kind::Log, value, |address| consume(address, messages))
+            .lane("floor", Kind::Log, value, |address| floor::read(address, messages))
             .lane("tokio", Kind::Log, value, |address| readers::by_tokio(address, messages, 1))
             .lane("blocking", Kind::Log, value, |address| readers::by_threads(address, messages, 1))
-            .run(&[ratio("tokio"), ratio("blocking")])?;
+            .run(&[ratio("floor", None), ratio("tokio", Some(GOAL)), ratio("blocking", Some(GOAL))])?;
     }
     Ok(())
 }
