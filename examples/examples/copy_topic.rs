@@ -72,7 +72,7 @@ fn copy([source, from, target, to, group]: [&str; 5]) -> Result<usize, Box<dyn E
         consumer.commit(group, store)?;
     }
     producer.close(Duration::from_secs(30))?;
-    consumer.close();
+    consumer.close(Duration::from_secs(30))?;
     Ok(copied)
 }
 

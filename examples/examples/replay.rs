@@ -97,7 +97,7 @@ fn ends(cluster: &Cluster, topic: &str, time: i64) -> Result<Vec<(PartitionId, O
         younger.retain(|base| old.is_none_or(|old| *base > old));
         // The first segment that was written to after the time may hold messages from before it. So the end is that of this
         // segment, which is where the next one begins.
-        let end = younger.iter().rev().nth(1).or(younger.first()).copied();
+        let end = younger.iter().rev().nth(1).or_else(|| younger.first()).copied();
         Ok::<_, Box<dyn Error>>((partition, end.or(old).ok_or("a log has an end")?))
     };
     partitions.iter().map(|partition| end(*partition)).collect()

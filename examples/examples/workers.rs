@@ -46,27 +46,24 @@ fn main() -> ExitCode {
 
 /// Reads to the end of the topic, and returns how many messages were done.
 fn work_off(brokers: &str, topic: &str, group: &str) -> Result<usize, Failure> {
+    let store = OffsetStore::Kafka;
     // Small sets are shared more evenly.
-    let consumer = Consumer::connect([brokers], ConsumerConfig::default().with_partition_bytes(16 * 1024))?;
-    let (name, store) = (group.to_owned().into(), OffsetStore::Kafka);
-    let start = StartAt::Committed { group: name, store, otherwise: Reset::Earliest };
+    let config = ConsumerConfig::default().with_partition_bytes(16 * 1024);
+    let consumer = Consumer::connect([brokers], config.with_interval_commit(group, store, COMMIT_EACH))?;
+    let start = StartAt::Committed { group: group.into(), store, otherwise: Reset::Earliest };
     consumer.assign_topic(topic, start, EndAt::HighWatermark)?;
 
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(|| work(&consumer, &done))).collect();
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            thread::sleep(COMMIT_EACH);
-            consumer.commit(group, store)?;
-        }
         for (number, worker) in workers.into_iter().enumerate() {
             let share = worker.join().map_err(|_| "a worker has panicked")??;
             println!("worker {number} has done {share} messages");
         }
         Ok::<(), Failure>(())
     })?;
-    // What was done behind the last commit.
-    consumer.commit(group, store)?;
+    // What was done behind the last commit is committed, too.
+    consumer.close(Duration::from_secs(30))?;
     Ok(done.into_inner())
 }
 

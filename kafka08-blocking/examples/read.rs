@@ -43,7 +43,7 @@ fn read(brokers: &str, topic: &str, group: &str) -> Result<usize, Box<dyn Error>
         consumer.commit(group, store)?;
     }
     println!("{count} messages of {topic} were read");
-    consumer.close();
+    consumer.close(Duration::from_secs(10))?;
     Ok(count)
 }
 

@@ -44,7 +44,7 @@ async fn read(brokers: &str, topic: &str, group: &str) -> Result<usize, Box<dyn 
         consumer.commit(group, store).await?;
     }
     println!("{count} messages of {topic} were read");
-    consumer.close().await;
+    consumer.close(Duration::from_secs(10)).await?;
     Ok(count)
 }
 
