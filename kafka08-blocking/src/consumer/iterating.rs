@@ -24,18 +24,17 @@ impl Iterator for SetIter<'_> {
     type Item = Result<Messages, ConsumeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // An error does not end it: the other partitions go on.
         self.0.next().transpose()
     }
 }
 
-/// The messages of a consumer, one by one, which own their bytes. Asking for the next one passes the last one.
-///
-/// Several iterators of one consumer share what comes. It ends when nothing will come any more.
+/// The messages of a consumer, one by one, which own their bytes. Asking for the next one passes the last one. Several iterators of one
+/// consumer share what comes.
 pub struct MessageIter(MessageStream<Threads>);
 
 impl Consumer {
-    /// The messages one by one. They cost about twice as much as those of [`Consumer::next`], and each keeps the memory of its whole
-    /// response alive.
+    /// The messages one by one. They cost about twice as much as those of [`Consumer::next`].
     #[must_use]
     pub fn messages(&self) -> MessageIter {
         MessageIter(self.consumer.messages())
@@ -64,6 +63,7 @@ impl Iterator for MessageIter {
     type Item = Result<OwnedMessage, ConsumeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // A stream that has left out a whole set wakes its caller, so the thread is parked for no time.
         block_on(poll_fn(|cx| Pin::new(&mut self.0).poll_next(cx)))
     }
 }

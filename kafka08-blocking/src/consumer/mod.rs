@@ -23,23 +23,8 @@ use crate::threads::{Threads, block_on};
 /// [`Consumer::next`] returns what has come of the next partition, undecoded. Its messages are decoded where they are used, by
 /// [`Messages::next_message`]. A thread of the consumer's own fetches ahead, and follows leaders.
 ///
-/// *Several threads.* Threads that call [`Consumer::next`] share what comes: each set goes to one of them. The sets of one
-/// partition are taken in order; to keep the order while they are used, let one thread have the consumer, or give each partition a
-/// consumer.
-///
-/// *What has passed.* A message has passed when the next one of its set is asked for, or the end of the set was met.
-/// [`Consumer::commit`] commits up to the first message of each partition that has not passed, in whatever order threads finish
-/// their sets. A thread that panics in the middle of a set holds the commits of its partition there, until somebody seeks.
-///
-/// *Epochs.* Assigning and seeking take effect at once. After they return, nothing older is taken, and what threads still hold
-/// from before is not committed any more.
-///
-/// *Memory.* What has come and was not taken stays below [`ConsumerConfig::with_room`], or one response for each broker if that is
-/// more. What was taken counts no more, so a thread that holds sets does not stop the others.
-///
-/// *Ends.* Failures of single partitions are told by [`Consumer::next`], once, and the other partitions go on. What else happens,
-/// such as a start that was looked up, a reset, or a partition of which nothing has come for long, is told by
-/// [`Consumer::next_event`]. When the last handle is dropped, the consumer closes in the background.
+/// All that the documentation of [`kafka08_async::Consumer`] says of several tasks, of what has passed, of epochs, memory and ends
+/// holds here, with threads instead of tasks.
 ///
 /// ```
 /// use kafka08_blocking::{Consumer, ConsumerConfig, EndAt, OffsetStore, StartAt};
@@ -64,11 +49,9 @@ pub struct Consumer {
 
 impl Consumer {
     /// Connects to a cluster, of which some brokers are given as `host:port`, `1.2.3.4:port` or `[::1]:port`, and starts the
-    /// consumer's thread. The list replaces the brokers of the settings. Nothing is read before it is assigned.
+    /// consumer's thread. The list replaces the brokers of the settings.
     ///
-    /// *Time*: at most
-    /// [`ClusterConfig::with_connect_timeout`](kafka08_async::ClusterConfig::with_connect_timeout). One broker that answers is
-    /// enough, and the others of the cluster are found through it.
+    /// *Time*: at most [`ClusterConfig::with_connect_timeout`](kafka08_async::ClusterConfig::with_connect_timeout).
     ///
     /// # Errors
     /// No broker answers. The error lists what happened at each address. Or the list is empty, or an entry is not a host and a
@@ -81,11 +64,9 @@ impl Consumer {
         Ok(Self { consumer: block_on(kafka08_async::Consumer::connect(brokers, config))? })
     }
 
-    /// Reads a partition, from `start` to `end`. If it is read already, it begins anew, and what has come of it is dropped.
-    ///
-    /// The start is looked up in the background, and told by
-    /// [`ConsumerEvent::Started`](kafka08_async::ConsumerEvent::Started). A partition that does not exist is looked for
-    /// again and again, and told by [`ConsumerEvent::Stalled`](kafka08_async::ConsumerEvent::Stalled).
+    /// Reads a partition, from `start` to `end`. If it is read already, it begins anew, and what has come of it is dropped. The start
+    /// is looked up in the background. A partition that does not exist is looked for again and again, and told by
+    /// [`ConsumerEvent::Stalled`](kafka08_async::ConsumerEvent::Stalled).
     ///
     /// # Errors
     /// No broker accepts the name of the topic, or the consumer was closed.
@@ -100,12 +81,7 @@ impl Consumer {
     }
 
     /// Reads all partitions of a topic, from `start` to `end`, and waits until they are known. Returns those that are read because of
-    /// this. If the topic is assigned already, the partitions that were found through it begin anew.
-    ///
-    /// A partition that appears later is read too, from its first message, or from what the group of a [`StartAt::Committed`] has
-    /// committed there. It is found within
-    /// [`ClusterConfig::with_metadata_max_age`](kafka08_async::ClusterConfig::with_metadata_max_age), and told by
-    /// [`ConsumerEvent::Assigned`](kafka08_async::ConsumerEvent::Assigned). What was said of a partition by name stays.
+    /// this. A partition that appears later is read too: see [`kafka08_async::Consumer::assign_topic`].
     ///
     /// *Time*: at most [`ClusterConfig::with_call_timeout`](kafka08_async::ClusterConfig::with_call_timeout), and five seconds if
     /// brokers answer that there is no such topic. Reading creates none.
@@ -118,11 +94,11 @@ impl Consumer {
         start: StartAt,
         end: EndAt,
     ) -> Result<Vec<PartitionId>, AssignError> {
+        // The time limit is kept by the consumer's thread, as in `connect`.
         block_on(self.consumer.assign_topic(topic, start, end))
     }
 
-    /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay. What has come
-    /// and was not taken is dropped.
+    /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay.
     pub fn unassign_topic(&self, topic: &str) {
         self.consumer.unassign_topic(topic);
     }
@@ -132,8 +108,7 @@ impl Consumer {
         self.consumer.unassign(topic, partition)
     }
 
-    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this. Does nothing
-    /// for a partition that is not read.
+    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this.
     pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) {
         self.consumer.seek(topic, partition, to);
     }
@@ -154,8 +129,7 @@ impl Consumer {
         self.consumer.position(topic, partition)
     }
 
-    /// How many offsets the position is behind the high watermark, as it was last told. Log compaction leaves gaps, so there
-    /// may be fewer messages. `None` if one of the two is not known.
+    /// How many offsets the position is behind the high watermark, as it was last told. `None` if one of the two is not known.
     #[must_use]
     pub fn lag(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<u64> {
         self.consumer.lag(topic, partition)
@@ -182,8 +156,6 @@ impl Consumer {
     /// Waits for the next set of messages: of the partition whose turn it is, the oldest one. `None` if nothing will come: each
     /// partition that is assigned has reached its end, has failed or has halted, or the consumer was closed.
     ///
-    /// Any number of threads may wait. Each set goes to one of them.
-    ///
     /// # Errors
     /// A partition is read no further, which is told once, to one caller. The others go on: call again. Or the consumer's thread is
     /// gone.
@@ -194,7 +166,7 @@ impl Consumer {
     /// Waits for what else there is to tell: starts, resets, ends, stalls, errors at which callers have stopped. `None` after the
     /// end of the consumer.
     ///
-    /// Each event goes to one caller. Of events that nobody takes, the latest 1,024 are kept: see [`Consumer::lost_events`].
+    /// Each goes to one caller. Of those that nobody takes, the latest 1,024 are kept: see [`Consumer::lost_events`].
     pub fn next_event(&self) -> Option<ConsumerEvent> {
         block_on(self.consumer.next_event())
     }
@@ -219,9 +191,8 @@ impl Consumer {
 
     /// Commits what has passed, as [`Consumer::committable`] is now. The two stores do not know of each other.
     ///
-    /// A commit that a broker refuses for a time is sent again. One commit of a group is in flight, later ones become one with the
-    /// next. It ends within [`ClusterConfig::with_call_timeout`](kafka08_async::kafka08_client::config::ClusterConfig::with_call_timeout), after
-    /// the one that is in flight.
+    /// *Time*: [`ClusterConfig::with_call_timeout`](kafka08_async::ClusterConfig::with_call_timeout), after the one of the group that
+    /// is in flight. A commit that a broker refuses for a time is sent again.
     ///
     /// # Errors
     /// The offsets of some partitions were not stored, or perhaps not. The error lists them. The others were.
@@ -243,14 +214,14 @@ impl Consumer {
         block_on(self.consumer.commit_offsets(group, store, offsets))
     }
 
-    /// Reads no more, for all handles, waits for the commits that were asked for, and ends when all connections are closed. With
-    /// [`ConsumerConfig::with_interval_commit`](kafka08_async::ConsumerConfig::with_interval_commit), what has passed is committed a
-    /// last time. Commits that have not ended when `within` is over fail, though their offsets may have been stored. A second call can
-    /// only shorten the time.
+    /// Reads no more, for all handles, waits for the commits that were asked for and the last one of
+    /// [`ConsumerConfig::with_interval_commit`](kafka08_async::ConsumerConfig::with_interval_commit), and ends when all connections are
+    /// closed. What has not ended when `within` is over fails. A second call can only shorten the time.
     ///
     /// # Errors
     /// The last commit has not stored some offsets, or perhaps not. Commits that callers wait for tell their own failures.
     pub fn close(&self, within: Duration) -> Result<(), CommitError> {
+        // Its thread goes on for as long as it may take, also if this one is not there any more.
         block_on(self.consumer.close(within))
     }
 

@@ -20,11 +20,7 @@ use crate::threads::{Threads, block_on};
 /// [`Producer::send`] copies a record into the batch of its partition and returns a [`Delivery`], which ends with the record's
 /// offset, or with the reason why it was not stored. A thread of the producer's own sends the batches.
 ///
-/// *Back-pressure.* Records take room in a buffer ([`ProducerConfig::with_buffer`]) until their batch has ended. While it is
-/// full, [`Producer::send`] blocks. Callers get room in the order in which they began to wait.
-///
-/// *Order.* The records of one partition are stored in the order in which they were appended, also if batches are sent again, as
-/// long as [`ProducerConfig::with_max_in_flight_per_partition`] is 1.
+/// *Back-pressure and order* are those of [`kafka08_async::Producer`]: while the buffer is full, [`Producer::send`] blocks.
 ///
 /// *Ends.* Each record ends once: by its delivery, whether somebody waits for it or not, and in the counts of
 /// [`Producer::flush`]. When the last handle is dropped, the producer closes in the background: what was appended is still sent,
@@ -152,8 +148,7 @@ impl Producer {
     }
 
     /// Takes no more records, sends what was appended, and waits until everything has ended and all connections are closed, for
-    /// all handles. What has not ended when `within` is over ends as
-    /// [`ProduceCause::Aborted`](kafka08_async::ProduceCause::Aborted). A second call can only shorten the time.
+    /// all handles. What is left when `within` is over ends as [`ProduceCause::Aborted`](kafka08_async::ProduceCause::Aborted).
     ///
     /// # Errors
     /// Records have failed since the last flush, or are unconfirmed. The error counts them.
