@@ -7,7 +7,7 @@ mod playing;
 mod reading;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -194,8 +194,18 @@ impl Consuming {
         self.held.is_empty() && self.both.assignment.undelivered() == 0 && self.parts.iter().all(is_read)
     }
 
+    /// Whether the client waits for an answer of each leader, so that what is written is read soon. While a broker cannot be
+    /// connected to, high watermarks are those of earlier times.
+    fn is_listening(&self) -> bool {
+        let stats = self.both.consumer.stats();
+        let (view, parts) = (self.both.consumer.view(), self.parts.iter().filter(|(_, part)| !part.has_failed));
+        let leader = |place: &Place| view.leader(&topic_name(place.0), PartitionId(i32::from(place.1))).ok();
+        let leaders: Option<BTreeSet<_>> = parts.map(|(place, _)| leader(place)).collect();
+        stats.troubled == 0 && leaders.is_some_and(|leaders| stats.in_flight >= leaders.len())
+    }
+
     fn note_quiet(&mut self, at: u64) {
-        let is_quiet = self.both.producing.is_done() && self.has_read_all();
+        let is_quiet = self.both.producing.is_done() && self.has_read_all() && self.is_listening();
         self.quiet_since = if is_quiet { self.quiet_since.or(Some(at)) } else { None };
     }
 
