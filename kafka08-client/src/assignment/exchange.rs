@@ -1,5 +1,6 @@
 //! What the machine that fetches does with an assignment: it takes what has changed, and puts in what has come.
 
+use bytes::Bytes;
 use kafka08_proto::{
     ids::{NodeId, Offset, Text, TopicPartition},
     message::{MessageError, MessageSet},
@@ -92,15 +93,16 @@ impl Assignment {
         // The end may be within the set, and what is behind it must not be committed.
         part.waiting_bytes += set.len();
         let behind = behind.min(until);
+        let bytes = set.len();
         part.waiting.push_back(Waiting { set, frame, from, behind, until, high_watermark, commits: behind });
         let is = part.is();
-        self.frames.add_set(frame, is);
+        self.frames.add_set(frame, at, bytes, is);
         self.renew_ready(at);
     }
 
     /// All sets of a response were put in.
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
-        self.frames.end_if_empty(frame);
+        self.frames.end(frame);
     }
 
     /// A broker has told the high watermark of a partition.
@@ -120,6 +122,24 @@ impl Assignment {
     /// What has come from one broker and was not taken.
     pub(crate) fn undelivered_of(&self, node: NodeId) -> Undelivered {
         self.frames.of_node(node)
+    }
+
+    /// Lets go of responses of a broker of which little is left, until no more than this is held. What is left of each is
+    /// copied, which happens at most once to each byte.
+    pub(crate) fn compact(&mut self, node: NodeId, most: usize) {
+        while self.frames.of_node(node).bytes > most
+            && let Some((frame, parts)) = self.frames.poll_wasteful(node)
+        {
+            for at in parts {
+                // A partition has at most one set of a response, and its sets wait in the order in which they have come.
+                let Some(part) = self.part_mut(at) else { continue };
+                let found = part.waiting.binary_search_by_key(&frame, |waiting| waiting.frame);
+                if let Some(waiting) = found.ok().and_then(|found| part.waiting.get_mut(found)) {
+                    let bytes = Bytes::copy_from_slice(waiting.set.bytes());
+                    waiting.set = MessageSet::new(bytes, waiting.set.origin());
+                }
+            }
+        }
     }
 
     /// The machine waits for memory to be taken.

@@ -14,6 +14,8 @@ pub(super) struct Ticket {
     pub(super) at: PartitionIndex,
     pub(super) epoch: Epoch,
     pub(super) set: SetId,
+    /// No more than this may be committed because of the set.
+    pub(super) commits: Offset,
 }
 
 /// A fetched set of one partition, undecoded and still compressed. It keeps the memory of the whole response alive.

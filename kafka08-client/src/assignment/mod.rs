@@ -67,14 +67,14 @@ pub enum Wake {
 }
 
 /// The place of a partition in an assignment. Places are used again, epochs are not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct PartitionIndex(usize);
 
 /// An assignment of a partition, or a seek. Numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Epoch(u64);
 
-/// A set that was taken. Numbers ascend, and are never used again.
+/// A set of one epoch of a partition that was taken. Numbers ascend without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SetId(u64);
 
@@ -105,7 +105,6 @@ pub struct Assignment {
     /// The number of entries that could not be read, so far.
     errors: u64,
     next_epoch: u64,
-    next_set: u64,
     next_commit: u64,
 }
 
@@ -128,7 +127,6 @@ impl Assignment {
             max_inflated: config.cluster.client.limits().max_inflated,
             errors: 0,
             next_epoch: 0,
-            next_set: 0,
             next_commit: 0,
         }
     }
@@ -210,7 +208,6 @@ impl Assignment {
     pub fn take(&mut self) -> Option<(Fetched, Wake)> {
         loop {
             let at = self.ready.pop_front()?;
-            let set = SetId(self.next_set);
             let (policy, max_inflated) = (self.policy, self.max_inflated);
             let Some(part) = self.part_mut(at) else { continue };
             part.is_ready = false;
@@ -220,17 +217,16 @@ impl Assignment {
             let Some(waiting) = part.waiting.pop_front() else { continue };
             part.waiting_bytes = part.waiting_bytes.saturating_sub(waiting.set.len());
             part.position = Some(waiting.behind);
-            part.out.take(set, waiting.commits);
-            let Waiting { set: messages, frame, from, behind, until, high_watermark, .. } = waiting;
-            let ticket = Ticket { at, epoch: part.epoch, set };
+            let Waiting { set: messages, frame, from, behind, until, high_watermark, commits } = waiting;
+            let ticket = Ticket { at, epoch: part.epoch, set: part.out.take(commits), commits };
+            let bytes = messages.len();
             let of = part.of.clone();
             let fetched =
                 Fetched { of, ticket, set: messages, from, behind, until, high_watermark, policy, max_inflated };
-            self.next_set += 1;
             self.renew_ready(at);
             // The partition may be below its share now, so that it can be fetched again.
             self.changed.insert(at);
-            self.frames.remove_set(frame, Is::Deliverable);
+            self.frames.remove_set(frame, bytes, Is::Deliverable);
             let wake = if std::mem::take(&mut self.is_starved) { Wake::Yes } else { Wake::No };
             return Some((fetched, wake));
         }
@@ -371,7 +367,7 @@ impl Assignment {
         part.waiting_bytes = 0;
         let is = part.is();
         for waiting in std::mem::take(&mut part.waiting) {
-            self.frames.remove_set(waiting.frame, is);
+            self.frames.remove_set(waiting.frame, waiting.set.len(), is);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sets that were taken, and what may be committed of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kafka08_proto::ids::Offset;
 
@@ -9,85 +9,124 @@ use super::{
     messages::{How, Passed},
 };
 
-/// The sets of one partition that users hold or have held, in the order of the log. Users finish them in any order.
+/// Of how many sets that are not the first one it is remembered how far their users have come.
+const MOST_OPEN: usize = 1024;
+/// How many resets to earlier offsets are told apart.
+const MOST_CUTS: usize = 64;
+
+/// What users have said of the sets of one partition, in the order of the log. They finish them in any order.
+///
+/// A set of which nothing was said costs nothing, so whoever never says anything holds no memory here.
 #[derive(Debug, Default)]
 pub(super) struct Out {
-    sets: VecDeque<Held>,
+    /// The number of the next set that is taken.
+    next: u64,
+    /// The first set that is not finished.
+    first: u64,
+    /// Runs of finished sets behind that: the number of the first, the number behind the last, and the offset behind it.
+    finished: BTreeMap<u64, (u64, Offset)>,
+    /// How far the users of sets have come that are not finished: the first of them, if there are many.
+    open: BTreeMap<u64, Offset>,
+    /// Sets at whose errors users have stopped.
+    stopped: BTreeSet<u64>,
+    /// Resets to earlier offsets: no set in front of this number passes more than this offset. Both ascend.
+    cuts: VecDeque<(u64, Offset)>,
+    /// The offset behind all sets that were taken.
+    behind: Option<Offset>,
     /// The offset behind everything that has passed without a gap.
     committable: Option<Offset>,
 }
 
-/// One set, or several finished ones in a row.
-#[derive(Debug)]
-struct Held {
-    /// The number of the first of them.
-    set: SetId,
-    /// The offset behind the last message that has passed. `None` if none has.
-    passed: Option<Offset>,
-    behind: Offset,
-    is_finished: bool,
-    /// Its user has stopped at an error.
-    is_stopped: bool,
-}
-
 impl Out {
     /// Notes that a set was taken. Sets are taken in order.
-    pub(super) fn take(&mut self, set: SetId, behind: Offset) {
-        let passed = None;
+    pub(super) fn take(&mut self, behind: Offset) -> SetId {
+        let set = self.next;
+        self.next += 1;
+        self.behind = self.behind.max(Some(behind));
         #[cfg(kafka08_canary)]
-        let passed = kafka08_proto::canary::PassesWhenTaken.pick(Some(behind), passed);
-        self.sets.push_back(Held { set, passed, behind, is_finished: false, is_stopped: false });
+        if kafka08_proto::canary::PassesWhenTaken.is_planted() {
+            self.finish(set, behind);
+            self.renew();
+        }
+        SetId(set)
     }
 
     /// Notes how far a user has come in a set. Returns whether the set was still open.
     pub(super) fn pass(&mut self, passed: &Passed) -> bool {
-        let Ok(at) = self.sets.binary_search_by_key(&passed.ticket.set, |held| held.set) else { return false };
-        let Some(held) = self.sets.get_mut(at).filter(|held| !held.is_finished && !held.is_stopped) else {
+        let SetId(set) = passed.ticket.set;
+        if set >= self.next || self.is_finished(set) || self.stopped.contains(&set) {
             return false;
-        };
-        held.is_stopped = matches!(passed.how, How::Stopped(_));
-        if passed.has_passed {
-            held.passed = held.passed.max(Some(passed.offset.min(held.behind)));
+        }
+        let offset = passed.offset.min(passed.ticket.commits).min(self.cut(set));
+        if matches!(passed.how, How::Stopped(_)) {
+            self.stopped.insert(set);
         }
         if passed.how == How::Finished {
-            held.is_finished = true;
-            self.join(at + 1);
-            self.join(at);
+            self.finish(set, offset);
+        } else if passed.has_passed {
+            let open = self.open.entry(set).or_insert(offset);
+            *open = offset.max(*open);
+            // Those behind many others say it again when they go on, or when they are finished.
+            if self.open.len() > MOST_OPEN {
+                self.open.pop_last();
+            }
         }
         self.renew();
         true
     }
 
-    /// Joins a set with the one in front of it if both are finished, so that a set that nobody finishes does not let those behind
+    fn is_finished(&self, set: u64) -> bool {
+        set < self.first || self.finished.range(..=set).next_back().is_some_and(|(_, (end, _))| set < *end)
+    }
+
+    /// Adds a finished set to the runs in front of it and behind it, so that a set that nobody finishes does not let those behind
     /// it pile up.
-    fn join(&mut self, at: usize) {
-        let is_finished = |held: Option<&Held>| held.is_some_and(|held| held.is_finished);
-        let Some(before) = at.checked_sub(1) else { return };
-        if is_finished(self.sets.get(at))
-            && is_finished(self.sets.get(before))
-            && let Some(second) = self.sets.remove(at)
-            && let Some(first) = self.sets.get_mut(before)
-        {
-            first.behind = second.behind;
+    fn finish(&mut self, set: u64, behind: Offset) {
+        self.open.remove(&set);
+        let (mut start, mut end, mut behind) = (set, set + 1, behind);
+        if let Some((after, last)) = self.finished.remove(&end) {
+            (end, behind) = (after, behind.max(last));
         }
+        let before = self.finished.range(..set).next_back().map(|(start, (end, behind))| (*start, *end, *behind));
+        if let Some((first, _, last)) = before.filter(|(_, end, _)| *end == set) {
+            (start, behind) = (first, behind.max(last));
+        }
+        self.finished.insert(start, (end, behind));
+    }
+
+    /// The most that may be committed because of a set, after resets.
+    fn cut(&self, set: u64) -> Offset {
+        // Later resets are to greater offsets, so the first one that is about this set says least.
+        self.cuts.iter().find(|(end, _)| set < *end).map_or(Offset(i64::MAX), |(_, offset)| *offset)
     }
 
     /// What comes next is at this offset, so no more may be committed because of what came before.
     pub(super) fn rewind(&mut self, offset: Offset) {
-        for held in &mut self.sets {
-            held.behind = held.behind.min(offset);
-            held.passed = held.passed.map(|passed| passed.min(offset));
+        if self.behind.is_none_or(|behind| behind <= offset) {
+            return;
         }
+        // What it says is said by this one, too.
+        while self.cuts.pop_back_if(|(_, other)| *other >= offset).is_some() {}
+        self.cuts.push_back((self.next, offset));
+        if self.cuts.len() > MOST_CUTS
+            && let (Some((_, least)), Some((_, second))) = (self.cuts.pop_front(), self.cuts.front_mut())
+        {
+            *second = least;
+        }
+        self.finished.values_mut().for_each(|(_, behind)| *behind = offset.min(*behind));
+        self.open.values_mut().for_each(|passed| *passed = offset.min(*passed));
+        self.behind = Some(offset);
         self.committable = self.committable.map(|committable| committable.min(offset));
     }
 
     fn renew(&mut self) {
-        while let Some(held) = self.sets.front().filter(|held| held.is_finished) {
-            // Behind a finished set is more than behind its last message, if the log has a gap there.
-            self.committable = self.committable.max(Some(held.behind));
-            self.sets.pop_front();
+        // Behind a finished set is more than behind its last message, if the log has a gap there.
+        if let Some((end, behind)) = self.finished.remove(&self.first) {
+            self.first = end;
+            self.committable = self.committable.max(Some(behind));
         }
-        self.committable = self.committable.max(self.sets.front().and_then(|held| held.passed));
+        while self.cuts.pop_front_if(|(end, _)| *end <= self.first).is_some() {}
+        self.committable = self.committable.max(self.open.get(&self.first).copied());
     }
 
     /// The offset behind everything that has passed without a gap. `None` if nothing has.
@@ -98,6 +137,6 @@ impl Out {
     /// The number of entries that are kept.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.sets.len()
+        self.finished.len() + self.open.len() + self.stopped.len() + self.cuts.len()
     }
 }

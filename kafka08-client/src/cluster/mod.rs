@@ -334,10 +334,11 @@ impl Cluster {
         self.releases.profile(Peer::Node(node))
     }
 
-    /// Finds out the release of a broker, unless it is known or being found out.
+    /// Finds out the release of a broker, unless it is known or being found out, or could not be found out within the last
+    /// minute. Costs a look-up if there is nothing to do.
     pub(crate) fn find_profile(&mut self, now: Instant, node: NodeId) {
         let peer = Peer::Node(node);
-        if self.releases.profile(peer).is_none() && self.releases.begin(peer) == releases::Begin::Probe {
+        if self.releases.is_worth_probing(now, peer) && self.releases.begin(peer) == releases::Begin::Probe {
             self.links.probe(now, peer);
         }
     }

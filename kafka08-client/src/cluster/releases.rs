@@ -17,6 +17,8 @@ use crate::{config::ReleaseSetting, links::Peer};
 const OUTAGE: Duration = Duration::from_secs(60);
 /// How long a probe that has found nothing out is believed.
 const UNDETERMINED: Duration = Duration::from_secs(5);
+/// After what time a release that could not be found out is looked for again if nothing waits for it.
+const AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Releases {
@@ -76,6 +78,16 @@ impl Releases {
         match self.setting {
             ReleaseSetting::Is(profile) => Some(profile),
             ReleaseSetting::Probe => self.known.get(&peer).and_then(|(release, _)| profile_of(release)),
+        }
+    }
+
+    /// Whether a probe may find out what is not known, for someone who can do without.
+    pub(super) fn is_worth_probing(&self, now: Instant, peer: Peer) -> bool {
+        match self.known.get(&peer) {
+            _ if self.setting != ReleaseSetting::Probe => false,
+            None => true,
+            Some((Release::Undetermined(_), at)) => now.saturating_duration_since(*at) >= AGAIN,
+            Some(_) => false,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     event::{ConsumerEvent, FetchCause, ResetCause},
     fetching::{Sent, Wanted},
     found::{Found, judge},
-    track::{Ask, Stage, Trouble, Until},
+    track::{Stage, Trouble, Until},
 };
 use crate::{
     assignment::{Assignment, Delivery, FrameId, PartitionIndex},
@@ -125,9 +125,7 @@ impl Consumer {
             }
         }
         with.end_frame(frame);
-        if let Some(state) = self.nodes.get_mut(&sent.node) {
-            state.undelivered = with.undelivered_of(sent.node);
-        }
+        self.note_held(with, sent.node);
     }
 
     /// Takes an error code of one partition. What has no remedy ends the partition, everything else is waited out.
@@ -178,7 +176,6 @@ impl Consumer {
         fetched: &FetchedPartition,
     ) {
         let at = part.at;
-        let share = self.terms.partition_bytes;
         let Some(track) = self.tracks.get_mut(&at) else { return };
         let Stage::Reading { until, .. } = track.stage else { return };
         let of = track.of.clone();
@@ -192,10 +189,8 @@ impl Consumer {
         match judge(&fetched.messages, part.offset, high_watermark, is_second) {
             Found::Set { len, behind, first, later } => {
                 track.doubt = None;
-                // Back to its share, unless the next message may be as large.
-                if first <= share {
-                    track.ask = Ask::Share;
-                }
+                // The next one may be as large.
+                track.need = first.min(self.terms.max_fetch);
                 if later > 0 {
                     let skipped = ConsumerEvent::Skipped { partition: of, from: part.offset, to: behind };
                     self.events.push_back(skipped);
@@ -209,7 +204,7 @@ impl Consumer {
                 self.go_on(now, at, behind, until, high_watermark);
             }
             Found::End => {
-                track.ask = Ask::Share;
+                track.need = 0;
                 self.go_on(now, at, part.offset, until, high_watermark);
             }
             Found::Doubtful => track.doubt = Some(part.offset),
@@ -223,7 +218,7 @@ impl Consumer {
                 } else if is_too_large || part.bytes >= cap {
                     self.fail(at, FetchCause::TooLarge { offset: part.offset, needed, cap });
                 } else {
-                    track.ask = Ask::Alone(more.min(cap));
+                    track.need = more.min(cap);
                 }
             }
             Found::Hidden => {
@@ -231,7 +226,7 @@ impl Consumer {
                 let cap = self.terms.max_fetch;
                 if part.bytes < cap {
                     // A batch of a later format may be larger than what was asked for.
-                    track.ask = Ask::Alone(part.bytes.saturating_mul(2).min(cap));
+                    track.need = part.bytes.saturating_mul(2).min(cap);
                 } else if !is_second {
                     // Brokers read the high watermark last. What it is above now may have come since they read the log.
                     track.doubt = Some(part.offset);

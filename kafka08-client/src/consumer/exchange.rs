@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use kafka08_proto::ids::NodeId;
+
 use super::{
     Consumer, ConsumerEvent,
     state::Life,
@@ -45,9 +47,9 @@ impl Consumer {
         // Behind the look-ups: a start that needs none is known by now.
         self.give_back(with);
         for node in std::mem::take(&mut self.starved) {
-            let Some(state) = self.nodes.get_mut(&node) else { continue };
-            let before = std::mem::replace(&mut state.undelivered, with.undelivered_of(node));
-            let held = state.undelivered;
+            let Some(before) = self.nodes.get(&node).map(|state| state.undelivered) else { continue };
+            self.note_held(with, node);
+            let held = with.undelivered_of(node);
             if held.bytes < before.bytes || held.sets == 0 && before.sets > 0 {
                 self.to_ask.insert(node);
             } else {
@@ -72,6 +74,15 @@ impl Consumer {
             self.add_commit(now, commit);
         }
         self.close_when_over(now);
+    }
+
+    /// Notes what has come of a broker and was not taken. If that is much, what is left of a response is all that is kept of it.
+    pub(super) fn note_held(&mut self, with: &mut Assignment, node: NodeId) {
+        let brokers = self.nodes.len();
+        if let Some(state) = self.nodes.get_mut(&node) {
+            with.compact(node, self.terms.room_of(brokers, state.parts.len()) / 2);
+            state.undelivered = with.undelivered_of(node);
+        }
     }
 
     /// Looks at a partition again that was changed.

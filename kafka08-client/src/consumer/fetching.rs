@@ -1,4 +1,4 @@
-//! Fetches: what goes into one, and when it is sent.
+//! Fetches: when one is sent, and to whom.
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
@@ -13,7 +13,8 @@ use kafka08_proto::{
 use super::{
     Consumer, Terms,
     event::FetchCause,
-    track::{Ask, Stage},
+    planning::{LEAST, Patience, Plan},
+    track::Stage,
 };
 use crate::{
     assignment::{Epoch, PartitionIndex, Undelivered},
@@ -21,13 +22,11 @@ use crate::{
     links::{Lane, Opening, Peer, Token},
 };
 
-/// The least that is asked for of a partition. With less, most answers would have no whole message.
-const LEAST: usize = 4096;
 /// After how many answers twice as much is asked for, if less is asked for than there is room for.
 const MORE_AFTER: u32 = 32;
 /// How long a broker before 0.8.2 may wait, which waits with errors too.
 const OLD_WAIT: Millis = Millis(100);
-/// How long a broker may wait while a partition of it is left out that will have room soon.
+/// How long a broker may wait while a partition of it is left out that may be asked for soon.
 const SHORT_WAIT: Millis = Millis(50);
 
 /// A broker that leads assigned partitions.
@@ -40,13 +39,11 @@ pub(super) struct Node {
     /// What has come from it and nobody has taken.
     pub(super) undelivered: Undelivered,
     /// The most that is asked for together, after an answer was too large or too slow.
-    most: Option<usize>,
+    pub(super) most: Option<usize>,
     /// Answers since `most` was changed.
     answers: u32,
-    /// The partition behind which the next fetch begins, if not all have room.
-    cursor: Option<PartitionIndex>,
-    /// Its release was asked for.
-    asked_release: bool,
+    /// The partition with which the next fetch begins, if not all were in the last one.
+    pub(super) next: Option<PartitionIndex>,
 }
 
 impl Node {
@@ -92,15 +89,15 @@ impl Consumer {
     /// Sends at most one fetch.
     pub(super) fn poll_fetch(&mut self, now: Instant) -> Progress {
         while let Some(&node) = self.to_ask.first() {
-            let wanted = self.plan(node);
-            if wanted.is_empty() {
+            let plan = self.plan(node);
+            if plan.wanted.is_empty() {
                 self.to_ask.remove(&node);
                 continue;
             }
             match self.cluster.links().open(now, Peer::Node(node), Lane::Fetch) {
                 Opening::Ready => {
                     self.to_ask.remove(&node);
-                    if self.send(now, node, wanted) == Progress::Some {
+                    if self.send(now, node, plan) == Progress::Some {
                         return Progress::Some;
                     }
                 }
@@ -123,63 +120,10 @@ impl Consumer {
         Progress::None
     }
 
-    /// What to ask a broker for. Nothing if nothing is wanted, or there is no room.
-    fn plan(&mut self, node: NodeId) -> Vec<Wanted> {
-        let brokers = self.nodes.len().max(1);
-        let Some(state) = self.nodes.get(&node).filter(|state| state.in_flight.is_none()) else { return Vec::new() };
-        // Each broker has its part of the room, so that one whose messages nobody takes does not stop the others.
-        let share = (self.terms.room / brokers).min(self.terms.max_fetch).min(state.most.unwrap_or(usize::MAX));
-        let each = (share / state.parts.len().max(1)).max(LEAST).min(self.terms.partition_bytes);
-        // A broker of which nothing waits that can be taken may always fetch, whatever the room.
-        let Undelivered { bytes: held, sets } = state.undelivered;
-        let free = if sets == 0 { share.max(LEAST) } else { share.saturating_sub(held) };
-        // Behind the last one of the fetch before, so that each has its turn when there is no room for all.
-        let begin = state.cursor;
-        let in_turn = state.parts.iter().filter(|at| begin.is_none_or(|begin| **at > begin));
-        let in_turn = in_turn.chain(state.parts.iter().filter(|at| begin.is_some_and(|begin| **at <= begin)));
-        let mut all = Vec::new();
-        let mut left_out = false;
-        let mut has_room = free >= LEAST;
-        for at in in_turn {
-            let Some(track) = self.tracks.get(at).filter(|track| track.is_wanted()) else { continue };
-            let Some(offset) = track.position() else { continue };
-            // Its user has not taken what it has.
-            if track.waiting >= each || track.waiting > 0 && track.ask != Ask::Share {
-                left_out = true;
-                continue;
-            }
-            // Others would have to wait for it, or share a response that may not be larger than a frame.
-            if let Ask::Alone(bytes) = track.ask {
-                if sets > 0 && bytes > free {
-                    // The others wait with it. Otherwise what they fetch might always leave too little room.
-                    (has_room, left_out) = (false, true);
-                    break;
-                }
-                return vec![Wanted { at: *at, epoch: track.epoch, offset, bytes }];
-            }
-            all.push(Wanted { at: *at, epoch: track.epoch, offset, bytes: each });
-        }
-        self.is_left_out = left_out;
-        if all.is_empty() && !left_out {
-            return all;
-        }
-        if all.is_empty() || !has_room {
-            // Whoever takes something next wakes the machine.
-            self.tells_starved |= self.starved.insert(node);
-            return Vec::new();
-        }
-        // Those behind come first the next time.
-        all.truncate(free / LEAST);
-        let bytes = (free / all.len().max(1)).min(each);
-        for wanted in &mut all {
-            wanted.bytes = bytes;
-        }
-        all
-    }
-
     /// Sends a fetch to a broker whose link is ready.
-    fn send(&mut self, now: Instant, node: NodeId, wanted: Vec<Wanted>) -> Progress {
-        let request = self.request(node, &wanted);
+    fn send(&mut self, now: Instant, node: NodeId, plan: Plan) -> Progress {
+        let request = self.request(node, &plan);
+        let Plan { wanted, next, .. } = plan;
         let prepared = match Prepared::new(&request) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -202,14 +146,11 @@ impl Consumer {
                 }
                 let state = self.nodes.entry(node).or_default();
                 state.in_flight = Some(token);
-                state.cursor = wanted.last().map(|wanted| wanted.at);
-                // Only the wait depends on it, so no fetch waits for it.
-                let asked = std::mem::replace(&mut state.asked_release, true);
+                state.next = next;
                 self.sent.insert(token, Sent { node, parts: wanted });
                 self.counts.fetches += 1;
-                if !asked && self.cluster.profile(node).is_none() {
-                    self.cluster.find_profile(now, node);
-                }
+                // Only the wait depends on it, so no fetch waits for it.
+                self.cluster.find_profile(now, node);
                 Progress::Some
             }
             // News will come: there is room again, or the link has ended.
@@ -225,13 +166,17 @@ impl Consumer {
     }
 
     /// The request for these partitions. How long the broker may wait depends on its release, and on who is left out.
-    fn request(&self, node: NodeId, wanted: &[Wanted]) -> FetchRequest {
+    fn request(&self, node: NodeId, plan: &Plan) -> FetchRequest {
         // An unknown release counts as an old one: waiting for less costs little.
         let is_old = self.cluster.profile(node).is_none_or(|profile| profile < Profile::V0_8_2);
         let wait = if is_old { self.terms.max_wait.min(OLD_WAIT) } else { self.terms.max_wait };
-        let wait = if self.is_left_out { wait.min(SHORT_WAIT) } else { wait };
+        let wait = match plan.patience {
+            Patience::Long => wait,
+            Patience::Short => wait.min(SHORT_WAIT),
+            Patience::None => Millis(0),
+        };
         let mut sorted: Vec<_> =
-            wanted.iter().filter_map(|wanted| Some((&self.tracks.get(&wanted.at)?.of, wanted))).collect();
+            plan.wanted.iter().filter_map(|wanted| Some((&self.tracks.get(&wanted.at)?.of, wanted))).collect();
         // Partitions of one topic form one group of the request.
         sorted.sort_unstable_by_key(|(of, _)| *of);
         sorted.into_iter().fold(FetchRequest::new(wait, 1), |request, (of, wanted)| {

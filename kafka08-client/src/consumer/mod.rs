@@ -14,7 +14,8 @@
 //! | `topics` | topics of which all partitions are read |
 //! | `track` | one partition: how far it is, and what keeps it from being read |
 //! | `starting`, `larger` | look-ups of where partitions start and end; of groups that commit in two stores |
-//! | `fetching`, `answers` | what is asked of which broker, and what follows from its answers |
+//! | `planning` | what is asked of a broker next, and how it shares its room |
+//! | `fetching`, `answers` | when a broker is asked, and what follows from its answers |
 //! | `found` | what a fetched set is good for |
 //! | `calls` | how calls begin, and what each partition of them has come to |
 //! | `committing`, `interval` | commits, one in flight for each group; those that are made every so often |
@@ -30,6 +31,7 @@ mod fetching;
 mod found;
 mod interval;
 mod larger;
+mod planning;
 mod starting;
 mod state;
 mod topics;
@@ -106,8 +108,6 @@ pub struct Consumer {
     starved: BTreeSet<NodeId>,
     /// The assignment does not know yet that some are.
     tells_starved: bool,
-    /// In the last plan, a partition was left out because what it has is not taken.
-    is_left_out: bool,
     sent: BTreeMap<Token, Sent>,
     next_token: u64,
     answers: VecDeque<Answered>,
@@ -145,7 +145,6 @@ impl Consumer {
             to_ask: BTreeSet::new(),
             starved: BTreeSet::new(),
             tells_starved: false,
-            is_left_out: false,
             sent: BTreeMap::new(),
             next_token: OWNERS_TOKENS,
             answers: VecDeque::new(),

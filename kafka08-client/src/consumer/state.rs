@@ -22,6 +22,11 @@ pub(super) struct Terms {
     pub(super) room: usize,
     /// The most that can be asked for in one fetch.
     pub(super) max_fetch: usize,
+    /// The limits of a response and of a request, with what is around messages.
+    pub(super) max_frame: usize,
+    pub(super) max_request: usize,
+    /// The bytes of the client id.
+    pub(super) client_id: usize,
     pub(super) reset: Reset,
     pub(super) stall_after: Duration,
     pub(super) retry_backoff: Backoff,
@@ -29,11 +34,15 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn of(config: &ConsumerConfig) -> Self {
+        let client = &config.cluster.client;
         Self {
             max_wait: Millis::try_from(config.max_wait).unwrap_or(MAX_WAIT),
             partition_bytes: config.partition_bytes.min(config.max_fetch()),
             room: config.room,
             max_fetch: config.max_fetch(),
+            max_frame: client.limits().max_frame,
+            max_request: client.limits().max_request,
+            client_id: client.client_id().map_or(0, |id| id.len()),
             reset: config.reset,
             stall_after: config.stall_after,
             retry_backoff: config.cluster.retry_backoff,

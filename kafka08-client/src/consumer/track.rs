@@ -29,7 +29,8 @@ pub(super) struct Track {
     pub(super) leader: Option<NodeId>,
     /// The fetch that it is in.
     pub(super) asked: Option<Token>,
-    pub(super) ask: Ask,
+    /// The least bytes that are of use: those of its next entry, as far as that is known.
+    pub(super) need: usize,
     /// The position at which a set was doubtful.
     pub(super) doubt: Option<Offset>,
     /// Failures in a row.
@@ -92,15 +93,6 @@ pub(super) struct Until {
     pub(super) was_there: bool,
 }
 
-/// How many bytes are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// The share of the partition, together with others.
-    Share,
-    /// So many, alone.
-    Alone(usize),
-}
-
 /// What keeps a partition from being read.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
@@ -120,7 +112,7 @@ impl Track {
             waiting: 0,
             leader: None,
             asked: None,
-            ask: Ask::Share,
+            need: 0,
             doubt: None,
             failures: 0,
             resets: 0,
@@ -152,7 +144,7 @@ impl Track {
         };
         let starting = Starting { start: Known::No(start), end: Known::Yes(end), until, larger: Larger::default() };
         self.stage = Stage::Starting(starting);
-        (self.ask, self.doubt, self.short_since) = (Ask::Share, None, None);
+        (self.need, self.doubt, self.short_since) = (0, None, None);
     }
 }
 

@@ -19,6 +19,7 @@ use kafka08_proto::{
     api::{FetchRequest, ProduceRequest, Request},
     connection::ClientEvent,
     ids::{Acks, ConnectionId, Millis, NodeId, Offset, Text, TopicPartition},
+    limits::Limits,
     message::{Budget, Inflater, MessageError, MessageSet, MessageSetBuilder},
 };
 
@@ -173,7 +174,9 @@ pub(crate) fn committed(rig: &mut ConsumerRig, id: CommitId) -> Vec<(TopicPartit
 pub(crate) fn ask<R: Request>(rig: &mut ConsumerRig, node: NodeId, request: &R) -> R::Response {
     let now = rig.at();
     let id = rig.brokers.connect(now, node, None).expect("it is up");
-    let mut client = ClientConnection::new(ClientConfig::default(), ConnectionId(0));
+    // The broker may allow larger messages than most.
+    let config = ClientConfig::default().with_limits(Limits::default().with_max_message(None));
+    let mut client = ClientConnection::new(config, ConnectionId(0));
     let ticket = client.request(now.instant, request).expect("it is open");
     for _ in 0..1000 {
         let broker = rig.brokers.link(id).expect("it is connected");
@@ -206,11 +209,24 @@ pub(crate) fn produce(rig: &mut ConsumerRig, partition: i32, values: impl IntoIt
     produce_set(rig, partition, builder.build())
 }
 
+/// Appends messages to a partition of any topic.
+pub(crate) fn produce_to(rig: &mut ConsumerRig, of: &TopicPartition, values: impl IntoIterator<Item = String>) {
+    let mut builder = MessageSetBuilder::default();
+    for value in values {
+        builder.push(None, Some(value.as_bytes())).expect("small");
+    }
+    append(rig, of, builder.build());
+}
+
 pub(crate) fn produce_set(rig: &mut ConsumerRig, partition: i32, set: MessageSet) -> Offset {
-    let leader = rig.brokers.leader("t", partition).expect("it is led");
-    let request = ProduceRequest::new(Acks::LEADER, Millis(1000)).with("t", partition, set);
+    append(rig, &part(partition), set)
+}
+
+fn append(rig: &mut ConsumerRig, of: &TopicPartition, set: MessageSet) -> Offset {
+    let leader = rig.brokers.leader(&of.topic, of.partition.0).expect("it is led");
+    let request = ProduceRequest::new(Acks::LEADER, Millis(1000)).with(of.topic.clone(), of.partition, set);
     let answer = ask(rig, leader, &request);
-    answer.partition("t", partition).expect("it is stored").offset
+    answer.partition(&of.topic, of.partition).expect("it is stored").offset
 }
 
 /// `n` values that tell their number.

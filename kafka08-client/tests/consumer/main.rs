@@ -12,6 +12,7 @@ mod interval;
 mod larger;
 mod lies;
 mod reading;
+mod scale;
 mod starting;
 mod topics;
 
