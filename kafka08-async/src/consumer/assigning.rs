@@ -27,7 +27,8 @@ impl<Rt: Runtime> Consumer<Rt> {
     /// five seconds if brokers answer that there is no such topic. Reading creates none.
     ///
     /// # Errors
-    /// The partitions are still not known, no broker accepts the name, or the consumer was closed. The topic is not assigned then.
+    /// The partitions are still not known, no broker accepts the name, another caller has said what is to be read of the topic, or the
+    /// consumer was closed. This call assigns nothing then.
     ///
     /// # Cancel safety
     /// The topic stays assigned if this future is dropped after it was polled.
@@ -46,6 +47,7 @@ impl<Rt: Runtime> Consumer<Rt> {
             let wake = desk.assignment.assign_topic(topic.clone(), start, end);
             let wake = wake.map_err(|problem| AssignError::Name { topic: topic.to_string(), problem })?;
             desk.change(news, |_| wake);
+            desk.listings.replace(&topic, news);
             // Under the same lock: the task cannot find the partitions before somebody waits for them.
             Ok(desk.listings.begin(topic, now, limit))
         })?;
@@ -98,7 +100,10 @@ impl<Rt> Consumer<Rt> {
     /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay. What has come
     /// and was not taken is dropped.
     pub fn unassign_topic(&self, topic: &str) {
-        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.unassign_topic(topic)));
+        self.shared().command(|desk, news| {
+            desk.change(news, |assignment| assignment.unassign_topic(topic));
+            desk.listings.replace(topic, news);
+        });
     }
 
     /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.

@@ -28,6 +28,11 @@ pub enum AssignError {
         /// Why they are not known.
         cause: Box<Cause>,
     },
+    /// Somebody else has assigned or unassigned the topic before its partitions were known. What they have said counts.
+    Replaced {
+        /// The topic.
+        topic: String,
+    },
     /// The consumer was closed, or its task is gone.
     Closed,
 }
@@ -38,6 +43,9 @@ impl fmt::Display for AssignError {
             Self::Name { topic, problem } => write!(f, "{topic:?} cannot be a topic: {problem}"),
             Self::NoTopic { topic, waited, cause } => {
                 write!(f, "no broker has listed the partitions of {topic:?} within {waited:?}: {cause}")
+            }
+            Self::Replaced { topic } => {
+                write!(f, "{topic:?} was assigned or unassigned by another caller, which counts: assign it once")
             }
             Self::Closed => f.write_str("the consumer is closed: connect another one"),
         }

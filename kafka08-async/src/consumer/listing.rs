@@ -74,6 +74,13 @@ impl Listings {
         }
     }
 
+    /// Somebody else says what is to be read of a topic, so those who wait for what they have said wait in vain.
+    pub(super) fn replace(&mut self, topic: &str, news: &mut News) {
+        for caller in self.callers.values_mut().filter(|caller| caller.topic == *topic) {
+            caller.end(Err(AssignError::Replaced { topic: topic.to_owned() }), news);
+        }
+    }
+
     /// Ends those who have waited too long. Returns their topics.
     pub(super) fn expire(&mut self, now: Instant, why: impl Fn(&Text) -> Cause, news: &mut News) -> Vec<Text> {
         let mut expired = Vec::new();

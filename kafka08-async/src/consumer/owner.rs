@@ -55,6 +55,7 @@ impl fleet::Owner for Owner {
     fn exchange(&mut self, now: Instant) {
         self.now = now;
         let shared = Arc::clone(&self.shared);
+        let mut events = Vec::new();
         shared.command(|desk, news| {
             let Timed { machine, until, told } = &mut self.machine;
             if let Some(by) = desk.closing(deadline(now, shared.config.cluster().call_timeout())) {
@@ -65,6 +66,11 @@ impl fleet::Owner for Owner {
             // Not `now`: an answer that is here already beats the end of a wait, and the sockets were not read yet.
             desk.contact.look(machine, shared.config.cluster(), self.contact_by, *told, news);
             desk.stats = machine.stats();
+            // Under the same lock: nobody may find that nothing will come before the failure that ends a partition is known.
+            while let Some(event) = machine.poll_event() {
+                desk.note_event(event.clone(), news);
+                events.push(event);
+            }
             for topic in desk.listings.expire(*told, |topic| machine.why_unlisted(topic), news) {
                 desk.change(news, |assignment| assignment.unassign_topic(&topic));
             }
@@ -72,6 +78,7 @@ impl fleet::Owner for Owner {
             *until = [contact_by, desk.listings.next_deadline(*told)].into_iter().flatten().min();
         });
         // Subscribers are code of others, so nothing is locked now.
+        events.iter().for_each(|event| self.teller.tell(event));
         self.teller.tell_counts(self.machine.machine.stats());
     }
 

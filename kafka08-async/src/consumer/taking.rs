@@ -27,7 +27,7 @@ impl<Rt> Consumer<Rt> {
     }
 
     /// Waits for what else there is to tell: starts, resets, ends, stalls, errors at which callers have stopped. `None` after the
-    /// end of the consumer.
+    /// end of the consumer. A partition that has failed is told by [`Consumer::next`] only.
     ///
     /// Each event goes to one caller. Of events that nobody takes, the latest 1,024 are kept: see [`Consumer::lost_events`].
     ///

@@ -131,7 +131,50 @@ async fn who_waits_for_a_topic_learns_of_the_close<H: On>() {
     assert_eq!(assigned, Err(AssignError::Closed));
 }
 
+async fn who_waits_for_a_topic_learns_that_another_caller_counts<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    let unassign = async {
+        sleep::<H>(Duration::from_millis(50)).await;
+        consumer.unassign_topic("missing");
+    };
+    let waits = consumer.assign_topic("missing", StartAt::Earliest, EndAt::Never);
+    let (assigned, ()) = join(waits, unassign).await;
+    let error = assigned.expect_err("it is not wanted any more");
+    assert!(matches!(error, AssignError::Replaced { .. }) && error.to_string().contains("missing"), "{error}");
+    let again = async {
+        sleep::<H>(Duration::from_millis(50)).await;
+        consumer.assign_topic("missing", StartAt::Latest, EndAt::Never).await
+    };
+    let waits = consumer.assign_topic("missing", StartAt::Earliest, EndAt::Never);
+    let (first, second) = join(waits, again).await;
+    assert!(matches!(first, Err(AssignError::Replaced { .. })), "{first:?}");
+    assert!(matches!(second, Err(AssignError::NoTopic { .. })), "{second:?}");
+}
+
+async fn brokers_that_are_silent_do_not_deny_a_topic<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    let pause = |is_paused: bool| {
+        server.with(|cluster, now| {
+            for node in [1, 2, 3] {
+                if is_paused { cluster.pause(node.into(), now) } else { cluster.resume(node.into(), now) }
+            }
+        });
+    };
+    pause(true);
+    let resume = async {
+        sleep::<H>(Duration::from_millis(6500)).await;
+        pause(false);
+    };
+    let waits = consumer.assign_topic(TOPIC, StartAt::Earliest, EndAt::HighWatermark);
+    let (assigned, ()) = join(waits, resume).await;
+    assert_eq!(assigned.expect("it exists").len(), 3);
+}
+
 on_each_runtime! {
+    who_waits_for_a_topic_learns_that_another_caller_counts,
+    brokers_that_are_silent_do_not_deny_a_topic,
     a_topic_is_read_whole_once_its_partitions_are_known,
     a_topic_that_does_not_exist_is_named_and_not_created,
     who_waits_for_a_topic_learns_of_the_close,

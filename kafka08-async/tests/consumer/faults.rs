@@ -1,6 +1,11 @@
 //! Brokers that die, move and lie meanwhile, and partitions that cannot be read.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future as _,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, future::join};
 use kafka08_async::{
@@ -79,6 +84,30 @@ async fn a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on<H: On
     assert!(text.contains("events/1") && text.contains("5000") && text.contains("seek"), "{text}");
 }
 
+async fn a_failure_is_told_before_the_end<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..1).await;
+    let consumer = connect::<H>(&server, config()).await;
+    for _ in 0..200 {
+        consumer.assign(TOPIC, 1, StartAt::Offset(Offset(5000)), EndAt::Never).expect("a sound name");
+        let other = consumer.clone();
+        // It asks all the time, so that it sees each moment.
+        let asking = std::thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            loop {
+                if let Poll::Ready(next) = pin!(other.next()).poll(&mut cx) {
+                    return next.map(drop);
+                }
+            }
+        });
+        while !asking.is_finished() {
+            sleep::<H>(Duration::from_micros(200)).await;
+        }
+        let next = asking.join().expect("no panic");
+        assert!(matches!(next, Err(ConsumeError::Failed { .. })), "{next:?}");
+    }
+}
+
 async fn a_topic_that_does_not_exist_is_told_as_stalled<H: On>() {
     let server = cluster();
     let consumer = connect::<H>(&server, config().with_stall_after(Duration::from_millis(300))).await;
@@ -130,6 +159,7 @@ async fn brokers_that_all_restart_cost_nothing<H: On>() {
 }
 
 on_each_runtime! {
+    a_failure_is_told_before_the_end,
     reading_goes_on_when_a_leader_dies,
     reading_follows_a_leader_that_moves,
     a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on,

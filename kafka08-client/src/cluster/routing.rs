@@ -349,8 +349,7 @@ impl Cluster {
 
     /// Whether metadata has come since a call was made.
     fn is_answered_since(&self, id: CallId) -> bool {
-        let since = self.calls.get(&id).map(|call| call.since);
-        since.is_some_and(|since| self.last_answer.is_some_and(|at| at >= since))
+        self.calls.get(&id).is_some_and(|call| self.has_answered_since(call.since))
     }
 
     /// Looks a topic up, and places the call again after each answer.

@@ -71,6 +71,11 @@ impl Cluster {
         self.last_answer.is_some()
     }
 
+    /// Whether a broker has said since then which topics there are.
+    pub(crate) fn has_answered_since(&self, since: Instant) -> bool {
+        self.last_answer.is_some_and(|at| at >= since)
+    }
+
     /// The brokers in trouble.
     pub(super) fn troubled(&self) -> impl Iterator<Item = NodeId> {
         let down = self.releases.down().filter(|peer| !self.silent.contains(peer));

@@ -62,6 +62,12 @@ impl Consumer {
         }
     }
 
+    /// An event, if there is one already. Who shares an assignment between threads takes events with this after [`Consumer::exchange`],
+    /// before the assignment is unlocked: there it says that a partition has ended, and an event says why.
+    pub fn poll_event(&mut self) -> Option<ConsumerEvent> {
+        self.events.pop_front()
+    }
+
     /// Takes the last commits of a consumer that closes. Each ends as failed if it is closed, so that nobody waits for it.
     fn take_last(&mut self, with: &mut Assignment, now: Instant) {
         if let Life::Closing { until, is_last_asked } = self.life {

@@ -73,11 +73,14 @@ impl Consumer {
     /// Why the partitions of a topic are not known, if they are not.
     #[must_use]
     pub fn why_unlisted(&self, topic: &Text) -> Cause {
+        let since = self.wanted.get(topic).map(|wanted| wanted.since);
         match (self.cluster.view().topic(topic), self.cluster.unreachable()) {
             (_, Some(unreachable)) => Cause::Unreachable(unreachable),
             (Some(view), None) if !view.error().is_ok() => Cause::NoLeader(LeaderProblem::TopicRefused(view.error())),
-            // Nobody has said that it does not exist before somebody was asked.
-            (_, None) if self.cluster.has_answered() => Cause::NoLeader(LeaderProblem::TopicMissing),
+            // What was said before it was asked for says nothing of a topic that was created for it.
+            (_, None) if since.is_some_and(|since| self.cluster.has_answered_since(since)) => {
+                Cause::NoLeader(LeaderProblem::TopicMissing)
+            }
             (_, None) => Cause::NoMetadata { asked: None },
         }
     }

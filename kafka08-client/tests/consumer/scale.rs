@@ -43,7 +43,7 @@ fn drain(rig: &mut ConsumerRig) -> Vec<(usize, usize)> {
 fn is_troubled(rig: &ConsumerRig) -> bool {
     let is_trouble =
         |event: &ConsumerEvent| matches!(event, ConsumerEvent::Failed { .. } | ConsumerEvent::Stalled { .. });
-    rig.machine.consumer.stats().troubled > 0 || rig.events.iter().any(is_trouble)
+    rig.machine.consumer.troubled() > 0 || rig.events.iter().any(is_trouble)
 }
 
 #[test]

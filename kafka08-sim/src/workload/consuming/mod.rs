@@ -199,9 +199,9 @@ impl Consuming {
     fn is_listening(&self) -> bool {
         let stats = self.both.consumer.stats();
         let (view, parts) = (self.both.consumer.view(), self.parts.iter().filter(|(_, part)| !part.has_failed));
-        let leader = |place: &Place| view.leader(&topic_name(place.0), PartitionId(i32::from(place.1))).ok();
+        let leader = |place: &Place| view.leader(topic_name(place.0), PartitionId(i32::from(place.1))).ok();
         let leaders: Option<BTreeSet<_>> = parts.map(|(place, _)| leader(place)).collect();
-        stats.troubled == 0 && leaders.is_some_and(|leaders| stats.in_flight >= leaders.len())
+        self.both.consumer.troubled() == 0 && leaders.is_some_and(|leaders| stats.in_flight >= leaders.len())
     }
 
     fn note_quiet(&mut self, at: u64) {
