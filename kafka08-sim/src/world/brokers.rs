@@ -232,7 +232,7 @@ impl<W: Workload> World<W> {
         self.history.trace(traced::ANSWERED, number);
         let profile = self.troubles.profile(self.profile, number, &self.conns, now);
         let bytes = self.change_answer(number, bytes);
-        let is_producing = Scenario::of(&self.plan) == Scenario::Producing;
+        let is_producing = matches!(Scenario::of(&self.plan), Scenario::Producing | Scenario::Consuming);
         let Some(conn) = self.conns.get_mut(&number) else { return };
         let is_metadata = conn.tap.owed().is_some_and(|header| header.key == METADATA);
         self.troubles.has_misled |= conn.down.corrupts.is_some() && is_metadata && is_producing;

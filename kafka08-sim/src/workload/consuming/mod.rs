@@ -13,7 +13,7 @@ use std::{
 
 use kafka08_broker::{Cluster, Loss};
 use kafka08_client::{
-    assignment::{Assignment, Messages, Wake},
+    assignment::{Assignment, CommitId, Messages, Wake},
     config::{ConsumerConfig, EndAt, OffsetStore, Reset, StartAt},
     consumer::{Consumer, ConsumerEvent},
 };
@@ -51,6 +51,10 @@ pub struct Consuming {
     parts: BTreeMap<Place, Part>,
     /// Sets that the user has taken and not finished.
     held: Vec<Held>,
+    /// The commits that have not ended: how far the user had passed.
+    commits: BTreeMap<CommitId, BTreeMap<Place, i64>>,
+    /// The greatest offset of each partition that may be stored, as far as the user had passed.
+    stored: BTreeMap<Place, i64>,
     /// Where each record was read.
     read: Vec<(OperationId, Place, i64)>,
     inflater: Inflater,
@@ -102,6 +106,12 @@ fn config(plan: &Plan) -> ConsumerConfig {
         .with_reset(reset)
 }
 
+/// How far the user has passed in a partition, as it knows without asking the client.
+fn passed(held: &[Held], place: Place, part: &Part) -> Option<i64> {
+    let held = held.iter().filter(|held| held.place == place && held.epoch == part.epoch);
+    held.map(|held| held.messages.passed().offset().0).min().or(part.behind)
+}
+
 fn of(place: Place) -> TopicPartition {
     TopicPartition::new(topic_name(place.0), PartitionId(i32::from(place.1)))
 }
@@ -128,6 +138,8 @@ impl Consuming {
             records,
             parts: places.map(|place| (place, Part::default())).collect(),
             held: Vec::new(),
+            commits: BTreeMap::new(),
+            stored: BTreeMap::new(),
             read: Vec::new(),
             inflater: Inflater::new(),
             stream: Stream::of(plan.settings.residual, 5, 0),
@@ -228,6 +240,7 @@ impl Consuming {
                     part.has_failed = true;
                 }
             }
+            ConsumerEvent::Committed { id, failed } => self.take_committed(*id, failed),
             ConsumerEvent::Ended { partition, .. } => {
                 let partition = partition.clone();
                 self.broken(history, Invariant::C2, || format!("{partition} has ended, and has no end"));
@@ -297,11 +310,14 @@ impl Workload for Consuming {
 
     fn recreate(&mut self, now: Instant, history: &mut History) {
         self.both.producing.recreate(now, history);
+        // Numbers of commits begin anew. What was on its way may still be stored.
+        for (place, passed) in std::mem::take(&mut self.commits).into_values().flatten() {
+            self.note_maybe_stored(place, passed);
+        }
         for (place, part) in &mut self.parts {
-            // What was not passed must come again.
-            let passed = self.held.iter().filter(|held| held.place == *place && held.epoch == part.epoch);
-            let passed = passed.map(|held| held.messages.passed().offset().0).min();
-            let floor = passed.or(part.behind);
+            // What was not passed must come again, unless more was committed before the user went back.
+            let floor = passed(&self.held, *place, part);
+            let floor = floor.map(|floor| self.stored.get(place).map_or(floor, |stored| floor.max(*stored)));
             *part = Part { floor, epoch: part.epoch + 1, ..Part::default() };
         }
         self.held.clear();

@@ -1,9 +1,13 @@
 //! What the user does besides reading: seeks, pauses, and commits.
 
-use kafka08_client::{assignment::Wake, config::StartAt};
-use kafka08_proto::ids::Offset;
+use kafka08_client::{
+    assignment::{CommitId, Wake},
+    config::StartAt,
+    consumer::CommitCause,
+};
+use kafka08_proto::ids::{Offset, TopicPartition};
 
-use super::{Consuming, GROUP, Part, of};
+use super::{Consuming, GROUP, Part, of, passed, place};
 use crate::{
     choices::Choices as _,
     history::{History, Place},
@@ -80,7 +84,26 @@ impl Consuming {
     pub(super) fn commit(&mut self, history: &mut History) -> Stepped {
         let Some(store) = self.store else { return Stepped::Idle };
         let id = self.both.assignment.commit(GROUP, store);
+        let passed = |(place, part): (&Place, &Part)| Some((*place, passed(&self.held, *place, part)?));
+        self.commits.insert(id, self.parts.iter().filter_map(passed).collect());
         history.note(|| format!("{id:?}: {:?}", self.both.assignment.committable().collect::<Vec<_>>()));
         Stepped::Acted
+    }
+
+    /// Notes what a commit has stored.
+    pub(super) fn take_committed(&mut self, id: CommitId, failed: &[(TopicPartition, CommitCause)]) {
+        let failed: Vec<_> = failed.iter().filter_map(|(of, _)| place(of)).collect();
+        for (place, passed) in self.commits.remove(&id).unwrap_or_default() {
+            match failed.contains(&place) {
+                // It may have been stored.
+                true => self.note_maybe_stored(place, passed),
+                false => drop(self.stored.insert(place, passed)),
+            }
+        }
+    }
+
+    pub(super) fn note_maybe_stored(&mut self, place: Place, passed: i64) {
+        let stored = self.stored.entry(place).or_insert(passed);
+        *stored = passed.max(*stored);
     }
 }
