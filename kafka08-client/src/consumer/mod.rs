@@ -264,13 +264,15 @@ impl Consumer {
         self.note_listed(changes);
         for of in &changes.leaders {
             let Some(&at) = self.by_name.get(of) else { continue };
-            if let Some(track) = self.tracks.get_mut(&at)
-                && matches!(track.stage, track::Stage::Reading { .. })
-            {
+            let leader = self.cluster.view().leader(&of.topic, of.partition).ok();
+            let Some(track) = self.tracks.get_mut(&at) else { continue };
+            if matches!(track.stage, track::Stage::Reading { .. }) {
                 // Another leader owes nothing to the pause of the one before.
                 track.is_pausing = false;
                 self.timers.set(Due::Again(at), None);
                 self.place(now, at);
+            } else if track.leave_asked(leader) {
+                self.to_look.insert(at);
             }
         }
     }

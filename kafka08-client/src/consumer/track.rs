@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     assignment::Epoch,
-    config::{EndAt, StartAt},
+    config::{EndAt, OffsetStore, StartAt},
     links::Token,
 };
 
@@ -102,6 +102,22 @@ pub(super) struct Trouble {
 }
 
 impl Track {
+    /// Waits no longer for the broker that is asked whether it knows the partition, unless it is the leader: it may be gone for good.
+    /// Returns whether the start has to be looked up again.
+    pub(super) fn leave_asked(&mut self, leader: Option<NodeId>) -> bool {
+        let (Knows::ToAsk(node) | Knows::Yes(node)) = self.knows else { return false };
+        let Stage::Starting(starting) = &mut self.stage else { return false };
+        if Some(node) == leader {
+            return false;
+        }
+        self.knows = Knows::Unclear;
+        starting.larger.forget(OffsetStore::ZooKeeper);
+        if let Known::Asked(start) = &starting.start {
+            starting.start = Known::No(start.clone());
+        }
+        true
+    }
+
     pub(super) fn new(of: TopicPartition, epoch: Epoch, start: &StartAt, end: EndAt) -> Self {
         Self {
             of,

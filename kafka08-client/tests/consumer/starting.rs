@@ -154,6 +154,23 @@ fn a_broker_that_has_not_heard_of_a_topic_does_not_make_a_group_start_elsewhere(
     }
 }
 
+/// The leader that is asked whether it knows the partition never answers.
+#[test]
+fn a_leader_that_is_gone_for_good_does_not_hold_up_the_start() {
+    let brokers = BrokerConfig::default().with_brokers(3).with_replication(3).with_topic("t", 1);
+    let mut rig = rig(brokers, ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..5));
+    let leader = rig.brokers.leader("t", 0).expect("it has a leader");
+    // The first answer leaves open whether the group has committed nothing, and then the leader is asked.
+    rig.brokers.add_rule(format!("metadata node={leader}: never-answer").parse().expect("a rule"));
+    assign(&mut rig, 0, from_zookeeper(Reset::Earliest), EndAt::Never);
+    rig.pass(SECOND / 10);
+    rig.brokers(|brokers, now| brokers.kill(leader, now));
+    rig.pass(10 * SECOND);
+    assert_eq!(started(&rig), [(0, 0)]);
+    assert_eq!(read_all(&mut rig), expected(0..5));
+}
+
 #[test]
 fn a_topic_that_is_not_there_says_nothing_about_what_a_group_has_committed() {
     let mut rig = rig(BrokerConfig::default(), ConsumerConfig::default());
