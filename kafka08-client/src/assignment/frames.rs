@@ -103,6 +103,7 @@ impl Frames {
         let Some(frame) = self.frames.get(&id) else { return };
         let key = (frame.node, id);
         if frame.sets > 0 {
+            // From a half on, so that what is copied is never more than what is let go.
             if frame.left <= frame.bytes / 2 {
                 self.wasteful.insert(key);
             }

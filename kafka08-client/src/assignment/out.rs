@@ -54,6 +54,7 @@ impl Out {
     /// Notes how far a user has come in a set. Returns whether the set was still open.
     pub(super) fn pass(&mut self, passed: &Passed) -> bool {
         let SetId(set) = passed.ticket.set;
+        // A second report of the same end must not count its errors again.
         if set >= self.next || self.is_finished(set) || self.stopped.contains(&set) {
             return false;
         }
@@ -102,6 +103,7 @@ impl Out {
 
     /// What comes next is at this offset, so no more may be committed because of what came before.
     pub(super) fn rewind(&mut self, offset: Offset) {
+        // Retention moves the beginning of a log forwards, and then nothing that was taken is in doubt.
         if self.behind.is_none_or(|behind| behind <= offset) {
             return;
         }

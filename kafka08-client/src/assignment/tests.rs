@@ -219,6 +219,57 @@ fn a_set_that_nobody_finishes_holds_the_commits_and_no_memory_of_those_behind_it
     assert_eq!(with.committable().map(|(_, offset)| offset.0).collect::<Vec<_>>(), [1000]);
 }
 
+#[test]
+fn sets_of_which_nothing_is_said_hold_no_memory_and_those_that_are_begun_little() {
+    let mut with = assigned(&config(), 1);
+    let mut inflater = Inflater::new();
+    let mut last = None;
+    for n in 0..5000 {
+        response(&mut with, &[0], 3 * n, 3);
+        let (fetched, _) = with.take().expect("a set");
+        // The first two thousand are dropped as they are. Of the others, one message passes.
+        if n >= 2000 {
+            let mut reader = fetched.open();
+            let _ = [reader.next_message(&mut inflater).is_some(), reader.next_message(&mut inflater).is_some()];
+            let _ = with.handle_passed(reader.passed());
+            last = Some(reader);
+        }
+        let (at, _) = place(&with, 0);
+        assert!(with.part(at).expect("it is assigned").out.len() <= if n < 2000 { 0 } else { 1024 });
+    }
+    assert_eq!(with.committable().count(), 0);
+    // What was forgotten of a set is said again at its end.
+    let _ = with.handle_passed(last.expect("some").pass());
+    assert_eq!(with.committable().count(), 0);
+}
+
+#[test]
+fn a_reset_to_an_earlier_offset_cuts_what_sets_from_before_it_may_commit_whenever_they_end() {
+    let mut with = assigned(&config(), 1);
+    let (at, epoch) = place(&with, 0);
+    let mut readers = Vec::new();
+    for from in [0, 5, 10] {
+        response(&mut with, &[0], from, 5);
+        readers.push(with.take().expect("a set").0.open());
+    }
+    with.handle_started(at, epoch, Offset(7));
+    response(&mut with, &[0], 7, 2);
+    readers.push(with.take().expect("a set").0.open());
+    let mut committable = Vec::new();
+    // The last one first.
+    for reader in readers.into_iter().rev() {
+        let _ = with.handle_passed(reader.pass());
+        committable.push(with.committable().map(|(_, offset)| offset.0).next());
+    }
+    assert_eq!(committable, [None, None, None, Some(9)]);
+    response(&mut with, &[0], 9, 2);
+    let unfinished = with.take().expect("a set").0.open();
+    with.handle_started(at, epoch, Offset(2));
+    assert_eq!(with.committable().next().map(|(_, offset)| offset.0), Some(2));
+    let _ = with.handle_passed(unfinished.pass());
+    assert_eq!(with.committable().next().map(|(_, offset)| offset.0), Some(2));
+}
+
 proptest! {
     #[test]
     fn what_may_be_committed_is_the_first_message_that_has_not_passed(

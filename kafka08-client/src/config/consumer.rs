@@ -162,7 +162,7 @@ impl ConsumerConfig {
         self
     }
 
-    /// Sets how many bytes of one partition one fetch asks for at most. A message that is larger is fetched alone. At least 4 KiB.
+    /// Sets how many bytes of one partition one fetch asks for at most. For a message that is larger, as many as it has. At least 4 KiB.
     /// Default: 1 MiB, as `max.partition.fetch.bytes` of the Java consumer.
     #[must_use]
     pub fn with_partition_bytes(mut self, bytes: usize) -> Self {
@@ -170,8 +170,10 @@ impl ConsumerConfig {
         self
     }
 
-    /// Sets how many bytes may have come or be on their way that nobody has taken. It is divided among the brokers. A single
-    /// response may exceed it. Default: 64 MiB, as `queued.max.messages.kbytes` of librdkafka.
+    /// Sets how many bytes may have come or be on their way that nobody has taken. It is divided among the brokers, and each has
+    /// at least 8 KiB for each of its partitions. Half of it is divided among the partitions, so that none stops the others. One
+    /// message that is larger may exceed it, of each broker and of each partition that is paused with such a message. Default:
+    /// 64 MiB, as `queued.max.messages.kbytes` of librdkafka.
     #[must_use]
     pub fn with_room(mut self, bytes: usize) -> Self {
         self.room = bytes;

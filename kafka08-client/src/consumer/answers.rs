@@ -189,7 +189,7 @@ impl Consumer {
         match judge(&fetched.messages, part.offset, high_watermark, is_second) {
             Found::Set { len, behind, first, later } => {
                 track.doubt = None;
-                // The next one may be as large.
+                // The next one may be as large. If nothing comes next, nothing is needed, or else it would keep room for ever.
                 track.need = first.min(self.terms.max_fetch);
                 if later > 0 {
                     let skipped = ConsumerEvent::Skipped { partition: of, from: part.offset, to: behind };

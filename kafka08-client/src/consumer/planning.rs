@@ -122,6 +122,7 @@ impl Consumer {
             let is_new = topic.replace(&track.of.topic) != Some(&track.of.topic);
             let name = if is_new { OF_TOPIC + track.of.topic.len() } else { 0 };
             (request, response) = (request + OF_PARTITION.0 + name, response + OF_PARTITION.1 + name);
+            // Half of a frame is left for messages. Small limits and long names make several fetches of one.
             if (request > self.terms.max_request || response > self.terms.max_frame / 2) && !all.is_empty() {
                 (plan.next, plan.patience) = (Some(*at), Patience::Short);
                 response -= OF_PARTITION.1 + name;
@@ -143,9 +144,11 @@ impl Consumer {
             // So that all together leave some of the pool, whoever comes next.
             let spare = (shares.pool.saturating_sub(waiting) / (candidates.len() + 1)).min(most_of_one);
             let bytes = if need > own.max(spare) { need } else { own.max(spare).min(own + pool) };
+            // Small asks of one that has much already would cost a response each time a little was taken.
             let is_worth = own > 0 || bytes >= LEAST.max(shares.own / 2) && waiting <= shares.pool;
             let wanted = Wanted { at, epoch, offset, bytes };
             if is_worth && (need..=rest.min(own + pool)).contains(&bytes) {
+                // Its own share is free whatever the pool is, or else a partition that is slow would stop the others.
                 pool -= bytes.saturating_sub(own);
                 rest -= bytes;
                 plan.wanted.push(wanted);
@@ -163,6 +166,7 @@ impl Consumer {
                 }
                 break;
             } else {
+                // The first that was skipped begins the next fetch, so each has its turn, however many are large.
                 skipped = skipped.or(Some(at));
                 // It has had messages a moment ago. If it has no more, it needs nothing, and the next fetch waits again.
                 patience = patience.min(if need > 0 { Patience::None } else { Patience::Short });

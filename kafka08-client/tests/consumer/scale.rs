@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka08_broker::BrokerConfig;
 use kafka08_client::{
     assignment::Wake,
-    config::{ConsumerConfig, EndAt, StartAt},
+    config::{ConsumerConfig, EndAt, ReleaseSetting, StartAt},
     consumer::ConsumerEvent,
 };
 use kafka08_proto::{
@@ -15,7 +15,8 @@ use kafka08_proto::{
 
 use crate::{
     SECOND,
-    both::{ConsumerRig, cluster, numbers, part, produce, read, rig, take},
+    both::{ConsumerRig, cluster, numbers, part, produce, read, rig, rig_at, take},
+    rig::address,
 };
 
 const MILLIS: Duration = Duration::from_millis(1);
@@ -43,7 +44,8 @@ fn drain(rig: &mut ConsumerRig) -> Vec<(usize, usize)> {
 fn is_troubled(rig: &ConsumerRig) -> bool {
     let is_trouble =
         |event: &ConsumerEvent| matches!(event, ConsumerEvent::Failed { .. } | ConsumerEvent::Stalled { .. });
-    rig.machine.consumer.troubled() > 0 || rig.events.iter().any(is_trouble)
+    // One that exceeds a limit would end its connection, and another would follow.
+    rig.connects.len() > 3 || rig.events.iter().any(is_trouble)
 }
 
 #[test]
@@ -247,4 +249,31 @@ fn a_caller_that_holds_all_that_it_takes_gets_everything_without_delay() {
     held.extend(std::iter::from_fn(|| take(&mut rig)));
     let count: usize = held.into_iter().map(|fetched| read(&mut fetched.open()).len()).sum();
     assert_eq!(count, 2000);
+}
+
+#[test]
+fn a_release_that_could_not_be_found_out_is_looked_for_again_and_then_brokers_wait_longer() {
+    let brokers = BrokerConfig::default().with_topic("t", 1);
+    let cluster = cluster().with_bootstrap([address(1)]).with_release(ReleaseSetting::Probe);
+    let mut rig = rig_at(brokers, ConsumerConfig::default().with_cluster(cluster));
+    rig.brokers.add_rule("heartbeat: answer code=999".parse().expect("a rule"));
+    rig.brokers.add_rule("heartbeat: close-after".parse().expect("a rule"));
+    rig.brokers.add_rule("offset-fetch: close-after".parse().expect("a rule"));
+    rig.brokers.add_rule("list-offsets: close-after".parse().expect("a rule"));
+    assign_all(&mut rig, [part(0)]);
+    rig.pass(30 * SECOND);
+    let of = |rig: &mut ConsumerRig, time: Duration| {
+        let before = rig.machine.consumer.stats().fetches;
+        rig.pass(time);
+        rig.machine.consumer.stats().fetches - before
+    };
+    let unknown = of(&mut rig, 10 * SECOND);
+    assert!(
+        (95..=105).contains(&unknown),
+        "a broker that may be old waits for 100 ms: {unknown} fetches in ten seconds"
+    );
+    rig.brokers.clear_rules();
+    rig.pass(60 * SECOND);
+    let known = of(&mut rig, 10 * SECOND);
+    assert!((19..=21).contains(&known), "{known} fetches in ten seconds");
 }
