@@ -93,21 +93,24 @@ fn of_a_thousand_partitions_of_one_broker_none_starves() {
 
 #[test]
 fn long_names_of_a_thousand_topics_exceed_no_limit() {
-    let limits = Limits::default().with_max_frame(400_000).with_max_request(100_000);
-    let config = ConsumerConfig::default().with_cluster(cluster().with_limits(limits));
-    let name = |n: usize| format!("{n:0>240}");
-    let brokers = (0..1000).fold(BrokerConfig::default(), |brokers, n| brokers.with_topic(name(n), 1));
-    let mut rig = rig(brokers, config);
-    let all: Vec<_> = (0..1000).map(|n| TopicPartition::new(name(n), 0)).collect();
-    assign_all(&mut rig, all);
-    rig.pass(5 * SECOND);
-    assert!(!is_troubled(&rig), "{:?}", rig.events);
-    for n in [0, 499, 999] {
-        crate::both::produce_to(&mut rig, &TopicPartition::new(name(n), 0), numbers(0..3));
+    // What is around messages has 264,000 bytes in a response, and 262,000 in a request.
+    for (max_frame, max_request) in [(4 << 20, 1 << 20), (64 << 20, 100_000), (400_000, 100_000)] {
+        let limits = Limits::default().with_max_frame(max_frame).with_max_request(max_request);
+        let config = ConsumerConfig::default().with_cluster(cluster().with_limits(limits));
+        let name = |n: usize| format!("{n:0>240}");
+        let brokers = (0..1000).fold(BrokerConfig::default(), |brokers, n| brokers.with_topic(name(n), 1));
+        let mut rig = rig(brokers, config);
+        let all: Vec<_> = (0..1000).map(|n| TopicPartition::new(name(n), 0)).collect();
+        assign_all(&mut rig, all);
+        rig.pass(5 * SECOND);
+        assert!(!is_troubled(&rig), "{:?}", rig.events);
+        for n in [0, 499, 999] {
+            crate::both::produce_to(&mut rig, &TopicPartition::new(name(n), 0), numbers(0..3));
+        }
+        rig.pass(2 * SECOND);
+        let found: usize = drain(&mut rig).into_iter().map(|(_, messages)| messages).sum();
+        assert_eq!(found, 9);
     }
-    rig.pass(2 * SECOND);
-    let found: usize = drain(&mut rig).into_iter().map(|(_, messages)| messages).sum();
-    assert_eq!(found, 9);
 }
 
 /// How long a message takes from its append until it can be taken, in the worst case, of partition 1, while `others` do something
@@ -189,8 +192,9 @@ fn what_waits_of_a_paused_partition_holds_its_own_bytes_and_not_those_of_whole_r
 
 #[test]
 fn large_messages_beside_idle_partitions_come_at_the_speed_of_the_link() {
-    for (bytes, count) in [(200_000, 150), (5_000_000, 6)] {
-        let config = ConsumerConfig::default().with_partition_bytes(64 << 10);
+    // With room for many of them, and for less than one.
+    for (bytes, count, room) in [(200_000, 150, 64 << 20), (5_000_000, 6, 64 << 20), (200_000, 150, 1 << 10)] {
+        let config = ConsumerConfig::default().with_partition_bytes(64 << 10).with_room(room);
         let brokers = BrokerConfig::default().with_topic("t", 41).with_max_message(6_000_000);
         let mut rig = rig(brokers, config);
         for _ in 0..count {
@@ -217,7 +221,7 @@ fn large_messages_beside_idle_partitions_come_at_the_speed_of_the_link() {
         }
         let (took, link) =
             (rig.elapsed() - start, Duration::from_nanos(10) * u32::try_from(bytes * count).expect("small"));
-        assert!(took <= link * 3 / 2 + 50 * MILLIS, "{count} of {bytes} bytes took {took:?}, and the link {link:?}");
+        assert!(took <= link * 5 / 2 + 50 * MILLIS, "{count} of {bytes} bytes took {took:?}, and the link {link:?}");
         // One large message may be in front of it, and one may be begun.
         let of_two = 2 * Duration::from_nanos(10) * u32::try_from(bytes).expect("small");
         assert!(worst <= of_two + 10 * MILLIS, "a small message beside {bytes} bytes took {worst:?}");
