@@ -87,8 +87,7 @@ impl Consumer {
     /// brokers answer that there is no such topic. Reading creates none.
     ///
     /// # Errors
-    /// The partitions are still not known, no broker accepts the name, another caller has said what is to be read of the topic, or the
-    /// consumer was closed. This call assigns nothing then.
+    /// The partitions are still not known, no broker accepts the name, another caller counts, or the consumer was closed.
     pub fn assign_topic(
         &self,
         topic: impl Into<Text>,
