@@ -26,7 +26,7 @@ use crate::{
 const MORE_AFTER: u32 = 32;
 /// How long a broker before 0.8.2 may wait, which waits with errors too.
 const OLD_WAIT: Millis = Millis(100);
-/// How long a broker may wait while a partition of it is left out that may be asked for soon.
+/// How long a broker may wait at most while a partition of it is left out that may be asked for soon.
 const SHORT_WAIT: Millis = Millis(50);
 
 /// A broker that leads assigned partitions.
@@ -44,6 +44,8 @@ pub(super) struct Node {
     answers: u32,
     /// The partition with which the next fetch begins, if not all were in the last one.
     pub(super) next: Option<PartitionIndex>,
+    /// Fetches with a short wait since the last one of all partitions or of one alone.
+    shorts: u32,
 }
 
 impl Node {
@@ -123,7 +125,7 @@ impl Consumer {
     /// Sends a fetch to a broker whose link is ready.
     fn send(&mut self, now: Instant, node: NodeId, plan: Plan) -> Progress {
         let request = self.request(node, &plan);
-        let Plan { wanted, next, .. } = plan;
+        let Plan { wanted, next, is_alone, patience } = plan;
         let prepared = match Prepared::new(&request) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -147,6 +149,12 @@ impl Consumer {
                 let state = self.nodes.entry(node).or_default();
                 state.in_flight = Some(token);
                 state.next = next;
+                state.shorts = match patience {
+                    Patience::Long => 0,
+                    _ if is_alone => 0,
+                    Patience::Short => state.shorts.saturating_add(1),
+                    Patience::None => state.shorts,
+                };
                 self.sent.insert(token, Sent { node, parts: wanted });
                 self.counts.fetches += 1;
                 // Only the wait depends on it, so no fetch waits for it.
@@ -170,9 +178,11 @@ impl Consumer {
         // An unknown release counts as an old one: waiting for less costs little.
         let is_old = self.cluster.profile(node).is_none_or(|profile| profile < Profile::V0_8_2);
         let wait = if is_old { self.terms.max_wait.min(OLD_WAIT) } else { self.terms.max_wait };
+        let shorts = self.nodes.get(&node).map_or(0, |state| state.shorts);
         let wait = match plan.patience {
             Patience::Long => wait,
-            Patience::Short => wait.min(SHORT_WAIT),
+            // Who takes at once waits for a moment, and who takes nothing for long does not cost many fetches.
+            Patience::Short => wait.min(SHORT_WAIT).min(Millis(1 << shorts.min(16))),
             Patience::None => Millis(0),
         };
         let mut sorted: Vec<_> =

@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) patience: Patience,
     /// The partition with which the next fetch begins, because it had to be left for later.
     pub(super) next: Option<PartitionIndex>,
+    /// One partition was to be fetched without the others, because of a message that is larger than what is free.
+    pub(super) is_alone: bool,
 }
 
 /// How long the broker may wait for messages.
@@ -78,7 +80,7 @@ impl Terms {
 impl Consumer {
     /// What to ask a broker for. Nothing if nothing is wanted, or nobody takes what has come.
     pub(super) fn plan(&mut self, node: NodeId) -> Plan {
-        let mut plan = Plan { wanted: Vec::new(), patience: Patience::Long, next: None };
+        let mut plan = Plan { wanted: Vec::new(), patience: Patience::Long, next: None, is_alone: false };
         let brokers = self.nodes.len();
         let Some(state) = self.nodes.get(&node).filter(|state| state.in_flight.is_none()) else { return plan };
         let (candidates, around) = self.candidates(&state.parts, state.next, &mut plan);
@@ -162,7 +164,7 @@ impl Consumer {
                 let next = others.clone().find(|other| *other > at).or_else(|| others.next());
                 skipped = skipped.or(next);
                 if skipped.is_some() {
-                    patience = Patience::None;
+                    (patience, plan.is_alone) = (Patience::None, true);
                 }
                 break;
             } else {

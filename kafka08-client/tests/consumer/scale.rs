@@ -9,8 +9,10 @@ use kafka08_client::{
     consumer::ConsumerEvent,
 };
 use kafka08_proto::{
-    ids::{Offset, TopicPartition},
+    api::{AnyRequest, Request as _},
+    ids::{ApiKey, Offset, TopicPartition},
     limits::Limits,
+    profile::Profile,
 };
 
 use crate::{
@@ -96,13 +98,18 @@ fn long_names_of_a_thousand_topics_exceed_no_limit() {
     // What is around messages has 264,000 bytes in a response, and 262,000 in a request.
     for (max_frame, max_request) in [(4 << 20, 1 << 20), (64 << 20, 100_000), (400_000, 100_000)] {
         let limits = Limits::default().with_max_frame(max_frame).with_max_request(max_request);
-        let config = ConsumerConfig::default().with_cluster(cluster().with_limits(limits));
+        let config = ConsumerConfig::default().with_cluster(cluster().with_limits(limits.clone()));
         let name = |n: usize| format!("{n:0>240}");
-        let brokers = (0..1000).fold(BrokerConfig::default(), |brokers, n| brokers.with_topic(name(n), 1));
+        let brokers = BrokerConfig::default().with_history_bytes(256 << 20);
+        let brokers = (0..1000).fold(brokers, |brokers, n| brokers.with_topic(name(n), 1));
         let mut rig = rig(brokers, config);
         let all: Vec<_> = (0..1000).map(|n| TopicPartition::new(name(n), 0)).collect();
         assign_all(&mut rig, all);
         rig.pass(5 * SECOND);
+        for seen in rig.brokers.history().of(ApiKey::FETCH) {
+            let AnyRequest::Fetch(request) = seen.request().expect("it is decoded") else { panic!("it is no fetch") };
+            assert_eq!(request.check(Profile::V0_8_2, &limits), Ok(()));
+        }
         assert!(!is_troubled(&rig), "{:?}", rig.events);
         for n in [0, 499, 999] {
             crate::both::produce_to(&mut rig, &TopicPartition::new(name(n), 0), numbers(0..3));
