@@ -1,12 +1,11 @@
 //! Each future of a consumer is dropped after each number of polls. The consumer works on, and loses and repeats nothing.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
-
 use futures_util::StreamExt as _;
 use kafka08_async::{Consumer, EndAt, OffsetStore, StartAt};
 use kafka08_broker::Server;
 
 use crate::{
+    polls::drop_after,
     rig::{
         GROUP, LONG, TOPIC, assert_whole, brokers, cluster, config, fill, number, numbers, read_all, reader,
         wait_until_left,
@@ -37,23 +36,6 @@ const FUNCTIONS: [Function; 7] = [
 
 /// More polls than any future needs whose task is woken only for a reason.
 const POLLS: usize = 5;
-
-/// Polls a future so many times, or to its end, and drops it.
-async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let (mut future, mut left) = (pin!(future), polls);
-    poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 /// Runs a function and drops it. Returns what it has read.
 async fn perform<H: On>(function: Function, consumer: &Consumer<H::Rt>, polls: usize) -> Vec<(i32, u32)> {

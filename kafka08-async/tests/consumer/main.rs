@@ -22,6 +22,8 @@ macro_rules! on_each_runtime {
 
 #[path = "../support/cut.rs"]
 mod cut;
+#[path = "../support/polls.rs"]
+mod polls;
 #[path = "../support/runtimes.rs"]
 #[expect(dead_code, reason = "other tests use all of it")]
 mod runtimes;

@@ -1,17 +1,13 @@
 //! Each future of a producer is dropped after each number of polls, whatever it waits for. The producer works on, and sends
 //! what was appended and nothing else.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use kafka08_async::{Delivery, Partitioner, Producer, Record, SendError, proto::message::MessageSet};
 use kafka08_broker::Server;
 
 use crate::{
+    polls::drop_after,
     rig::{TOPIC, brokers, cluster, config, connect, stored},
     runtimes::{On, sleep},
 };
@@ -42,23 +38,6 @@ const FUNCTIONS: [Function; 5] =
 const POLLS: usize = 5;
 
 const LONG: Duration = Duration::from_secs(30);
-
-/// Polls a future so many times, or to its end, and drops it.
-async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let (mut future, mut left) = (pin!(future), polls);
-    poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 fn set() -> MessageSet {
     MessageSet::of_value(b"under test")
