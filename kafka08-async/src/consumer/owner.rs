@@ -56,7 +56,7 @@ impl fleet::Owner for Owner {
         self.now = now;
         let shared = Arc::clone(&self.shared);
         let mut events = Vec::new();
-        shared.command(|desk, news| {
+        let stats = shared.command(|desk, news| {
             let Timed { machine, until, told } = &mut self.machine;
             if let Some(by) = desk.closing(deadline(now, shared.config.cluster().call_timeout())) {
                 // A later call can only shorten the time.
@@ -76,10 +76,11 @@ impl fleet::Owner for Owner {
             }
             let contact_by = self.contact_by.filter(|_| desk.contact.is_sought());
             *until = [contact_by, desk.listings.next_deadline(*told)].into_iter().flatten().min();
+            desk.stats
         });
         // Subscribers are code of others, so nothing is locked now.
         events.iter().for_each(|event| self.teller.tell(event));
-        self.teller.tell_counts(self.machine.machine.stats());
+        self.teller.tell_counts(stats);
     }
 
     fn handle_event(&mut self, event: ConsumerEvent, _: Instant) {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
+    fmt, mem,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
@@ -73,11 +73,11 @@ impl Board {
         }
     }
 
-    /// Moves the links that were woken to the end of `ready`, and forgets the calls of handles.
-    pub(super) fn take(&self, ready: &mut VecDeque<LinkId>) {
+    /// Moves the links that were woken to the end of `ready`, and forgets the calls of handles. Returns whether there were any.
+    pub(super) fn take(&self, ready: &mut VecDeque<LinkId>) -> bool {
         let mut state = self.lock();
-        state.is_called = false;
         ready.extend(state.woken.drain(..));
+        mem::take(&mut state.is_called)
     }
 
     /// Moves the links that were woken to the end of `ready`. A call of a handle stays: the outputs that it leads to were not

@@ -89,7 +89,9 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
             self.is_owed = connection.in_flight() > 0;
             // Reading comes first, so that a late answer is found before anything else happens to its request.
             let has_read = socket.read::<Rt>(cx, now, connection, &mut steps, &mut pumped);
-            let has_moved = has_read || socket.write::<Rt>(cx, connection, &mut steps, &mut pumped);
+            // A part of a frame is no news to anybody. A large answer arrives in many.
+            let has_news = has_read && !connection.wants_read();
+            let has_moved = has_news || socket.write::<Rt>(cx, connection, &mut steps, &mut pumped);
             if has_moved {
                 pumped.has_moved = true;
                 // Before the progress, with which the machine makes the errors of requests.
@@ -112,7 +114,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>> Link<Rt> {
 pub(super) struct Pumped {
     /// The number of bytes that were read.
     pub(super) bytes: usize,
-    /// Whether anything has changed, so that the machine may have outputs.
+    /// Whether a frame has come, the stream has ended, or something was written, so that the machine may have outputs.
     pub(super) has_moved: bool,
     /// Whether the link can be read from or written to without waiting.
     pub(super) has_more: bool,

@@ -43,8 +43,8 @@ pub trait Owner: Send + 'static {
     /// Sockets are connected and closed outside of it.
     fn with_machine<T>(&mut self, work: impl FnOnce(&mut Self::Machine) -> T) -> T;
 
-    /// Lets the machine and what handles share meet. Called at the beginning of each turn, and again after links were touched.
-    /// The outputs of the machine are taken after it. Default: does nothing.
+    /// Lets the machine and what handles share meet. Called at the beginning of each turn, unless only sockets have woken the
+    /// task, and after links had news. The outputs of the machine are taken after it. Default: does nothing.
     fn exchange(&mut self, now: Instant) {
         let _ = now;
     }

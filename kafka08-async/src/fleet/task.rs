@@ -41,6 +41,8 @@ pub struct Fleet<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> {
     // because a removal at each answer would search it.
     watched: Vec<LinkId>,
     alarm: Alarm<Rt::Timer>,
+    /// Whether the task has waited since its last turn, which has left nothing to do.
+    has_slept: bool,
     look: Option<Look>,
     /// Dropped after the sockets, which stand in front of it.
     guard: Guard<O>,
@@ -91,6 +93,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
             ready: VecDeque::new(),
             watched: Vec::new(),
             alarm: Alarm::new(),
+            has_slept: false,
             look: None,
             guard: Guard(owner),
         }
@@ -104,7 +107,7 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.turn(cx) {
             Next::End => return Poll::Ready(()),
-            Next::Sleep if self.board.may_sleep(cx) => {}
+            Next::Sleep if self.board.may_sleep(cx) => self.has_slept = true,
             // The task returns to the scheduler, so that other tasks run between two turns, and the runtime looks at sockets.
             Next::Sleep | Next::Turn => cx.waker().wake_by_ref(),
         }
@@ -115,8 +118,12 @@ impl<Rt: Wrap<<Rt as Runtime>::TcpStream>, O: Owner> Fleet<Rt, O> {
         let now = Rt::now();
         // Before the exchange, because it forgets calls. What a handle changes after the exchange then leads to another
         // turn.
-        self.board.take(&mut self.ready);
-        self.exchange(now);
+        let is_called = self.board.take(&mut self.ready);
+        let has_slept = mem::take(&mut self.has_slept);
+        // Who was woken by sockets only has nothing to tell. If what they have is news, an exchange follows.
+        if is_called || !has_slept || self.ready.is_empty() {
+            self.exchange(now);
+        }
         let mut room = Room { links: LINKS_PER_TURN, bytes: BYTES_PER_TURN };
         loop {
             let has_touched_all = self.touch_ready(now, &mut room);

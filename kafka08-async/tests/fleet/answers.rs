@@ -1,7 +1,8 @@
 //! Requests of many links are answered, whoever owns the machine.
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    io::Write as _,
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst, mpsc},
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use crate::{
     echoes::{Echoes, Event},
     homes::Home,
     owners::{Desk, LIMIT, News, Owned, host_port, start},
-    peers::{refusing, server, silent},
+    peers::{peer, read_id, refusing, server, silent, wait_closed},
 };
 
 at_each_home!(
@@ -23,6 +24,7 @@ at_each_home!(
     an_owner_that_has_the_machine_meets_what_handles_share,
     links_that_cannot_be_connected_do_not_stop_others,
     a_link_that_is_dropped_while_it_connects_is_told_of_no_more,
+    a_piece_of_an_answer_is_no_news,
 );
 
 fn every_request_of_every_link_is_answered<H: Home>() {
@@ -108,4 +110,24 @@ fn a_link_that_is_dropped_while_it_connects_is_told_of_no_more<H: Home>() {
     handle.with(|machine, now| machine.ask(now, asking, 1, 1));
     // Nothing comes in front of the answer.
     handle.wait_answered(1);
+}
+
+fn a_piece_of_an_answer_is_no_news<H: Home>() {
+    const PIECE: Duration = Duration::from_millis(10);
+    let address = peer(|mut stream| {
+        stream.set_nodelay(true).expect("a setting");
+        let id = read_id(&mut stream);
+        for byte in [&[0, 0, 0, 12][..], &id, &[0; 8]].concat() {
+            std::thread::sleep(PIECE);
+            stream.write_all(&[byte]).expect("the client is there");
+        }
+        wait_closed(stream);
+    });
+    let handle = start::<H>(ClientConfig::default());
+    handle.open(address, 1, 1);
+    handle.wait_answered(1);
+    // The connection, what was written, and the answer, which has 16 pieces. Each may take a second turn.
+    let (told, met) = (handle.with(|machine, _| machine.progresses), handle.shared.exchanges.load(SeqCst));
+    assert!(told <= 6, "progress was told {told} times");
+    assert!(met <= 12, "there were {met} exchanges");
 }

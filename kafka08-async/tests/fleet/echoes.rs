@@ -36,6 +36,8 @@ pub(crate) struct Echoes {
     is_closed: bool,
     /// Whether a connection was lent since this was last cleared.
     pub(crate) is_touched: bool,
+    /// How often progress was told.
+    pub(crate) progresses: usize,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,7 @@ impl Echoes {
             opened: 0,
             is_closed: false,
             is_touched: false,
+            progresses: 0,
         }
     }
 
@@ -162,6 +165,7 @@ impl Machine for Echoes {
     }
 
     fn handle_progress(&mut self, link: LinkId, now: Instant) {
+        self.progresses += 1;
         self.go_on(now, link);
     }
 

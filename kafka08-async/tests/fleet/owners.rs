@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     /// How often a link was touched, and at most in one poll of the task.
     touches: AtomicUsize,
     most: AtomicUsize,
+    /// How often the machine was to meet what handles share.
+    pub(crate) exchanges: AtomicUsize,
 }
 
 /// The owner whose machine is behind a lock.
@@ -64,6 +66,10 @@ impl Owner for Locked {
         let result = work(&mut machine);
         self.shared.touches.fetch_add(usize::from(machine.is_touched), SeqCst);
         result
+    }
+
+    fn exchange(&mut self, _: Instant) {
+        self.shared.exchanges.fetch_add(1, SeqCst);
     }
 
     fn handle_event(&mut self, event: Event, _: Instant) {
@@ -100,6 +106,7 @@ where
         machine: Mutex::new(Echoes::new(config)),
         touches: AtomicUsize::new(0),
         most: AtomicUsize::new(0),
+        exchanges: AtomicUsize::new(0),
     });
     let caller = Caller::default();
     let owner = Locked { shared: Arc::clone(&shared), news: sender, hook: Box::new(hook) };

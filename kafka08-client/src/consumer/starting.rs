@@ -81,6 +81,9 @@ enum Of {
 impl Consumer {
     /// Asks for the offsets of all partitions that wait for one.
     pub(super) fn drive_looks(&mut self, now: Instant) {
+        if self.to_look.is_empty() {
+            return;
+        }
         let mut questions: BTreeMap<Question, Vec<(PartitionIndex, StartAt)>> = BTreeMap::new();
         // Together: a thousand partitions of one topic are one request for each broker.
         for at in std::mem::take(&mut self.to_look) {
