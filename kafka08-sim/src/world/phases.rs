@@ -53,14 +53,15 @@ pub struct Ran {
     pub took: u64,
 }
 
-/// How long everything may take once no fault is left. A client that gives up too early may never succeed, so it may take
-/// until its last deadline.
+/// How long everything may take once no fault is left: a connection that seems to be sound is left at the timeout of its request,
+/// and then there is a new one. A client that gives up too early may never succeed, so it may take until its last deadline.
 fn liveness(settings: &Settings) -> u64 {
     let default = Settings::default();
     let is_patient = settings.request_timeout >= default.request_timeout
         && settings.connect_timeout >= default.connect_timeout
         && settings.replica_wait >= default.replica_wait;
-    if is_patient { LIVENESS } else { LIVENESS + settings.delivery_timeout + 2 * settings.request_timeout }
+    let one_more = settings.request_timeout + settings.connect_timeout;
+    if is_patient { one_more } else { LIVENESS + settings.delivery_timeout + 2 * settings.request_timeout }
 }
 
 /// How long a request may take until its connection ends: those in front of it may wait for replicas too.
