@@ -94,6 +94,12 @@ canaries! {
     KeepsEpoch,
     /// The end of a partition that has failed is told twice.
     FailsTwice,
+    /// The end of a partition is taken for the offset of its last message.
+    EndsLate,
+    /// A partition that was found through its topic is found again when its leader moves.
+    ListsTwice,
+    /// The offset of the last message that has passed is stored, and not the one behind it.
+    StoresTheLast,
 }
 
 thread_local! {

@@ -128,6 +128,10 @@ impl Assignment {
         listed: impl IntoIterator<Item = PartitionId>,
     ) -> Vec<PartitionId> {
         let Some(known) = self.topics.by_name.get_mut(topic) else { return Vec::new() };
+        #[cfg(kafka08_canary)]
+        if kafka08_proto::canary::ListsTwice.is_planted() {
+            known.found.clear();
+        }
         let is_unseen = |id: &PartitionId| !known.named.contains(id) && !known.found.contains(id);
         let new: Vec<_> = listed.into_iter().filter(is_unseen).collect();
         let start = if known.is_known { later(&known.start) } else { known.start.clone() };

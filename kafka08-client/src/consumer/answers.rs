@@ -198,7 +198,10 @@ impl Consumer {
                 let bytes = fetched.messages.bytes().slice(..len);
                 let set = MessageSet::new(bytes, fetched.messages.origin());
                 track.waiting += set.len();
-                let delivery = Delivery { set, frame, from: part.offset, behind, until: until.offset, high_watermark };
+                let end = until.offset;
+                #[cfg(kafka08_canary)]
+                let end = kafka08_proto::canary::EndsLate.pick(Offset(end.0.saturating_add(1)), end);
+                let delivery = Delivery { set, frame, from: part.offset, behind, until: end, high_watermark };
                 with.deliver(at, part.epoch, delivery);
                 self.counts.bytes += u64::try_from(len).unwrap_or(0);
                 self.go_on(now, at, behind, until, high_watermark);

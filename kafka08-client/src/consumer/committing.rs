@@ -66,6 +66,11 @@ impl Consumer {
         parts.sort_unstable();
         parts.dedup();
         state.waiting.entry(parts).or_default().push(id);
+        #[cfg(kafka08_canary)]
+        let offsets = offsets
+            .into_iter()
+            .map(|(of, offset)| (of, kafka08_proto::canary::StoresTheLast.pick(Offset(offset.0 - 1), offset)))
+            .collect::<Vec<_>>();
         state.next.extend(offsets);
         self.drive_group(now, &key);
     }

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use kafka08_proto::{api::LeaderProblem, ids::Text};
+use kafka08_proto::{
+    api::LeaderProblem,
+    ids::{Text, TopicPartition},
+};
 
 use super::{Consumer, event::ConsumerEvent, state::Due};
 use crate::{assignment::Assignment, error::Cause, view::Changes};
@@ -38,7 +41,14 @@ impl Consumer {
     /// Notes the topics whose partitions may be others now.
     pub(super) fn note_listed(&mut self, changes: &Changes) {
         // A partition may appear while another one goes, so that their number stays.
-        let unread = changes.leaders.iter().filter(|of| !self.by_name.contains_key(of)).map(|of| &of.topic);
+        let is_unread = |of: &&TopicPartition| {
+            #[cfg(kafka08_canary)]
+            if kafka08_proto::canary::ListsTwice.is_planted() {
+                return true;
+            }
+            !self.by_name.contains_key(of)
+        };
+        let unread = changes.leaders.iter().filter(is_unread).map(|of| &of.topic);
         let topics = changes.topics.iter().chain(unread).filter(|topic| self.wanted.contains_key(*topic));
         self.to_list.extend(topics.cloned());
     }

@@ -77,7 +77,13 @@ impl Expected {
             | Canary::ClosesLate
             | Canary::ExpiresAtJumps
             | Canary::MixesPartitions => &[PRODUCER],
-            Canary::LeavesOneOut | Canary::PassesWhenTaken | Canary::KeepsEpoch | Canary::FailsTwice => &[CONSUMER],
+            Canary::LeavesOneOut
+            | Canary::PassesWhenTaken
+            | Canary::KeepsEpoch
+            | Canary::FailsTwice
+            | Canary::EndsLate
+            | Canary::ListsTwice
+            | Canary::StoresTheLast => &[CONSUMER],
             _ => &[],
         }
     }
@@ -127,5 +133,8 @@ fn expected(canary: Canary) -> (&'static [Invariant], &'static str) {
         Canary::PassesWhenTaken => (&[C3], "what may be committed has not passed"),
         Canary::KeepsEpoch => (&[C1, L1], "what is read is not what was sought, or its position is never known"),
         Canary::FailsTwice => (&[C2], "a failure is told twice"),
+        Canary::EndsLate => (&[C1], "a message behind the end is read"),
+        Canary::ListsTwice => (&[C2], "a partition is told as found twice"),
+        Canary::StoresTheLast => (&[C3], "a new client goes on in front of what was told as stored"),
     }
 }

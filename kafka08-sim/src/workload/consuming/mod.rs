@@ -1,8 +1,9 @@
 //! Records that a producer sends and a consumer reads, beside each other.
 //!
-//! The user of the consumer takes sets now and then, reads them in any order, one message or more at a time, seeks, pauses, and
-//! commits. A client that is created anew goes on from what was committed.
+//! The user of the consumer takes sets now and then, reads them in any order, one message or more at a time, seeks, pauses, lets
+//! partitions end, and commits. A client that is created anew goes on from what was committed.
 
+mod assigning;
 mod playing;
 mod reading;
 
@@ -11,10 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use assigning::{End, Habits};
 use kafka08_broker::{Cluster, Loss};
 use kafka08_client::{
     assignment::{Assignment, CommitId, Messages, Wake},
-    config::{ConsumerConfig, EndAt, OffsetStore, Reset, StartAt},
+    config::{ConsumerConfig, OffsetStore, Reset, StartAt},
     consumer::{Consumer, ConsumerEvent},
 };
 use kafka08_proto::{
@@ -47,14 +49,19 @@ const GROUP: Text = Text::from_static("sim");
 pub struct Consuming {
     both: Both,
     config: ConsumerConfig,
+    habits: Habits,
     records: Records,
     parts: BTreeMap<Place, Part>,
     /// Sets that the user has taken and not finished.
     held: Vec<Held>,
-    /// The commits that have not ended: how far the user had passed.
-    commits: BTreeMap<CommitId, BTreeMap<Place, i64>>,
+    /// The partitions of topics that this client has told as assigned.
+    assigned: BTreeSet<Place>,
+    /// The commits that have not ended.
+    commits: BTreeMap<CommitId, Commit>,
     /// The greatest offset of each partition that may be stored, as far as the user had passed.
     stored: BTreeMap<Place, i64>,
+    /// What is stored for certain.
+    confirmed: BTreeMap<Place, i64>,
     /// Where each record was read.
     read: Vec<(OperationId, Place, i64)>,
     inflater: Inflater,
@@ -76,6 +83,8 @@ struct Part {
     behind: Option<i64>,
     /// The next set must not begin behind this offset.
     floor: Option<i64>,
+    /// What was committed for certain: reading must not start in front of it.
+    committed: Option<i64>,
     /// Counts seeks and clients.
     epoch: u32,
     /// Resets that were told, and of which no set was taken yet.
@@ -83,6 +92,16 @@ struct Part {
     /// It has failed, and nothing has to come of it any more.
     has_failed: bool,
     is_paused: bool,
+    end: End,
+}
+
+/// A commit that has not ended.
+#[derive(Debug)]
+struct Commit {
+    /// How far the user had passed.
+    passed: BTreeMap<Place, i64>,
+    /// What is stored if it succeeds.
+    offsets: BTreeMap<Place, i64>,
 }
 
 #[derive(Debug)]
@@ -124,7 +143,13 @@ impl Consuming {
     /// Creates the workload of a plan.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let config = config(plan);
+        let store = match plan.settings.release {
+            0 => Some(OffsetStore::Kafka),
+            1 => Some(OffsetStore::ZooKeeper),
+            _ => None,
+        };
+        let habits = Habits::of(plan);
+        let config = habits.configure(config(plan), store);
         let records = records(plan, ChosenBy::Client);
         let both = Both {
             producing: Producing::new(plan),
@@ -135,19 +160,18 @@ impl Consuming {
         let mut new = Self {
             both,
             config,
+            habits,
             records,
             parts: places.map(|place| (place, Part::default())).collect(),
             held: Vec::new(),
+            assigned: BTreeSet::new(),
             commits: BTreeMap::new(),
             stored: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             read: Vec::new(),
             inflater: Inflater::new(),
             stream: Stream::of(plan.settings.residual, 5, 0),
-            store: match plan.settings.release {
-                0 => Some(OffsetStore::Kafka),
-                1 => Some(OffsetStore::ZooKeeper),
-                _ => None,
-            },
+            store,
             acts_at: 0,
             quiet_since: None,
             is_sound: plan.faults.iter().all(|fault| fault.kind != FaultKind::Corrupt),
@@ -155,13 +179,6 @@ impl Consuming {
         };
         new.assign(&StartAt::Earliest);
         new
-    }
-
-    fn assign(&mut self, start: &StartAt) {
-        for place in self.parts.keys() {
-            let assigned = self.both.assignment.assign(of(*place), start.clone(), EndAt::Never);
-            debug_assert!(assigned.is_ok(), "the names are those of topics");
-        }
     }
 
     /// What the user does now and then.
@@ -184,8 +201,12 @@ impl Consuming {
         if is_playing && self.stream.chance(1, 24) {
             stepped = self.pause();
         }
+        if is_playing && self.stream.chance(1, 24) {
+            stepped = self.assign_up_to(history);
+        }
         if !is_playing {
             stepped = self.resume_all(stepped);
+            stepped = self.read_for_good(history, stepped);
         }
         if !is_playing || self.stream.chance(1, 4) {
             stepped = self.seek_failed(history, stepped);
@@ -224,10 +245,18 @@ impl Consuming {
     fn take_event(&mut self, event: &ConsumerEvent, history: &mut History) {
         history.note(|| format!("the consumer tells {event:?}"));
         match event {
+            ConsumerEvent::Started { partition, at } => {
+                let Some(place) = place(partition) else { return };
+                let committed = self.parts.get_mut(&place).and_then(|part| part.committed.take());
+                if committed.is_some_and(|committed| at.0 < committed) {
+                    let what = || format!("{place:?} starts at {at}, with {committed:?} committed");
+                    self.broken(history, Invariant::C3, what);
+                }
+            }
             ConsumerEvent::Reset { partition, .. } => {
                 if let Some(part) = place(partition).and_then(|place| self.parts.get_mut(&place)) {
                     part.resets += 1;
-                    part.floor = None;
+                    (part.floor, part.committed) = (None, None);
                 }
             }
             ConsumerEvent::Failed { partition, .. } | ConsumerEvent::Corrupt { partition, .. } => {
@@ -241,10 +270,11 @@ impl Consuming {
                 }
             }
             ConsumerEvent::Committed { id, failed } => self.take_committed(*id, failed),
-            ConsumerEvent::Ended { partition, .. } => {
-                let partition = partition.clone();
-                self.broken(history, Invariant::C2, || format!("{partition} has ended, and has no end"));
+            ConsumerEvent::Ended { partition, at, expected } => {
+                let Some(place) = place(partition) else { return };
+                self.take_end(place, at.0, expected.0, history);
             }
+            ConsumerEvent::Assigned { topic, partitions } => self.take_assigned(topic, partitions, history),
             _ => {}
         }
     }
@@ -311,16 +341,19 @@ impl Workload for Consuming {
     fn recreate(&mut self, now: Instant, history: &mut History) {
         self.both.producing.recreate(now, history);
         // Numbers of commits begin anew. What was on its way may still be stored.
-        for (place, passed) in std::mem::take(&mut self.commits).into_values().flatten() {
-            self.note_maybe_stored(place, passed);
+        for commit in std::mem::take(&mut self.commits).into_values() {
+            self.note_maybe_stored(commit);
         }
+        self.note_stored_by_interval();
         for (place, part) in &mut self.parts {
             // What was not passed must come again, unless more was committed before the user went back.
             let floor = passed(&self.held, *place, part);
             let floor = floor.map(|floor| self.stored.get(place).map_or(floor, |stored| floor.max(*stored)));
-            *part = Part { floor, epoch: part.epoch + 1, ..Part::default() };
+            let committed = self.confirmed.get(place).copied();
+            *part = Part { floor, committed, epoch: part.epoch + 1, ..Part::default() };
         }
         self.held.clear();
+        self.assigned.clear();
         self.both.consumer = Consumer::new(&self.config);
         self.both.assignment = Assignment::new(&self.config);
         let start = match self.store {

@@ -1,5 +1,7 @@
 //! What the user does besides reading: seeks, pauses, and commits.
 
+use std::collections::BTreeMap;
+
 use kafka08_client::{
     assignment::{CommitId, Wake},
     config::StartAt,
@@ -7,7 +9,7 @@ use kafka08_client::{
 };
 use kafka08_proto::ids::{Offset, TopicPartition};
 
-use super::{Consuming, GROUP, Part, of, passed, place};
+use super::{Commit, Consuming, GROUP, Part, of, passed, place};
 use crate::{
     choices::Choices as _,
     history::{History, Place},
@@ -49,14 +51,16 @@ impl Consuming {
         stepped
     }
 
-    fn begin_epoch(&mut self, place: Place) {
+    pub(super) fn begin_epoch(&mut self, place: Place) {
+        self.note_stored_by_interval();
         let part = self.parts.entry(place).or_default();
-        *part = Part { epoch: part.epoch + 1, is_paused: part.is_paused, ..Part::default() };
+        let (epoch, is_paused, end) = (part.epoch + 1, part.is_paused, part.end.again());
+        *part = Part { epoch, is_paused, end, ..Part::default() };
         // Sets of an earlier epoch have no effect any more. The user reads no further in them.
         self.held.retain(|held| held.place != place);
     }
 
-    fn any_place(&mut self) -> Option<Place> {
+    pub(super) fn any_place(&mut self) -> Option<Place> {
         let which = self.stream.below(self.parts.len() as u64);
         self.parts.keys().nth(usize::try_from(which).unwrap_or(0)).copied()
     }
@@ -84,26 +88,55 @@ impl Consuming {
     pub(super) fn commit(&mut self, history: &mut History) -> Stepped {
         let Some(store) = self.store else { return Stepped::Idle };
         let id = self.both.assignment.commit(GROUP, store);
-        let passed = |(place, part): (&Place, &Part)| Some((*place, passed(&self.held, *place, part)?));
-        self.commits.insert(id, self.parts.iter().filter_map(passed).collect());
-        history.note(|| format!("{id:?}: {:?}", self.both.assignment.committable().collect::<Vec<_>>()));
+        let offsets: BTreeMap<_, _> =
+            self.both.assignment.committable().filter_map(|(of, offset)| Some((place(of)?, offset.0))).collect();
+        history.note(|| format!("{id:?}: {offsets:?}"));
+        let mut passed = self.all_passed();
+        // Of a partition in which nothing has passed since it was begun anew, what was stored before stays.
+        passed.retain(|place, _| offsets.contains_key(place));
+        self.commits.insert(id, Commit { passed, offsets });
         Stepped::Acted
+    }
+
+    /// How far the user has passed everywhere.
+    fn all_passed(&self) -> BTreeMap<Place, i64> {
+        let passed = |(place, part): (&Place, &Part)| Some((*place, passed(&self.held, *place, part)?));
+        self.parts.iter().filter_map(passed).collect()
     }
 
     /// Notes what a commit has stored.
     pub(super) fn take_committed(&mut self, id: CommitId, failed: &[(TopicPartition, CommitCause)]) {
-        let failed: Vec<_> = failed.iter().filter_map(|(of, _)| place(of)).collect();
-        for (place, passed) in self.commits.remove(&id).unwrap_or_default() {
-            match failed.contains(&place) {
-                // It may have been stored.
-                true => self.note_maybe_stored(place, passed),
-                false => drop(self.stored.insert(place, passed)),
-            }
+        let Some(mut commit) = self.commits.remove(&id) else { return };
+        for place in failed.iter().filter_map(|(of, _)| place(of)) {
+            // It may have been stored.
+            let passed = commit.passed.remove(&place).map(|passed| (place, passed));
+            let offset = commit.offsets.remove(&place).map(|offset| (place, offset));
+            self.note_maybe_stored(Commit {
+                passed: passed.into_iter().collect(),
+                offsets: offset.into_iter().collect(),
+            });
+        }
+        self.stored.extend(commit.passed);
+        self.confirmed.extend(commit.offsets);
+    }
+
+    /// Nobody knows whether a commit was stored.
+    pub(super) fn note_maybe_stored(&mut self, commit: Commit) {
+        for (place, passed) in commit.passed {
+            let stored = self.stored.entry(place).or_insert(passed);
+            *stored = passed.max(*stored);
+        }
+        for place in commit.offsets.into_keys() {
+            self.confirmed.remove(&place);
         }
     }
 
-    pub(super) fn note_maybe_stored(&mut self, place: Place, passed: i64) {
-        let stored = self.stored.entry(place).or_insert(passed);
-        *stored = passed.max(*stored);
+    /// A client that commits by itself may have stored whatever has passed.
+    pub(super) fn note_stored_by_interval(&mut self) {
+        if self.habits.interval.is_some() {
+            let passed = self.all_passed();
+            let offsets = passed.clone();
+            self.note_maybe_stored(Commit { passed, offsets });
+        }
     }
 }

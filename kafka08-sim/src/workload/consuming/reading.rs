@@ -22,7 +22,7 @@ impl Consuming {
         history.note(|| format!("{place:?} is read from {from} to {behind}"));
         let part = self.parts.entry(place).or_default();
         let (expected, floor) = (part.behind.replace(behind), part.floor.take());
-        let epoch = part.epoch;
+        let (epoch, until) = (part.epoch, part.end.until());
         let is_elsewhere = expected.is_some_and(|expected| expected != from);
         if is_elsewhere && part.resets > 0 {
             // Sets that had come before are taken before those behind the reset.
@@ -32,6 +32,9 @@ impl Consuming {
         }
         if floor.is_some_and(|floor| from > floor) {
             self.broken(history, Invariant::C3, || format!("{place:?} goes on at {from}, and had passed {floor:?}"));
+        }
+        if until.is_some_and(|until| behind > until) {
+            self.broken(history, Invariant::C1, || format!("{place:?} is read up to {behind}, and ends at {until:?}"));
         }
         self.held.push(Held { place, epoch, messages: fetched.open(), next: from, behind });
         wake
