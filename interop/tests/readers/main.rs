@@ -3,6 +3,7 @@
 //! `KAFKA08_RECORDS` is the number of records for each adapter (default: 20,000), `KAFKA08_ROUNDS` the number of leaders that are
 //! killed in a row (default: 2), `KAFKA08_ADAPTERS` names the adapters, `KAFKA08_SEED` says when readers are killed (default: 1).
 
+mod idle;
 mod killed;
 mod steady;
 mod writer;

@@ -11,6 +11,7 @@ mod failures;
 mod interval;
 mod larger;
 mod lies;
+mod memory;
 mod reading;
 mod scale;
 mod starting;

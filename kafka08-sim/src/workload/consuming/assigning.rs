@@ -32,7 +32,7 @@ pub(super) struct Habits {
 impl Habits {
     pub(super) fn of(plan: &Plan) -> Self {
         let which = plan.settings.residual / 12;
-        let every = Duration::from_micros(100 * MILLIS << (which / 16 % 6));
+        let every = Duration::from_micros((100 * MILLIS) << (which / 16 % 6));
         Self {
             by_topic: which.is_multiple_of(2),
             ends: (which / 2).is_multiple_of(2),
