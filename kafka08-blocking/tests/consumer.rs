@@ -99,3 +99,21 @@ fn closing_ends_threads_that_wait() {
     });
     assert!(consumer.is_closed());
 }
+
+#[test]
+fn a_thread_waits_for_a_set_or_an_event_for_a_time() {
+    let server = Server::start(BrokerConfig::default().with_topic(TOPIC, 3)).expect("brokers start");
+    let consumer = Consumer::connect([server.bootstrap()], ConsumerConfig::default()).expect("a broker answers");
+    consumer.assign(TOPIC, 0, StartAt::Earliest, EndAt::Never).expect("a sound name");
+    assert!(consumer.next_event_within(LONG).is_some(), "it has started");
+    let (since, short) = (Instant::now(), Duration::from_millis(50));
+    assert!(consumer.next_within(short).expect("no failure").is_none());
+    assert!(consumer.next_event_within(short).is_none());
+    assert!(since.elapsed() >= 2 * short);
+    assert!(!consumer.is_finished() && !consumer.is_closed());
+    let producer = Producer::connect([server.bootstrap()], ProducerConfig::default()).expect("a broker answers");
+    let sent = producer.send(Record::to(TOPIC).value("1").partition(0)).expect("it is appended");
+    let mut messages = consumer.next_within(LONG).expect("no failure").expect("one was sent");
+    assert_eq!(messages.next_message().expect("one").expect("it is sound").value, Some(&b"1"[..]));
+    sent.wait().expect("it is delivered");
+}

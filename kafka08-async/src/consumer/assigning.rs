@@ -11,7 +11,10 @@ use kafka08_proto::{
     message::MessageError,
 };
 
-use super::{AssignError, Consumer, shared::Shared};
+use super::{
+    AssignError, Consumer,
+    shared::{Desk, Shared},
+};
 use crate::Runtime;
 
 impl<Rt: Runtime> Consumer<Rt> {
@@ -47,6 +50,7 @@ impl<Rt: Runtime> Consumer<Rt> {
             let wake = desk.assignment.assign_topic(topic.clone(), start, end);
             let wake = wake.map_err(|problem| AssignError::Name { topic: topic.to_string(), problem })?;
             desk.change(news, |_| wake);
+            desk.forget_unassigned();
             desk.listings.replace(&topic, news);
             // Under the same lock: the task cannot find the partitions before somebody waits for them.
             Ok(desk.listings.begin(topic, now, limit))
@@ -90,8 +94,9 @@ impl<Rt> Consumer<Rt> {
                 return Err(AssignError::Closed);
             }
             let topic = of.topic.to_string();
-            let wake = desk.assignment.assign(of, start, end);
+            let wake = desk.assignment.assign(of.clone(), start, end);
             let wake = wake.map_err(|problem| AssignError::Name { topic, problem })?;
+            desk.forget_failures(|failed| *failed == of);
             desk.change(news, |_| wake);
             Ok(())
         })
@@ -102,6 +107,7 @@ impl<Rt> Consumer<Rt> {
     pub fn unassign_topic(&self, topic: &str) {
         self.shared().command(|desk, news| {
             desk.change(news, |assignment| assignment.unassign_topic(topic));
+            desk.forget_unassigned();
             desk.listings.replace(topic, news);
         });
     }
@@ -111,28 +117,47 @@ impl<Rt> Consumer<Rt> {
         let of = TopicPartition::new(topic, partition);
         self.shared().command(|desk, news| {
             let wake = desk.assignment.unassign(&of);
+            desk.forget_unassigned();
             desk.change(news, |_| wake);
             wake == Wake::Yes
         })
     }
 
-    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this. Does nothing
-    /// for a partition that is not read.
-    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) {
-        let of = TopicPartition::new(topic, partition);
-        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.seek(&of, to)));
+    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this, no failure
+    /// either. Returns whether the partition is read: otherwise this does nothing.
+    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) -> bool {
+        self.change_read(topic, partition, |desk, of| {
+            desk.forget_failures(|failed| failed == of);
+            desk.assignment.seek(of, to)
+        })
     }
 
-    /// Delivers nothing of a partition until [`Consumer::resume`], and fetches nothing more. What has come is kept.
-    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
-        let of = TopicPartition::new(topic, partition);
-        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.pause(&of)));
+    /// Delivers nothing of a partition until [`Consumer::resume`], and fetches nothing more. What has come is kept. Returns whether
+    /// the partition is read.
+    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        self.change_read(topic, partition, |desk, of| desk.assignment.pause(of))
     }
 
-    /// Goes on with a partition that was paused.
-    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
+    /// Goes on with a partition that was paused. Returns whether the partition is read.
+    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        self.change_read(topic, partition, |desk, of| desk.assignment.resume(of))
+    }
+
+    /// Changes a partition, if it is read. Returns whether it is.
+    fn change_read(
+        &self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+        change: impl FnOnce(&mut Desk, &TopicPartition) -> Wake,
+    ) -> bool {
         let of = TopicPartition::new(topic, partition);
-        self.shared().command(|desk, news| desk.change(news, |assignment| assignment.resume(&of)));
+        self.shared().command(|desk, news| {
+            let is_read = desk.assignment.is_assigned(&of);
+            if is_read && change(desk, &of) == Wake::Yes {
+                news.call();
+            }
+            is_read
+        })
     }
 
     /// The offset that the next set of a partition begins with. `None` if it is not read, or its start is not known yet.

@@ -8,6 +8,8 @@ use kafka08_client::{
 };
 use kafka08_proto::{api::NameProblem, ids::TopicPartition, message::MessageError};
 
+use crate::sharing::in_millis;
+
 /// Why something was not assigned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,7 +44,7 @@ impl fmt::Display for AssignError {
         match self {
             Self::Name { topic, problem } => write!(f, "{topic:?} cannot be a topic: {problem}"),
             Self::NoTopic { topic, waited, cause } => {
-                write!(f, "no broker has listed the partitions of {topic:?} within {waited:?}: {cause}")
+                write!(f, "no broker has listed the partitions of {topic:?} within {:?}: {cause}", in_millis(*waited))
             }
             Self::Replaced { topic } => {
                 write!(f, "{topic:?} was assigned or unassigned by another caller, which counts: assign it once")

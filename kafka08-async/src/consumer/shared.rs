@@ -151,6 +151,21 @@ impl Desk {
         }
     }
 
+    /// Forgets failures that nobody was told of: what is said now of their partitions counts.
+    pub(super) fn forget_failures(&mut self, of: impl Fn(&TopicPartition) -> bool) {
+        self.failures.retain(|failure| !matches!(failure, ConsumeError::Failed { partition, .. } if of(partition)));
+    }
+
+    /// [`Desk::forget_failures`] of partitions that are read no longer.
+    pub(super) fn forget_unassigned(&mut self) {
+        let Self { failures, assignment, .. } = self;
+        let is_read = |failure: &ConsumeError| match failure {
+            ConsumeError::Failed { partition, .. } => assignment.is_assigned(partition),
+            _ => true,
+        };
+        failures.retain(is_read);
+    }
+
     /// Wakes as many as there is something for.
     fn settle(&mut self, news: &mut News) {
         let things = self.assignment.ready() + self.failures.len();

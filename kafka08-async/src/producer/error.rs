@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use kafka08_client::{accumulator::AppendError, error::Unreachable};
 use kafka08_proto::{error_code::ErrorCode, message::MessageSet};
 
+use crate::sharing::in_millis;
+
 /// Why a record was not appended. It was not sent, and will not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,7 +33,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Refused(error) => write!(f, "{error}"),
             Self::NoTopic { topic, waited, problem, unreachable } => {
-                write!(f, "no broker has listed the partitions of {topic:?} within {waited:?}: ")?;
+                write!(f, "no broker has listed the partitions of {topic:?} within {:?}: ", in_millis(*waited))?;
                 match (problem, unreachable) {
                     (_, Some(unreachable)) => write!(f, "{unreachable}"),
                     (Some(code), None) => write!(f, "the last answer was {code}: {}", code.advice()),

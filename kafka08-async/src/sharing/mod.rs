@@ -21,3 +21,8 @@ pub(crate) use timed::Timed;
 pub(crate) fn deadline(now: Instant, within: Duration) -> Instant {
     now.checked_add(within).unwrap_or_else(|| now + Duration::from_secs(1 << 30))
 }
+
+/// A time that was measured, as texts tell it.
+pub(crate) fn in_millis(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}

@@ -84,6 +84,41 @@ async fn a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on<H: On
     assert!(text.contains("events/1") && text.contains("5000") && text.contains("seek"), "{text}");
 }
 
+async fn a_failure_that_nobody_was_told_of_is_forgotten_by_what_follows<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..10).await;
+    let consumer = connect::<H>(&server, config()).await;
+    let fail = async || {
+        consumer.assign(TOPIC, 1, StartAt::Offset(Offset(5000)), EndAt::HighWatermark).expect("a sound name");
+        while !consumer.is_finished() {
+            sleep::<H>(Duration::from_millis(1)).await;
+        }
+    };
+    fail().await;
+    assert!(consumer.seek(TOPIC, 1, StartAt::Earliest));
+    assert_eq!(read::<H>(&consumer, 10).await.len(), 10);
+    fail().await;
+    consumer.assign(TOPIC, 1, StartAt::Earliest, EndAt::HighWatermark).expect("a sound name");
+    assert_eq!(read::<H>(&consumer, 10).await.len(), 10);
+    fail().await;
+    assert!(consumer.unassign(TOPIC, 1));
+    assert!(matches!(consumer.next().await, Ok(None)));
+}
+
+async fn what_is_said_of_a_partition_that_is_not_read_is_refused<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    assert!(!consumer.seek(TOPIC, 0, StartAt::Earliest));
+    assert!(!consumer.pause(TOPIC, 0));
+    assert!(!consumer.resume(TOPIC, 0));
+    consumer.assign(TOPIC, 0, StartAt::Earliest, EndAt::Never).expect("a sound name");
+    assert!(consumer.seek(TOPIC, 0, StartAt::Earliest));
+    // Also if it is paused already, or not at all.
+    assert!(consumer.resume(TOPIC, 0));
+    assert!(consumer.pause(TOPIC, 0));
+    assert!(consumer.pause(TOPIC, 0));
+}
+
 async fn a_failure_is_told_before_the_end<H: On>() {
     let server = cluster();
     fill::<H>(&server, 0..1).await;
@@ -160,6 +195,8 @@ async fn brokers_that_all_restart_cost_nothing<H: On>() {
 
 on_each_runtime! {
     a_failure_is_told_before_the_end,
+    a_failure_that_nobody_was_told_of_is_forgotten_by_what_follows,
+    what_is_said_of_a_partition_that_is_not_read_is_refused,
     reading_goes_on_when_a_leader_dies,
     reading_follows_a_leader_that_moves,
     a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on,

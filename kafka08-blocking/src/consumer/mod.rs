@@ -15,7 +15,7 @@ use kafka08_async::{
 
 pub use iterating::{MessageIter, SetIter};
 
-use crate::threads::{Threads, block_on};
+use crate::threads::{Threads, block_on, block_on_within};
 
 /// Reads partitions from their leaders, for any number of threads. Cloning returns another handle of the same consumer, and is
 /// cheap.
@@ -109,18 +109,19 @@ impl Consumer {
     }
 
     /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this.
-    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) {
-        self.consumer.seek(topic, partition, to);
+    /// Returns whether the partition is read: otherwise this does nothing.
+    pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) -> bool {
+        self.consumer.seek(topic, partition, to)
     }
 
-    /// Delivers nothing of a partition until [`Consumer::resume`], and fetches nothing more. What has come is kept.
-    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
-        self.consumer.pause(topic, partition);
+    /// Delivers and fetches nothing of a partition until [`Consumer::resume`]. What has come is kept. Returns whether it is read.
+    pub fn pause(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        self.consumer.pause(topic, partition)
     }
 
-    /// Goes on with a partition that was paused.
-    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) {
-        self.consumer.resume(topic, partition);
+    /// Goes on with a partition that was paused. Returns whether the partition is read.
+    pub fn resume(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
+        self.consumer.resume(topic, partition)
     }
 
     /// The offset that the next set of a partition begins with. `None` if it is not read, or its start is not known yet.
@@ -163,12 +164,26 @@ impl Consumer {
         block_on(self.consumer.next())
     }
 
+    /// [`Consumer::next`], for a time: also `None` if nothing has come in it. Then [`Consumer::is_finished`] and
+    /// [`Consumer::is_closed`] return false.
+    ///
+    /// # Errors
+    /// As [`Consumer::next`].
+    pub fn next_within(&self, within: Duration) -> Result<Option<Messages>, ConsumeError> {
+        block_on_within(self.consumer.next(), within).unwrap_or(Ok(None))
+    }
+
     /// Waits for what else there is to tell: starts, resets, ends, stalls, errors at which callers have stopped. `None` after the
     /// end of the consumer.
     ///
     /// Each goes to one caller. Of those that nobody takes, the latest 1,024 are kept: see [`Consumer::lost_events`].
     pub fn next_event(&self) -> Option<ConsumerEvent> {
         block_on(self.consumer.next_event())
+    }
+
+    /// [`Consumer::next_event`], for a time: also `None` if nothing was told in it.
+    pub fn next_event_within(&self, within: Duration) -> Option<ConsumerEvent> {
+        block_on_within(self.consumer.next_event(), within).flatten()
     }
 
     /// The next event, without waiting.

@@ -37,6 +37,7 @@ use kafka08_async::{HostPort, Runtime, Timer};
 pub use bell::{Bell, Ring};
 #[doc(hidden)]
 pub use park::block_on;
+pub(crate) use park::block_on_within;
 pub(crate) use run::run;
 pub use socket::{Listener, Socket};
 #[doc(hidden)]

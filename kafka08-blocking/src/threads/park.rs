@@ -1,9 +1,10 @@
 //! Callers that wait for a future: their thread is parked meanwhile.
 
 use std::{
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
 };
 
 use kafka08_async::sync::{
@@ -13,21 +14,50 @@ use kafka08_async::sync::{
 
 /// Waits for a future on this thread, which is parked meanwhile. Other threads make the future ready.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Some(output) = poll_until(future.as_mut(), None) {
+            return output;
+        }
+    }
+}
+
+/// [`block_on`] for a time. `None` if the future was not ready in it, and is dropped.
+pub(crate) fn block_on_within<F: Future>(future: F, within: Duration) -> Option<F::Output> {
+    poll_until(pin!(future), Instant::now().checked_add(within))
+}
+
+/// Polls a future until it is ready, or a time has come.
+fn poll_until<F: Future>(mut future: Pin<&mut F>, until: Option<Instant>) -> Option<F::Output> {
     let signal = Signal::of_this_thread();
     let waker = Waker::from(Arc::clone(&signal));
     let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
     loop {
         // Cleared before the poll, so that a wake-up during it is not lost.
         signal.is_set.store(false, Ordering::SeqCst);
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
+            return Some(output);
         }
-        // `park` may return without a reason.
+        // A parked thread may go on without a reason.
         while !signal.is_set.load(Ordering::SeqCst) {
-            thread::park();
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return None,
+                Some(left) => park_timeout(left),
+            }
         }
     }
+}
+
+#[cfg(not(shuttle))]
+fn park_timeout(time: Duration) {
+    thread::park_timeout(time);
+}
+
+/// In the models there is no time.
+#[cfg(shuttle)]
+fn park_timeout(_: Duration) {
+    thread::park();
 }
 
 /// Wakes a parked thread.

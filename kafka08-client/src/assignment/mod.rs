@@ -309,6 +309,12 @@ impl Assignment {
         }
     }
 
+    /// Whether a partition is read, also if it has ended or failed.
+    #[must_use]
+    pub fn is_assigned(&self, of: &TopicPartition) -> bool {
+        self.by_name.contains_key(of)
+    }
+
     /// The partitions that are read.
     pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.by_name.keys()

@@ -183,18 +183,29 @@ impl fmt::Display for FetchCause {
                 }
                 write!(f, ", and a response can have {cap}: raise Limits::max_frame, or seek behind it")
             }
-            Self::Attempt(cause) => write!(f, "{cause}"),
+            Self::Attempt(cause) => write_attempt(f, cause),
         }
     }
 }
 
 impl std::error::Error for FetchCause {}
 
+/// A consumer asks nothing else that an old release does not know.
+fn write_attempt(f: &mut fmt::Formatter<'_>, cause: &Cause) -> fmt::Result {
+    write!(f, "{cause}")?;
+    match cause {
+        Cause::Release { .. } => f.write_str(
+            "; Kafka keeps offsets itself since 0.8.2, and in ZooKeeper since 0.8.1 (OffsetStore::ZooKeeper)",
+        ),
+        _ => Ok(()),
+    }
+}
+
 impl fmt::Display for CommitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(code) => write!(f, "the broker has answered with {code}: {}", code.advice()),
-            Self::Attempt(cause) => write!(f, "{cause}"),
+            Self::Attempt(cause) => write_attempt(f, cause),
         }
     }
 }
