@@ -50,7 +50,7 @@ impl<Rt: Runtime> Consumer<Rt> {
             let wake = desk.assignment.assign_topic(topic.clone(), start, end);
             let wake = wake.map_err(|problem| AssignError::Name { topic: topic.to_string(), problem })?;
             desk.change(news, |_| wake);
-            desk.forget_unassigned();
+            desk.failures.forget_unassigned(&desk.assignment);
             desk.listings.replace(&topic, news);
             // Under the same lock: the task cannot find the partitions before somebody waits for them.
             Ok(desk.listings.begin(topic, now, limit))
@@ -96,7 +96,7 @@ impl<Rt> Consumer<Rt> {
             let topic = of.topic.to_string();
             let wake = desk.assignment.assign(of.clone(), start, end);
             let wake = wake.map_err(|problem| AssignError::Name { topic, problem })?;
-            desk.forget_failures(|failed| *failed == of);
+            desk.failures.forget(&of);
             desk.change(news, |_| wake);
             Ok(())
         })
@@ -107,7 +107,7 @@ impl<Rt> Consumer<Rt> {
     pub fn unassign_topic(&self, topic: &str) {
         self.shared().command(|desk, news| {
             desk.change(news, |assignment| assignment.unassign_topic(topic));
-            desk.forget_unassigned();
+            desk.failures.forget_unassigned(&desk.assignment);
             desk.listings.replace(topic, news);
         });
     }
@@ -117,7 +117,7 @@ impl<Rt> Consumer<Rt> {
         let of = TopicPartition::new(topic, partition);
         self.shared().command(|desk, news| {
             let wake = desk.assignment.unassign(&of);
-            desk.forget_unassigned();
+            desk.failures.forget_unassigned(&desk.assignment);
             desk.change(news, |_| wake);
             wake == Wake::Yes
         })
@@ -127,7 +127,7 @@ impl<Rt> Consumer<Rt> {
     /// either. Returns whether the partition is read: otherwise this does nothing.
     pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) -> bool {
         self.change_read(topic, partition, |desk, of| {
-            desk.forget_failures(|failed| failed == of);
+            desk.failures.forget(of);
             desk.assignment.seek(of, to)
         })
     }

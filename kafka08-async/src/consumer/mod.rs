@@ -5,6 +5,7 @@
 //! | `messages` | a set in the hands of a caller |
 //! | `owned` | messages one by one, which own their bytes |
 //! | `queue` | callers that wait for sets or for events |
+//! | `failures` | why partitions are read no further, as long as nobody was told |
 //! | `listing` | callers that wait until the partitions of a topic are known |
 //! | `shared` | what handles and the task share |
 //! | `owner` | the task's side |
@@ -16,6 +17,7 @@ mod committing;
 mod creating;
 mod ending;
 mod error;
+mod failures;
 mod listing;
 mod messages;
 mod owned;

@@ -17,6 +17,7 @@ use kafka08_proto::{ids::TopicPartition, message::Inflater};
 
 use super::{
     error::{CommitError, ConsumeError},
+    failures::Failures,
     listing::Listings,
     queue::Queue,
 };
@@ -47,7 +48,7 @@ pub(super) struct Desk {
     pub(super) contact: Contact,
     takers: Queue,
     /// Failures of partitions that nobody was told.
-    failures: VecDeque<ConsumeError>,
+    pub(super) failures: Failures,
     listeners: Queue,
     events: VecDeque<ConsumerEvent>,
     pub(super) lost_events: u64,
@@ -92,7 +93,7 @@ impl Shared {
             assignment: Assignment::new(&config),
             contact: Contact::default(),
             takers: Queue::default(),
-            failures: VecDeque::new(),
+            failures: Failures::default(),
             listeners: Queue::default(),
             events: VecDeque::new(),
             lost_events: 0,
@@ -151,24 +152,9 @@ impl Desk {
         }
     }
 
-    /// Forgets failures that nobody was told of: what is said now of their partitions counts.
-    pub(super) fn forget_failures(&mut self, of: impl Fn(&TopicPartition) -> bool) {
-        self.failures.retain(|failure| !matches!(failure, ConsumeError::Failed { partition, .. } if of(partition)));
-    }
-
-    /// [`Desk::forget_failures`] of partitions that are read no longer.
-    pub(super) fn forget_unassigned(&mut self) {
-        let Self { failures, assignment, .. } = self;
-        let is_read = |failure: &ConsumeError| match failure {
-            ConsumeError::Failed { partition, .. } => assignment.is_assigned(partition),
-            _ => true,
-        };
-        failures.retain(is_read);
-    }
-
     /// Wakes as many as there is something for.
     fn settle(&mut self, news: &mut News) {
-        let things = self.assignment.ready() + self.failures.len();
+        let things = self.assignment.ready() + self.failures.due(&self.assignment);
         // The end is looked for only if somebody waits for it: it looks at partitions.
         if self.takers.settle(things, news) && self.has_nothing_to_come() {
             self.takers.wake_all(news);
@@ -206,7 +192,7 @@ impl Desk {
             Phase::Closing | Phase::Closed => return Some(Ok(None)),
             Phase::Abandoned => return Some(Err(ConsumeError::Ended)),
         }
-        if let Some(failure) = self.failures.pop_front() {
+        if let Some(failure) = self.failures.take(&self.assignment) {
             return Some(Err(failure));
         }
         if let Some((fetched, wake)) = self.assignment.take() {
@@ -252,7 +238,7 @@ impl Desk {
     pub(super) fn note_event(&mut self, event: ConsumerEvent, news: &mut News) {
         match event {
             ConsumerEvent::Failed { partition, cause } => {
-                self.failures.push_back(ConsumeError::Failed { partition, cause: Box::new(cause) });
+                self.failures.add(partition, cause);
             }
             ConsumerEvent::Committed { id, failed } => match self.commits.get_mut(&id) {
                 Some(commit) => {

@@ -84,6 +84,22 @@ async fn a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on<H: On
     assert!(text.contains("events/1") && text.contains("5000") && text.contains("seek"), "{text}");
 }
 
+async fn what_has_come_of_a_partition_is_taken_before_its_failure<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..10).await;
+    let consumer = connect::<H>(&server, config().with_max_wait(Duration::from_millis(20))).await;
+    consumer.assign(TOPIC, 1, StartAt::Earliest, EndAt::Never).expect("a sound name");
+    while consumer.assignment_stats().undelivered == 0 {
+        sleep::<H>(Duration::from_millis(1)).await;
+    }
+    // A code for which there is no remedy.
+    server.add_rule("fetch partition=1: answer code=35".parse().expect("a rule"));
+    sleep::<H>(Duration::from_millis(300)).await;
+    assert_eq!(read::<H>(&consumer, 10).await.len(), 10);
+    let next = consumer.next().await;
+    assert!(matches!(next, Err(ConsumeError::Failed { .. })), "{next:?}");
+}
+
 async fn a_failure_that_nobody_was_told_of_is_forgotten_by_what_follows<H: On>() {
     let server = cluster();
     fill::<H>(&server, 0..10).await;
@@ -195,6 +211,7 @@ async fn brokers_that_all_restart_cost_nothing<H: On>() {
 
 on_each_runtime! {
     a_failure_is_told_before_the_end,
+    what_has_come_of_a_partition_is_taken_before_its_failure,
     a_failure_that_nobody_was_told_of_is_forgotten_by_what_follows,
     what_is_said_of_a_partition_that_is_not_read_is_refused,
     reading_goes_on_when_a_leader_dies,

@@ -105,10 +105,13 @@ impl Assignment {
         self.frames.end(frame);
     }
 
-    /// A broker has told the high watermark of a partition.
+    /// A broker has answered a fetch from the position, and told the high watermark of a partition.
     pub(crate) fn note_high_watermark(&mut self, at: PartitionIndex, epoch: Epoch, offset: Offset) {
         if let Some(part) = self.part_mut(at).filter(|part| part.epoch == epoch) {
             part.high_watermark = Some(offset);
+            if let Some(position) = part.position {
+                part.out.confirm_start(position);
+            }
         }
     }
 

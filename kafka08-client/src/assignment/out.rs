@@ -33,7 +33,7 @@ pub(super) struct Out {
     cuts: VecDeque<(u64, Offset)>,
     /// The offset behind all sets that were taken.
     behind: Option<Offset>,
-    /// The offset behind everything that has passed without a gap.
+    /// The offset behind everything that has passed without a gap: where reading has started, if nothing has.
     committable: Option<Offset>,
 }
 
@@ -49,6 +49,14 @@ impl Out {
             self.renew();
         }
         SetId(set)
+    }
+
+    /// A broker has the offset where reading starts. It may be committed, so that a group in whose partition nothing happens begins
+    /// there again, and not somewhere else.
+    pub(super) fn confirm_start(&mut self, start: Offset) {
+        if self.next == 0 {
+            self.committable = Some(start);
+        }
     }
 
     /// Notes how far a user has come in a set. Returns whether the set was still open.
@@ -103,6 +111,10 @@ impl Out {
 
     /// What comes next is at this offset, so no more may be committed because of what came before.
     pub(super) fn rewind(&mut self, offset: Offset) {
+        // A start that was confirmed counts no more if there is another one.
+        if self.next == 0 {
+            self.committable = None;
+        }
         // Retention moves the beginning of a log forwards, and then nothing that was taken is in doubt.
         if self.behind.is_none_or(|behind| behind <= offset) {
             return;
@@ -131,7 +143,7 @@ impl Out {
         self.committable = self.committable.max(self.open.get(&self.first).copied());
     }
 
-    /// The offset behind everything that has passed without a gap. `None` if nothing has.
+    /// The offset behind everything that has passed without a gap, which is the start if nothing has. `None` if that was not confirmed.
     pub(super) fn committable(&self) -> Option<Offset> {
         self.committable
     }

@@ -186,6 +186,10 @@ impl Consumer {
         track.resets = 0;
         let is_second = track.doubt == Some(part.offset);
         self.to_ask.insert(node);
+        if part.offset >= until.offset {
+            // The log has the offset where reading was to start, and that is not in front of the end.
+            return self.end(at, part.offset);
+        }
         match judge(&fetched.messages, part.offset, high_watermark, is_second) {
             Found::Set { len, behind, first, later } => {
                 track.doubt = None;

@@ -18,6 +18,10 @@ use crate::{
     config::{IntervalCommit, OffsetStore},
 };
 
+/// What was stored is stored again after this time, because brokers of 0.8.2 forget what was not for a day
+/// (`offsets.retention.minutes`).
+const AGAIN: Duration = Duration::from_secs(3600);
+
 /// What is committed every so often, and how far that is.
 #[derive(Debug)]
 pub(super) struct Interval {
@@ -25,11 +29,18 @@ pub(super) struct Interval {
     store: OffsetStore,
     every: Duration,
     is_due: bool,
-    /// What was stored of the partitions that are assigned. A new epoch stores even the same offset again, because somebody else may
-    /// have committed meanwhile.
-    stored: BTreeMap<TopicPartition, (Epoch, Offset)>,
+    /// What was stored of the partitions that are assigned, and when. A new epoch stores even the same offset again, because somebody
+    /// else may have committed meanwhile.
+    stored: BTreeMap<TopicPartition, ((Epoch, Offset), Instant)>,
     /// Commits that have not ended: one, and one more while the consumer closes.
-    open: BTreeMap<CommitId, BTreeMap<TopicPartition, (Epoch, Offset)>>,
+    open: BTreeMap<CommitId, Open>,
+}
+
+/// A commit that has not ended.
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    offsets: BTreeMap<TopicPartition, (Epoch, Offset)>,
 }
 
 impl Interval {
@@ -38,16 +49,19 @@ impl Interval {
         Self { group, store, every, is_due: false, stored: BTreeMap::new(), open: BTreeMap::new() }
     }
 
-    /// What has passed and is not stored.
-    fn unstored(&mut self, with: &Assignment) -> BTreeMap<TopicPartition, (Epoch, Offset)> {
+    /// What has passed and is not stored, or not lately.
+    fn unstored(&mut self, with: &Assignment, now: Instant) -> BTreeMap<TopicPartition, (Epoch, Offset)> {
         // Built anew each time, so that partitions that were unassigned take no memory.
         let stored = std::mem::take(&mut self.stored);
         let mut unstored = BTreeMap::new();
         for (of, epoch, offset) in with.committable_of_epochs() {
+            let is_late = |since: Instant| now.saturating_duration_since(since) >= AGAIN;
             match stored.get(of) {
-                Some(known) if *known == (epoch, offset) => self.stored.insert(of.clone(), *known),
-                _ => unstored.insert(of.clone(), (epoch, offset)),
-            };
+                Some(known) if known.0 == (epoch, offset) && !is_late(known.1) => {
+                    self.stored.insert(of.clone(), *known);
+                }
+                _ => drop(unstored.insert(of.clone(), (epoch, offset))),
+            }
         }
         unstored
     }
@@ -67,14 +81,14 @@ impl Consumer {
         if !is_closing && (!is_due || !interval.open.is_empty()) {
             return;
         }
-        let unstored = interval.unstored(with);
+        let unstored = interval.unstored(with, now);
         if unstored.is_empty() {
             return;
         }
         // Through the assignment, which gives it a number and its place behind what callers have asked for.
         let offsets = unstored.iter().map(|(of, (_, offset))| (of.clone(), *offset)).collect();
         let id = with.commit_offsets(interval.group.clone(), interval.store, offsets);
-        interval.open.insert(id, unstored);
+        interval.open.insert(id, Open { since: now, offsets: unstored });
     }
 
     pub(super) fn note_interval_due(&mut self) {
@@ -91,14 +105,14 @@ impl Consumer {
     /// Tells the end of a commit.
     pub(super) fn tell_commit(&mut self, id: CommitId, failed: Failed) {
         let own = self.interval.as_mut().and_then(|interval| Some((interval.open.remove(&id)?, interval)));
-        let Some((mut offsets, interval)) = own else {
+        let Some((Open { since, mut offsets }, interval)) = own else {
             let failed = failed.into_iter().collect();
             self.events.push_back(ConsumerEvent::Committed { id, failed });
             return;
         };
         // What has failed is unstored at the next interval, whether or not more has passed by then.
         offsets.retain(|of, _| !failed.contains_key(of));
-        interval.stored.extend(offsets);
+        interval.stored.extend(offsets.into_iter().map(|(of, stored)| (of, (stored, since))));
         if !failed.is_empty() {
             let failed = failed.into_iter().collect();
             self.events.push_back(ConsumerEvent::NotCommitted { failed });

@@ -319,8 +319,10 @@ impl Consumer {
         let (of, epoch) = (track.of.clone(), track.epoch);
         self.returns.started.push((at, epoch, position));
         self.events.push_back(ConsumerEvent::Started { partition: of, at: position });
-        // Without a fetch, which would wait for messages that nobody wants.
-        if position >= until.offset {
+        // Without a fetch, which would wait for messages that nobody wants. Behind a high watermark, a broker must say whether the
+        // log has the offset at all.
+        let is_beyond = until.was_there && position > until.offset;
+        if position >= until.offset && !is_beyond {
             self.end(at, position);
         } else {
             self.place(now, at);

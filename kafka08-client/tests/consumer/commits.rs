@@ -2,7 +2,7 @@
 
 use kafka08_broker::BrokerConfig;
 use kafka08_client::{
-    config::{ConsumerConfig, EndAt, OffsetStore, StartAt},
+    config::{ConsumerConfig, EndAt, OffsetStore, Reset, StartAt},
     consumer::{CommitCause, ConsumerEvent},
     error::Cause,
 };
@@ -15,7 +15,9 @@ use kafka08_proto::{
 
 use crate::{
     SECOND,
-    both::{ConsumerRig, ask, assign, commit, committed, next, numbers, part, pass, produce, read, rig, take},
+    both::{
+        ConsumerRig, ask, assign, commit, committed, next, numbers, part, pass, produce, read, read_all, rig, take,
+    },
 };
 
 fn one() -> BrokerConfig {
@@ -47,14 +49,14 @@ fn four_sets(rig: &mut ConsumerRig) -> Vec<kafka08_client::assignment::Fetched> 
 fn only_what_has_passed_without_a_gap_is_committed_whatever_the_order() {
     let mut rig = rig(one(), ConsumerConfig::default());
     let mut sets: Vec<_> = four_sets(&mut rig).into_iter().map(|set| Some(set.open())).collect();
-    assert_eq!(committable(&rig), []);
+    assert_eq!(committable(&rig), [(0, 0)], "where reading has started");
     let mut finish = |rig: &mut ConsumerRig, n: usize| {
         let mut messages = sets[n].take().expect("once");
         assert_eq!(read(&mut messages).len(), 4);
         pass(rig, &messages);
     };
     finish(&mut rig, 2);
-    assert_eq!(committable(&rig), []);
+    assert_eq!(committable(&rig), [(0, 0)]);
     finish(&mut rig, 0);
     assert_eq!(committable(&rig), [(0, 4)]);
     finish(&mut rig, 1);
@@ -63,6 +65,39 @@ fn only_what_has_passed_without_a_gap_is_committed_whatever_the_order() {
     assert_eq!(stored(&mut rig, 0), 12);
     finish(&mut rig, 3);
     assert_eq!(committable(&rig), [(0, 16)]);
+}
+
+#[test]
+fn a_group_in_whose_partition_nothing_happens_begins_there_again() {
+    let mut rig = rig(one(), ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..4));
+    let start = StartAt::Committed { group: "g".into(), store: OffsetStore::Kafka, otherwise: Reset::Latest };
+    assign(&mut rig, 0, start.clone(), EndAt::Never);
+    assert_eq!(committable(&rig), [], "no broker has said that the log has this offset");
+    rig.pass(SECOND);
+    assert_eq!(commit(&mut rig, "g", OffsetStore::Kafka), []);
+    assert_eq!(stored(&mut rig, 0), 4);
+    // Written while nobody reads.
+    let _ = rig.command(|both, _| both.assignment.unassign(&part(0)));
+    produce(&mut rig, 0, numbers(4..8));
+    assign(&mut rig, 0, start, EndAt::Never);
+    assert_eq!(read_all(&mut rig).len(), 4);
+}
+
+#[test]
+fn an_offset_that_no_log_has_is_not_committed() {
+    let mut rig = rig(one(), ConsumerConfig::default());
+    assign(&mut rig, 0, StartAt::Offset(Offset(50)), EndAt::Never);
+    rig.pass(SECOND);
+    assert_eq!(committable(&rig), []);
+    let mut rig = rig_with_reset();
+    assign(&mut rig, 0, StartAt::Offset(Offset(50)), EndAt::Never);
+    rig.pass(SECOND);
+    assert_eq!(committable(&rig), [(0, 0)], "where reading has started instead");
+}
+
+fn rig_with_reset() -> ConsumerRig {
+    rig(one(), ConsumerConfig::default().with_reset(Reset::Earliest))
 }
 
 #[test]

@@ -98,19 +98,32 @@ fn it_is_off_unless_it_is_set() {
 #[test]
 fn nothing_is_sent_while_nothing_passes() {
     let mut rig = reading(config(OffsetStore::Kafka));
-    let open = next(&mut rig, SECOND).open();
+    let mut open = next(&mut rig, SECOND).open();
     rig.pass(10 * EVERY);
-    assert_eq!(commits(&rig), 0, "a set that somebody holds has not passed");
-    let mut open = open;
+    assert_eq!((commits(&rig), stored(&mut rig)), (1, 0), "the start; a set that somebody holds has not passed");
     read(&mut open);
     pass(&mut rig, &open);
     rig.pass(10 * EVERY);
-    assert_eq!(commits(&rig), 1);
-    assert_eq!(stored(&mut rig), 4);
-    // The other partitions are read too, and nothing has passed of them.
+    assert_eq!((commits(&rig), stored(&mut rig)), (2, 4));
+    // The start of another partition, of which nothing passes.
     assign(&mut rig, 1, StartAt::Earliest, EndAt::Never);
     rig.pass(10 * EVERY);
-    assert_eq!(commits(&rig), 1);
+    assert_eq!(commits(&rig), 3);
+}
+
+#[test]
+fn what_was_stored_is_stored_again_before_a_broker_forgets_it() {
+    // A broker forgets what was not stored again for a day.
+    let mut rig = reading(config(OffsetStore::Kafka));
+    read_all(&mut rig);
+    rig.pass(2 * EVERY);
+    for _ in 0..2 {
+        // The history of the brokers ends before the commit in front of this time.
+        rig.pass(3500 * SECOND);
+        assert_eq!(commits(&rig), 0);
+        rig.pass(100 * SECOND + EVERY);
+        assert_eq!(commits(&rig), 1);
+    }
 }
 
 #[test]

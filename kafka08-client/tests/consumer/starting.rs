@@ -75,6 +75,33 @@ fn an_offset_that_the_log_does_not_have_fails_or_is_reset_with_an_event() {
 }
 
 #[test]
+fn an_offset_behind_the_log_is_no_end_of_it() {
+    // As a group has it whose topic was deleted and created again.
+    let end = EndAt::HighWatermark;
+    let mut rig = rig(one(), ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..4));
+    assign(&mut rig, 0, StartAt::Offset(Offset(50)), end);
+    rig.pass(SECOND);
+    let is_failure = |event: &ConsumerEvent| matches!(event, ConsumerEvent::Failed { cause: FetchCause::Lost(_), .. });
+    assert!(rig.events.iter().any(is_failure), "{:?}", rig.events);
+    assert!(!rig.events.iter().any(|event| matches!(event, ConsumerEvent::Ended { .. })), "{:?}", rig.events);
+
+    let mut rig = crate::both::rig(one(), ConsumerConfig::default().with_reset(Reset::Earliest));
+    produce(&mut rig, 0, numbers(0..4));
+    assign(&mut rig, 0, StartAt::Offset(Offset(50)), end);
+    assert_eq!(read_all(&mut rig).len(), 4);
+    assert_eq!(resets(&rig.events), [ResetCause::OutOfRange(Offset(50))]);
+    assert!(rig.machine.assignment.is_finished());
+
+    // At the end there is nothing to ask.
+    let fetches = rig.machine.consumer.stats().fetches;
+    assign(&mut rig, 0, StartAt::Offset(Offset(4)), end);
+    rig.pass(SECOND);
+    assert!(rig.machine.assignment.is_finished());
+    assert_eq!(rig.machine.consumer.stats().fetches, fetches);
+}
+
+#[test]
 fn what_a_group_has_committed_is_where_it_goes_on_in_each_store() {
     for store in [OffsetStore::Kafka, OffsetStore::ZooKeeper] {
         let mut rig = rig(one(), ConsumerConfig::default());

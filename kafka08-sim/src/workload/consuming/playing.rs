@@ -92,16 +92,17 @@ impl Consuming {
             self.both.assignment.committable().filter_map(|(of, offset)| Some((place(of)?, offset.0))).collect();
         history.note(|| format!("{id:?}: {offsets:?}"));
         let mut passed = self.all_passed();
-        // Of a partition in which nothing has passed since it was begun anew, what was stored before stays.
+        // Of a partition whose start is not confirmed since it was begun anew, what was stored before stays.
         passed.retain(|place, _| offsets.contains_key(place));
         self.commits.insert(id, Commit { passed, offsets });
         Stepped::Acted
     }
 
-    /// How far the user has passed everywhere.
+    /// How far the user has passed everywhere: to where reading has started, if nothing has come of it.
     fn all_passed(&self) -> BTreeMap<Place, i64> {
+        let started = self.both.assignment.committable().filter_map(|(of, offset)| Some((place(of)?, offset.0)));
         let passed = |(place, part): (&Place, &Part)| Some((*place, passed(&self.held, *place, part)?));
-        self.parts.iter().filter_map(passed).collect()
+        started.chain(self.parts.iter().filter_map(passed)).collect()
     }
 
     /// Notes what a commit has stored.
