@@ -71,7 +71,7 @@ impl<Rt> MessageStream<Rt> {
             self.messages = None;
         }
         let shared = self.consumer.shared();
-        let next = shared.command(|desk, news| desk.poll_next(&mut self.number, cx, news));
+        let next = shared.command(|desk, news| desk.poll_stream(&mut self.number, cx, news));
         match ready!(next) {
             Ok(None) => Poll::Ready(None),
             Err(error) => Poll::Ready(Some(Err(error))),

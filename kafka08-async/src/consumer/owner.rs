@@ -20,6 +20,9 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     /// Until when a broker has to answer.
     contact_by: Option<Instant>,
+    /// Failures that the assignment does not know yet. At the next exchange it does, unless somebody has begun anew with their
+    /// partitions meanwhile.
+    failed: Vec<ConsumerEvent>,
     /// The time of the last turn.
     now: Instant,
     teller: ConsumerTeller,
@@ -31,11 +34,15 @@ impl Owner {
         let mut machine = Consumer::new(&shared.config);
         machine.connect(now);
         let teller = ConsumerTeller::new(&shared.config);
-        Self { machine: Timed::new(machine, now), shared, contact_by, now, teller }
+        Self { machine: Timed::new(machine, now), shared, contact_by, failed: Vec::new(), now, teller }
     }
 
-    fn take_event(&self, event: ConsumerEvent) {
+    fn take_event(&mut self, event: ConsumerEvent) {
         self.teller.tell(&event);
+        if matches!(event, ConsumerEvent::Failed { .. }) {
+            self.failed.push(event);
+            return;
+        }
         let stats = self.machine.machine.stats();
         self.shared.command(|desk, news| {
             // Before anybody is woken, so that whoever waits sees the counts.
@@ -66,6 +73,7 @@ impl fleet::Owner for Owner {
             // Not `now`: an answer that is here already beats the end of a wait, and the sockets were not read yet.
             desk.contact.look(machine, shared.config.cluster(), self.contact_by, *told, news);
             desk.stats = machine.stats();
+            self.failed.drain(..).for_each(|event| desk.note_event(event, news));
             // Under the same lock: nobody may find that nothing will come before the failure that ends a partition is known.
             while let Some(event) = machine.poll_event() {
                 desk.note_event(event.clone(), news);

@@ -15,6 +15,8 @@ pub(super) struct Queue {
     next: u64,
     wakers: BTreeMap<u64, Option<Waker>>,
     asleep: BTreeSet<u64>,
+    /// Those who stand beside the queue.
+    beside: BTreeMap<u64, Waker>,
 }
 
 impl Queue {
@@ -28,27 +30,48 @@ impl Queue {
         self.asleep.insert(number);
     }
 
+    /// As [`Queue::wait`], for one who may never try again, as a stream that is kept and not polled. It is woken for each thing, and
+    /// takes nobody's turn.
+    pub(super) fn wait_beside(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) {
+        let number = *number.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        news.discard(self.beside.insert(number, cx.waker().clone()));
+    }
+
     /// A caller has found something, or is dropped.
     pub(super) fn leave(&mut self, number: &mut Option<u64>, news: &mut News) {
         if let Some(number) = number.take() {
             self.asleep.remove(&number);
             news.discard(self.wakers.remove(&number).flatten());
+            news.discard(self.beside.remove(&number));
         }
     }
 
     /// Wakes callers until as many are awake as there are things to take. Returns whether one is left asleep.
     pub(super) fn settle(&mut self, things: usize, news: &mut News) -> bool {
+        if things > 0 {
+            self.wake_beside(news);
+        }
         while self.wakers.len() - self.asleep.len() < things {
-            let Some(number) = self.asleep.pop_first() else { return false };
+            let Some(number) = self.asleep.pop_first() else { break };
             self.wake(number, news);
         }
-        !self.asleep.is_empty()
+        !self.asleep.is_empty() || !self.beside.is_empty()
     }
 
     /// Wakes everybody: there is nothing to wait for.
     pub(super) fn wake_all(&mut self, news: &mut News) {
+        self.wake_beside(news);
         for number in mem::take(&mut self.asleep) {
             self.wake(number, news);
+        }
+    }
+
+    fn wake_beside(&mut self, news: &mut News) {
+        for waker in mem::take(&mut self.beside).into_values() {
+            news.wake(Some(waker));
         }
     }
 
@@ -118,6 +141,21 @@ mod tests {
         tell(|news| queue.leave(&mut numbers[0], news));
         assert!(!tell(|news| queue.settle(1, news)));
         assert_eq!(woken(&counts), [1, 1]);
+    }
+
+    #[test]
+    fn one_beside_is_woken_for_each_thing_and_takes_no_turn() {
+        let (mut queue, _numbers, counts) = waiting(1);
+        let (stream, mut number) = (Arc::new(Count::default()), None);
+        let waker = Waker::from(Arc::clone(&stream));
+        tell(|news| queue.wait_beside(&mut number, &Context::from_waker(&waker), news));
+        // It does not try again.
+        assert!(!tell(|news| queue.settle(1, news)));
+        assert_eq!((woken(&counts), woken(&[Arc::clone(&stream)])), (vec![1], vec![1]));
+        tell(|news| queue.wait_beside(&mut number, &Context::from_waker(&waker), news));
+        assert!(tell(|news| queue.settle(0, news)), "it waits for the end, too");
+        tell(|news| queue.wake_all(news));
+        assert_eq!(woken(&[Arc::clone(&stream)]), [2]);
     }
 
     #[test]

@@ -186,6 +186,20 @@ impl Desk {
         }
     }
 
+    /// [`Desk::poll_next`] for a stream, which may be kept and not polled.
+    pub(super) fn poll_stream(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) -> Poll<Next> {
+        match self.find_next(news) {
+            Some(next) => {
+                self.takers.leave(number, news);
+                Poll::Ready(next)
+            }
+            None => {
+                self.takers.wait_beside(number, cx, news);
+                Poll::Pending
+            }
+        }
+    }
+
     fn find_next(&mut self, news: &mut News) -> Option<Next> {
         match self.phase {
             Phase::Open => {}
@@ -237,9 +251,11 @@ impl Desk {
     /// Takes an event of the machine.
     pub(super) fn note_event(&mut self, event: ConsumerEvent, news: &mut News) {
         match event {
-            ConsumerEvent::Failed { partition, cause } => {
+            // Otherwise somebody has sought or assigned it since.
+            ConsumerEvent::Failed { partition, cause } if self.assignment.has_ended(&partition) => {
                 self.failures.add(partition, cause);
             }
+            ConsumerEvent::Failed { .. } => {}
             ConsumerEvent::Committed { id, failed } => match self.commits.get_mut(&id) {
                 Some(commit) => {
                     if let Commit::Open(_, waker) = mem::replace(commit, Commit::Ended(failed)) {

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, future::join};
+use futures_util::{
+    StreamExt as _,
+    future::{Either, join, select},
+};
 use kafka08_async::{
     ConsumeError, Consumer, ConsumerEvent, CorruptPolicy, EndAt, FetchCause, StartAt,
     proto::ids::{NodeId, Offset},
@@ -82,6 +85,22 @@ async fn a_partition_that_cannot_be_read_is_told_once_and_the_others_go_on<H: On
     assert!(matches!(**cause, FetchCause::Lost(_)), "{cause}");
     let text = failure.to_string();
     assert!(text.contains("events/1") && text.contains("5000") && text.contains("seek"), "{text}");
+}
+
+async fn a_stream_that_is_kept_and_not_polled_takes_nobodys_turn<H: On>() {
+    let server = cluster();
+    let consumer = connect::<H>(&server, config()).await;
+    consumer.assign(TOPIC, 1, StartAt::Earliest, EndAt::Never).expect("a sound name");
+    let mut stream = consumer.messages();
+    // As a time limit around `next` that has run out leaves it.
+    assert!(pin!(stream.next()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let filled = async {
+        sleep::<H>(Duration::from_millis(50)).await;
+        fill::<H>(&server, 0..1).await;
+    };
+    let (taking, limit) = (pin!(consumer.next()), pin!(sleep::<H>(Duration::from_secs(20))));
+    let (next, ()) = join(select(taking, limit), filled).await;
+    assert!(matches!(next, Either::Left((Ok(Some(_)), _))), "it waits for a stream");
 }
 
 async fn what_has_come_of_a_partition_is_taken_before_its_failure<H: On>() {
@@ -212,6 +231,7 @@ async fn brokers_that_all_restart_cost_nothing<H: On>() {
 on_each_runtime! {
     a_failure_is_told_before_the_end,
     what_has_come_of_a_partition_is_taken_before_its_failure,
+    a_stream_that_is_kept_and_not_polled_takes_nobodys_turn,
     a_failure_that_nobody_was_told_of_is_forgotten_by_what_follows,
     what_is_said_of_a_partition_that_is_not_read_is_refused,
     reading_goes_on_when_a_leader_dies,

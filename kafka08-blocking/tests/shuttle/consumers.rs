@@ -5,7 +5,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 
 use kafka08_async::Consumer;
 use kafka08_blocking::{
-    CommitCause, ConsumerConfig, EndAt, OffsetStore, StartAt, proto::ids::Offset, threads::block_on,
+    CommitCause, ConsumerConfig, EndAt, OffsetStore, Reset, StartAt, proto::ids::Offset, threads::block_on,
 };
 use shuttle::thread;
 
@@ -37,6 +37,22 @@ fn read(consumer: &Consumer<World>) -> usize {
         }
     }
     count
+}
+
+#[test]
+fn a_failure_from_before_an_assignment_does_not_come_after_it() {
+    check(|| {
+        let consumer = connect(EndAt::Offset(END));
+        // The group has committed nothing, which may be found out at any moment.
+        let (store, otherwise) = (OffsetStore::ZooKeeper, Reset::Fail);
+        let committed = StartAt::Committed { group: "g".into(), store, otherwise };
+        consumer.assign(TOPIC, 0, committed, EndAt::Never).expect("a sound name");
+        thread::yield_now();
+        consumer.assign(TOPIC, 0, StartAt::Offset(Offset(0)), EndAt::Offset(END)).expect("a sound name");
+        assert_eq!(read(&consumer), 4);
+        drop(consumer);
+        World::join_all();
+    });
 }
 
 #[test]

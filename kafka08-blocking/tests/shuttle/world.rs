@@ -15,9 +15,10 @@ use kafka08_blocking::{
     proto::{
         Connection as _, ServerConfig, ServerConnection, ServerEvent,
         api::{
-            Body as _, Broker, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsRequest, ListOffsetsResponse,
-            MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, PartitionMetadata, PartitionOffsets,
-            ProduceRequest, ProduceResponse, ProducedPartition, TopicMetadata,
+            Body as _, Broker, CommittedOffset, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsRequest,
+            ListOffsetsResponse, MetadataResponse, OffsetCommitRequestV0, OffsetCommitResponse, OffsetFetchRequestV0,
+            OffsetFetchResponseV0, PartitionMetadata, PartitionOffsets, ProduceRequest, ProduceResponse,
+            ProducedPartition, TopicMetadata,
         },
         connection::RequestFrame,
         error_code::ErrorCode,
@@ -199,6 +200,15 @@ fn answer(server: &mut ServerConnection, request: &RequestFrame) {
                 let messages = one_message(from.offset);
                 let found = FetchedPartition { error: ErrorCode::NONE, high_watermark: END, messages };
                 answer.topics.push(topic.clone(), partition, found);
+            }
+            server.respond(call, &answer)
+        }
+        ApiKey::OFFSET_FETCH => {
+            let asked = OffsetFetchRequestV0::decode(&request.body).expect("a sound request");
+            let mut answer = OffsetFetchResponseV0::default();
+            for (topic, partition, ()) in asked.topics.iter() {
+                let nothing = CommittedOffset { offset: Offset::NONE, metadata: None, error: ErrorCode::NONE };
+                answer.topics.push(topic.clone(), partition, nothing);
             }
             server.respond(call, &answer)
         }

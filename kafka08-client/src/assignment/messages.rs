@@ -2,7 +2,7 @@
 
 use kafka08_proto::{
     ids::{Offset, TopicPartition},
-    message::{Budget, Cursor, Inflater, Message, MessageError, MessageSet},
+    message::{Budget, Cursor, Inflater, Message, MessageError, MessageProblem, MessageSet},
 };
 
 use super::{Epoch, OwnedMessage, PartitionIndex, SetId};
@@ -205,7 +205,8 @@ impl Reading {
         let mut budget = Budget::new(fetched.max_inflated);
         match self.cursor.next_message(&fetched.set, inflater, &mut budget) {
             Some(Ok(message)) if message.offset < fetched.until => Ok(Ok(message)),
-            Some(Err(error)) => {
+            // What is wrong behind the end is nobody's concern. An entry that is out of order may belong in front of it.
+            Some(Err(error)) if error.offset < fetched.until || is_out_of_order(&error) => {
                 self.errors = self.errors.saturating_add(1);
                 self.state = match fetched.policy {
                     CorruptPolicy::Stop => State::Stopped(error),
@@ -213,7 +214,7 @@ impl Reading {
                 };
                 Ok(Err(error))
             }
-            Some(Ok(_)) | None => {
+            Some(_) | None => {
                 self.state = State::Over;
                 self.passed = fetched.behind;
                 Err(Passed::of(fetched, fetched.behind, How::Finished, self.errors))
@@ -234,6 +235,10 @@ impl Reading {
         };
         Passed::of(fetched, self.passed, how, self.errors)
     }
+}
+
+fn is_out_of_order(error: &MessageError) -> bool {
+    matches!(error.problem, MessageProblem::NotAscending { .. })
 }
 
 /// How far the user has come in a set. For [`Assignment::handle_passed`](super::Assignment::handle_passed).

@@ -309,18 +309,6 @@ impl Assignment {
         }
     }
 
-    /// Whether a partition is read, also if it has ended or failed.
-    #[must_use]
-    pub fn is_assigned(&self, of: &TopicPartition) -> bool {
-        self.by_name.contains_key(of)
-    }
-
-    /// Whether something of a partition has come and was not taken, also if it is paused.
-    #[must_use]
-    pub fn has_waiting(&self, of: &TopicPartition) -> bool {
-        self.by_name.get(of).and_then(|at| self.part(*at)).is_some_and(|part| !part.waiting.is_empty())
-    }
-
     /// The partitions that are read.
     pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.by_name.keys()

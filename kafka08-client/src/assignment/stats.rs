@@ -1,6 +1,8 @@
-//! How far all of an assignment is.
+//! How far an assignment is: each partition, and all together.
 
-use super::Assignment;
+use kafka08_proto::ids::TopicPartition;
+
+use super::{Assignment, part::Stage};
 
 /// What is assigned, how far it is behind, and what waits to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -23,6 +25,24 @@ pub struct AssignmentStats {
 }
 
 impl Assignment {
+    /// Whether a partition is read, also if it has ended or failed.
+    #[must_use]
+    pub fn is_assigned(&self, of: &TopicPartition) -> bool {
+        self.by_name.contains_key(of)
+    }
+
+    /// Whether no more will come of a partition: it has reached its end, has failed or has halted. What has come may wait.
+    #[must_use]
+    pub fn has_ended(&self, of: &TopicPartition) -> bool {
+        self.by_name.get(of).and_then(|at| self.part(*at)).is_some_and(|part| part.stage != Stage::Reading)
+    }
+
+    /// Whether something of a partition has come and was not taken, also if it is paused.
+    #[must_use]
+    pub fn has_waiting(&self, of: &TopicPartition) -> bool {
+        self.by_name.get(of).and_then(|at| self.part(*at)).is_some_and(|part| !part.waiting.is_empty())
+    }
+
     /// What is assigned, how far it is behind, and what waits to be taken. Looks at each partition.
     #[must_use]
     pub fn stats(&self) -> AssignmentStats {

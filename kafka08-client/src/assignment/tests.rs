@@ -169,6 +169,27 @@ fn reading_ends_in_front_of_the_end_and_passes_a_gap_behind_the_last_message() {
 }
 
 #[test]
+fn what_is_damaged_behind_the_end_is_no_error() {
+    for policy in [CorruptPolicy::Stop, CorruptPolicy::Skip] {
+        let mut with = assigned(&config().with_corrupt(policy), 1);
+        let (at, epoch) = place(&with, 0);
+        let frame = with.begin_frame(NODE, 10);
+        // A gap, so that the end is behind the last message in front of it.
+        let (sound, damaged) = (messages(10, 2), messages(15, 1));
+        let mut bytes = [&sound.bytes()[..], damaged.bytes()].concat();
+        *bytes.last_mut().expect("a value") ^= 1;
+        let set = MessageSet::new(bytes.into(), sound.origin());
+        let (from, behind, until, high_watermark) = (Offset(10), Offset(16), Offset(14), Offset(100));
+        with.deliver(at, epoch, Delivery { set, frame, from, behind, until, high_watermark });
+        let mut all = with.take().expect("a set").0.open();
+        assert_eq!(offsets(&mut all), [Ok(10), Ok(11)], "{policy:?}");
+        let _ = with.handle_passed(all.passed());
+        assert_eq!(with.committable().map(|(_, offset)| offset).collect::<Vec<_>>(), [until]);
+        assert_eq!((with.halted_at(&part(0)), with.corrupt_entries()), (None, 0));
+    }
+}
+
+#[test]
 fn a_damaged_message_ends_a_reader_that_stops_and_is_one_error_for_one_that_skips() {
     let mut bytes = messages(10, 5).bytes().to_vec();
     let entry = bytes.len() / 5;

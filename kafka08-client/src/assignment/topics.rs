@@ -83,6 +83,7 @@ impl Assignment {
         for partition in before.found {
             let _ = self.remove(&TopicPartition::new(topic.clone(), partition));
         }
+        self.forget_removed();
         self.topics.changed.insert(topic);
         Wake::Yes
     }
@@ -91,7 +92,9 @@ impl Assignment {
     /// before. Says [`Wake::Yes`] if it was read.
     pub fn unassign(&mut self, of: &TopicPartition) -> Wake {
         self.topics.note_named(of);
-        self.remove(of)
+        let wake = self.remove(of);
+        self.forget_removed();
+        wake
     }
 
     /// The topics that are assigned as such, also those whose partitions are not known yet.
@@ -99,13 +102,19 @@ impl Assignment {
         self.topics.by_name.keys()
     }
 
+    /// Forgets the turns of partitions that are read no longer. Once for all of a topic, because it looks at each turn.
+    fn forget_removed(&mut self) {
+        let Self { ready, parts, .. } = self;
+        ready.retain(|at| parts.get(at.0).is_some_and(Option::is_some));
+    }
+
+    /// [`Assignment::forget_removed`] follows.
     fn remove(&mut self, of: &TopicPartition) -> Wake {
         let Some(at) = self.by_name.remove(of) else { return Wake::No };
         self.drop_waiting(at);
         if let Some(place) = self.parts.get_mut(at.0) {
             *place = None;
         }
-        self.ready.retain(|ready| *ready != at);
         self.changed.insert(at);
         self.unused.push(at);
         Wake::Yes

@@ -181,16 +181,21 @@ impl Consumer {
         let of = track.of.clone();
         let high_watermark = fetched.high_watermark;
         with.note_high_watermark(at, part.epoch, high_watermark);
-        // The broker is well, whatever the set is.
-        track.settle();
-        track.resets = 0;
         let is_second = track.doubt == Some(part.offset);
+        let found = judge(&fetched.messages, part.offset, high_watermark, is_second);
+        // It was asked for enough, so asking for more changes nothing.
+        let is_cut = matches!(found, Found::TooSmall { needed: Some(needed) } if needed <= part.bytes);
+        if !is_cut {
+            // The broker is well, whatever the set is.
+            track.settle();
+            track.resets = 0;
+        }
         self.to_ask.insert(node);
         if part.offset >= until.offset {
             // The log has the offset where reading was to start, and that is not in front of the end.
             return self.end(at, part.offset);
         }
-        match judge(&fetched.messages, part.offset, high_watermark, is_second) {
+        match found {
             Found::Set { len, behind, first, later } => {
                 track.doubt = None;
                 // The next one may be as large. If nothing comes next, nothing is needed, or else it would keep room for ever.
@@ -215,6 +220,10 @@ impl Consumer {
                 self.go_on(now, at, part.offset, until, high_watermark);
             }
             Found::Doubtful => track.doubt = Some(part.offset),
+            Found::TooSmall { .. } if is_cut && is_second => {
+                self.note_trouble(now, at, FetchCause::Attempt(Cause::Incomplete));
+            }
+            Found::TooSmall { .. } if is_cut => track.doubt = Some(part.offset),
             Found::TooSmall { needed } => {
                 let cap = self.terms.max_fetch;
                 let more = needed.unwrap_or_else(|| part.bytes.saturating_mul(2)).max(part.bytes.saturating_add(1));

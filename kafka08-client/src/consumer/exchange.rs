@@ -33,6 +33,8 @@ impl Consumer {
         while let Some(at) = with.poll_changed() {
             self.renew(with, now, at);
         }
+        // Before the answers: what has come begins where reading has started.
+        self.give_starts(with);
         while let Some(answered) = self.answers.pop_front() {
             self.deliver(with, now, answered);
         }
@@ -139,13 +141,17 @@ impl Consumer {
         self.unwatch(&track.of.topic);
     }
 
-    /// Tells the assignment which partitions have started and ended.
-    fn give_back(&mut self, with: &mut Assignment) {
-        let returns = std::mem::take(&mut self.returns);
-        for (at, epoch, offset) in returns.started {
+    /// Tells the assignment where partitions have started.
+    fn give_starts(&mut self, with: &mut Assignment) {
+        for (at, epoch, offset) in self.returns.started.drain(..) {
             with.handle_started(at, epoch, offset);
         }
-        for (at, epoch) in returns.ended {
+    }
+
+    /// Tells the assignment which partitions have started and ended.
+    fn give_back(&mut self, with: &mut Assignment) {
+        self.give_starts(with);
+        for (at, epoch) in self.returns.ended.drain(..) {
             with.handle_end(at, epoch);
         }
     }

@@ -103,7 +103,7 @@ impl Consumer {
     }
 
     /// Tells the end of a commit.
-    pub(super) fn tell_commit(&mut self, id: CommitId, failed: Failed) {
+    pub(super) fn tell_commit(&mut self, id: CommitId, mut failed: Failed) {
         let own = self.interval.as_mut().and_then(|interval| Some((interval.open.remove(&id)?, interval)));
         let Some((Open { since, mut offsets }, interval)) = own else {
             let failed = failed.into_iter().collect();
@@ -113,6 +113,8 @@ impl Consumer {
         // What has failed is unstored at the next interval, whether or not more has passed by then.
         offsets.retain(|of, _| !failed.contains_key(of));
         interval.stored.extend(offsets.into_iter().map(|(of, stored)| (of, (stored, since))));
+        // Of a consumer that closes, the last commit has these partitions again, and its end counts.
+        failed.retain(|of, _| interval.open.values().all(|open| !open.offsets.contains_key(of)));
         if !failed.is_empty() {
             let failed = failed.into_iter().collect();
             self.events.push_back(ConsumerEvent::NotCommitted { failed });

@@ -177,7 +177,7 @@ impl fmt::Display for Cause {
             }
             Self::Malformed { peer, error } => write!(f, "the answer of {peer} cannot be decoded: {error}"),
             Self::Unanswered { peer } => write!(f, "{peer} has not answered before the deadline of the call"),
-            Self::Incomplete => f.write_str("the broker has answered without this partition"),
+            Self::Incomplete => f.write_str("the broker has answered without this partition, or with a part of its first message only"),
             Self::Silent { peer } => write!(f, "{peer} did not answer for a time, so another broker was to be asked"),
             Self::NotSent(error) => write!(f, "{error}"),
             Self::Release { peer, found } => write!(f, "{peer} does not know the request: it is {found}"),

@@ -213,6 +213,23 @@ fn what_passes_while_a_commit_is_on_its_way_is_committed_by_closing() {
 }
 
 #[test]
+fn of_two_commits_while_closing_the_end_of_the_last_one_counts() {
+    let mut rig = reading(config(OffsetStore::Kafka));
+    read_all(&mut rig);
+    rig.brokers.add_rule("offset-commit first=1: answer code=12".parse().expect("a rule"));
+    rig.brokers.add_rule("offset-commit first=1: delay by=3s".parse().expect("a rule"));
+    rig.pass(EVERY);
+    produce(&mut rig, 0, numbers(4..6));
+    read_all(&mut rig);
+    assert_eq!(rig.machine.consumer.stats().cluster.calls, 1, "the first one is on its way");
+    closed_by(&mut rig, 10 * SECOND);
+    rig.pass(5 * SECOND);
+    assert!(rig.machine.is_over());
+    assert_eq!((stored(&mut rig), commits(&rig)), (6, 2));
+    assert_eq!(failures(&rig), Vec::<Vec<_>>::new(), "all offsets are stored");
+}
+
+#[test]
 fn a_last_commit_that_is_not_answered_ends_with_the_deadline_and_is_told() {
     let mut rig = reading(config(OffsetStore::Kafka));
     read_all(&mut rig);

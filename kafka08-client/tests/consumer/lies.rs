@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Every lie about a fetch.
-const LIES: [&str; 21] = [
+const LIES: [&str; 22] = [
     "empty",
     "partition-missing",
     "partition-twice",
@@ -35,6 +35,8 @@ const LIES: [&str; 21] = [
     "entry-size size=2147483647",
     "wrong-crc",
     "set-cut keep=5",
+    // The header of the first entry, and not all of it.
+    "set-cut keep=20",
     "magic magic=2",
     "codec codec=5",
     "key-length length=2147483647",
