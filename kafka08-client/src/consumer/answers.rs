@@ -224,19 +224,7 @@ impl Consumer {
                 self.note_trouble(now, at, FetchCause::Attempt(Cause::Incomplete));
             }
             Found::TooSmall { .. } if is_cut => track.doubt = Some(part.offset),
-            Found::TooSmall { needed } => {
-                let cap = self.terms.max_fetch;
-                let more = needed.unwrap_or_else(|| part.bytes.saturating_mul(2)).max(part.bytes.saturating_add(1));
-                let is_too_large = needed.is_some_and(|needed| needed > cap);
-                if is_too_large && !is_second {
-                    // No checksum covers the size, so it is read once more.
-                    track.doubt = Some(part.offset);
-                } else if is_too_large || part.bytes >= cap {
-                    self.fail(at, FetchCause::TooLarge { offset: part.offset, needed, cap });
-                } else {
-                    track.need = more.min(cap);
-                }
-            }
+            Found::TooSmall { needed } => self.ask_for_more(part, needed, is_second),
             Found::Hidden => {
                 // No answer tells a batch that is too large from one that cannot be converted. Growing is tried first.
                 let cap = self.terms.max_fetch;
@@ -251,6 +239,22 @@ impl Consumer {
                 }
             }
             Found::Filler => self.skip_one(now, at, part.offset, until, high_watermark),
+        }
+    }
+
+    /// What was asked for is less than the first message of a partition has.
+    fn ask_for_more(&mut self, part: &Wanted, needed: Option<usize>, is_second: bool) {
+        let Some(track) = self.tracks.get_mut(&part.at) else { return };
+        let cap = self.terms.max_fetch;
+        let more = needed.unwrap_or_else(|| part.bytes.saturating_mul(2)).max(part.bytes.saturating_add(1));
+        let is_too_large = needed.is_some_and(|needed| needed > cap);
+        if is_too_large && !is_second {
+            // No checksum covers the size, so it is read once more.
+            track.doubt = Some(part.offset);
+        } else if is_too_large || part.bytes >= cap {
+            self.fail(part.at, FetchCause::TooLarge { offset: part.offset, needed, cap });
+        } else {
+            track.need = more.min(cap);
         }
     }
 

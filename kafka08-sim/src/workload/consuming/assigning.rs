@@ -145,7 +145,9 @@ impl Consuming {
     /// A partition has ended.
     pub(super) fn take_end(&mut self, place: Place, at: i64, expected: i64, history: &mut History) {
         let Some(part) = self.parts.get_mut(&place) else { return };
-        let (before, position) = (part.end, self.both.assignment.position(&of(place)));
+        // Behind a reset, the client has met its assignment in the next exchange only.
+        let position = self.both.assignment.position(&of(place)).filter(|_| part.resets == 0);
+        let before = part.end;
         part.end.told = Some(at);
         let is_right = match before.at {
             EndAt::Never => false,
