@@ -113,7 +113,7 @@ fn too_large(cluster: &Cluster, written: &[Vec<Found>; 3]) {
     assert_eq!(needed, Some(AROUND + LARGE + "large".len()), "{release}");
     assert!(cap < 2_000_000, "{release}: {cap}");
 
-    // What the event advises: to seek behind it.
+    // What the event advises: to seek past it.
     let part = Part::new(TOPIC, 0, StartAt::Offset(offset.next()), EndAt::HighWatermark);
     let on = read(&config, &Reading::parts([part]));
     assert_same(&on, 0, behind, release.version());

@@ -184,7 +184,7 @@ fn begins_and_ends_at_markers(config: &ConsumerConfig, partition: u16, records: 
     }
 }
 
-/// zstd ends a partition at its first batch. Who seeks behind it reads on.
+/// zstd ends a partition at its first batch. Who seeks past it reads on.
 fn does_not_convert(config: &ConsumerConfig, all: &Read, told: &Told, what: &str) {
     let code = ErrorCode::UNSUPPORTED_COMPRESSION_TYPE;
     assert!(all.of(TOPIC, ZSTD).is_empty(), "{what}");

@@ -103,7 +103,7 @@ impl<Rt> Consumer<Rt> {
     }
 
     /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay. What has come
-    /// and was not taken is dropped.
+    /// and was not taken is dropped, and what has passed and was not committed is forgotten: commit before.
     pub fn unassign_topic(&self, topic: &str) {
         self.shared().command(|desk, news| {
             desk.change(news, |assignment| assignment.unassign_topic(topic));
@@ -112,7 +112,8 @@ impl<Rt> Consumer<Rt> {
         });
     }
 
-    /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.
+    /// Reads a partition no longer. What has come of it is dropped, and what has passed and was not committed is forgotten: commit
+    /// before. Returns whether it was read.
     pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
         let of = TopicPartition::new(topic, partition);
         self.shared().command(|desk, news| {
@@ -124,7 +125,8 @@ impl<Rt> Consumer<Rt> {
     }
 
     /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this, no failure
-    /// either. Returns whether the partition is read: otherwise this does nothing.
+    /// either. What has passed and was not committed is forgotten: commit before. Returns whether the partition is read: otherwise
+    /// this does nothing.
     pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) -> bool {
         self.change_read(topic, partition, |desk, of| {
             desk.failures.forget(of);
@@ -188,7 +190,8 @@ impl<Rt> Consumer<Rt> {
         self.shared().command(|desk, _| desk.assignment.partitions().cloned().collect())
     }
 
-    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted.
+    /// Whether nothing will come any more: each partition has reached its end, has failed, or has halted. True before anything is
+    /// assigned. A failure may still have to be told by [`Consumer::next`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.shared().command(|desk, _| desk.assignment.is_finished())

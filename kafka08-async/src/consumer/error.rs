@@ -84,7 +84,7 @@ impl fmt::Display for ConsumeError {
         match self {
             Self::Failed { partition, cause } => write!(f, "{partition} is read no further: {cause}"),
             Self::Corrupt { partition, error } => {
-                write!(f, "a message of {partition} cannot be read: {error}; seek behind it to leave it out")
+                write!(f, "a message of {partition} cannot be read: {error}; seek past it to leave it out")
             }
             Self::Ended => f.write_str(
                 "the consumer's task has ended: its runtime was shut down, or the task has panicked; connect another consumer",

@@ -8,13 +8,14 @@ use super::{ConsumeError, Consumer, Messages, shared::Shared};
 
 impl<Rt> Consumer<Rt> {
     /// Waits for the next set of messages: of the partition whose turn it is, the oldest one. `None` if nothing will come: each
-    /// partition that is assigned has reached its end, has failed or has halted, or the consumer was closed.
+    /// partition that is assigned has reached its end, has failed or has halted, or the consumer was closed. Before anything is
+    /// assigned, this is `None` at once: assign before workers start.
     ///
     /// Any number of tasks may wait. Each set goes to one of them.
     ///
     /// # Errors
-    /// A partition is read no further, which is told once, to one caller. The others go on: call again. Or the consumer's task is
-    /// gone.
+    /// A partition is read no further, which is told once, to one caller, after what has come of it was taken. The others go on:
+    /// call again. Or the consumer's task is gone.
     ///
     /// # Cancel safety
     /// Dropping this future loses nothing: a set is taken in the poll that returns it.

@@ -98,18 +98,18 @@ impl Consumer {
         block_on(self.consumer.assign_topic(topic, start, end))
     }
 
-    /// Reads a topic no longer, nor the partitions that were found through it. Those that were assigned by name stay.
+    /// Reads a topic no longer, except partitions that were assigned by name. What has passed uncommitted is forgotten: commit before.
     pub fn unassign_topic(&self, topic: &str) {
         self.consumer.unassign_topic(topic);
     }
 
-    /// Reads a partition no longer. What has come of it is dropped. Returns whether it was read.
+    /// Reads a partition no longer. What has come of it and what has passed is dropped: commit before. Returns whether it was read.
     pub fn unassign(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> bool {
         self.consumer.unassign(topic, partition)
     }
 
-    /// Goes on at another place. What has come of the partition is dropped, and nothing older is taken after this.
-    /// Returns whether the partition is read: otherwise this does nothing.
+    /// Goes on at another place. What has come of the partition is dropped, and what has passed uncommitted is forgotten: commit
+    /// before. Nothing older is taken after this. Returns whether the partition is read: otherwise this does nothing.
     pub fn seek(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>, to: StartAt) -> bool {
         self.consumer.seek(topic, partition, to)
     }
@@ -155,7 +155,7 @@ impl Consumer {
     }
 
     /// Waits for the next set of messages: of the partition whose turn it is, the oldest one. `None` if nothing will come: each
-    /// partition that is assigned has reached its end, has failed or has halted, or the consumer was closed.
+    /// partition has reached its end, has failed or has halted, nothing is assigned yet, or the consumer was closed.
     ///
     /// # Errors
     /// A partition is read no further, which is told once, to one caller. The others go on: call again. Or the consumer's thread is

@@ -206,8 +206,12 @@ impl ConsumerConfig {
     /// Has what has passed committed every so often, at least 10 ms apart. Default: never, so callers commit. `auto.commit.enable` of
     /// the Scala consumer is on, with 60 s.
     ///
-    /// What a caller has passed without a gap is committed, and never more. Partitions that have come no further since the last
-    /// commit that was stored are left out, so nothing is sent while nothing passes. What was not stored is told as
+    /// What a caller has passed without a gap is committed, and never more. Callers note it when they finish or drop a set, or by
+    /// `tell_passed` in the middle of it. So after a crash, a set that was begun is done again as a whole, and later sets of its
+    /// partition with it, even if other callers have finished these. `with_partition_bytes` bounds the size of a set.
+    ///
+    /// Partitions that have come no further since the last commit that was stored are left out for an hour. Then the same offset is
+    /// stored again, because brokers of 0.8.2 forget it after a day. What was not stored is told as
     /// [`ConsumerEvent::NotCommitted`](crate::consumer::ConsumerEvent::NotCommitted), and tried again at the next interval. A
     /// consumer that is closed in good order commits a last time, see
     /// [`Consumer::close_by`](crate::consumer::Consumer::close_by). A partition that is unassigned is not: commit before.

@@ -132,7 +132,7 @@ pub enum FetchCause {
     /// There is no offset to start from.
     Lost(ResetCause),
     /// The message at this offset is larger than a response can be. Raise the limit of a frame (`Limits::max_frame`), or seek
-    /// behind it.
+    /// past it.
     TooLarge {
         /// The offset of the message, or in front of it.
         offset: Offset,
@@ -181,7 +181,7 @@ impl fmt::Display for FetchCause {
                     Some(needed) => write!(f, "has {needed} bytes")?,
                     None => f.write_str("does not fit")?,
                 }
-                write!(f, ", and a response can have {cap}: raise Limits::max_frame, or seek behind it")
+                write!(f, ", and a response can have {cap}: raise Limits::max_frame, or seek past it")
             }
             Self::Attempt(cause) => write_attempt(f, cause),
         }
