@@ -15,6 +15,7 @@
 //! read side by side.
 
 use std::{
+    collections::BTreeSet,
     env,
     error::Error,
     process::ExitCode,
@@ -25,8 +26,12 @@ use futures_util::StreamExt as _;
 use kafka08_broker::{BrokerConfig, Server};
 use kafka08_tokio::{
     Consumer, ConsumerConfig, ConsumerEvent, EndAt, MessageStream, OwnedMessage, Producer, ProducerConfig, Record,
-    StartAt, proto::ids::Timestamp,
+    StartAt,
+    proto::ids::{PartitionId, Timestamp},
 };
+
+/// How long a subscription may take to find where it begins.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A bus. All who use its topic share it, in any process.
 struct Bus {
@@ -41,7 +46,7 @@ enum Begin {
     Now,
     /// All that the topic has kept.
     Earliest,
-    /// Those since this time, and some from before: see the example `replay`.
+    /// Those since this time by the clocks of the brokers, and some from before. Take off some seconds: see the example `replay`.
     Since(SystemTime),
 }
 
@@ -68,21 +73,30 @@ impl Bus {
             Begin::Since(time) => StartAt::Time(Timestamp(time.duration_since(UNIX_EPOCH)?.as_millis().try_into()?)),
         };
         let consumer = Consumer::connect([&self.brokers], ConsumerConfig::default()).await?;
-        // `StartAt::Latest` promises nothing before it was looked up, so this waits until all starts are known.
-        let mut unknown = consumer.assign_topic(&*self.topic, start, EndAt::Never).await?.len();
-        while unknown > 0 {
-            match consumer.next_event().await.ok_or("the consumer has ended")? {
-                ConsumerEvent::Started { .. } => unknown -= 1,
-                ConsumerEvent::Stalled { partition, cause, .. } => {
-                    return Err(format!("the end of {partition} is not known: {cause}").into());
-                }
-                _ => {}
-            }
-        }
+        // `StartAt::Latest` promises nothing before it was looked up, so this waits until all starts are known. It has a time limit,
+        // because a partition that fails is told by `next` only, which would take events.
+        let partitions = consumer.assign_topic(&*self.topic, start, EndAt::Never).await?;
+        tokio::time::timeout(SUBSCRIBE_WITHIN, all_started(&consumer, partitions)).await??;
         let pattern = pattern.to_owned();
         // The filter sees each key before anything is copied.
         Ok(consumer.messages_where(move |key, _| key.is_some_and(|key| is_match(&pattern, key))))
     }
+}
+
+/// Waits until the starts of these partitions of one topic are known.
+async fn all_started(consumer: &Consumer, partitions: Vec<PartitionId>) -> Result<(), Box<dyn Error>> {
+    // By name, because a partition that is reset starts twice.
+    let mut unknown = BTreeSet::from_iter(partitions);
+    while !unknown.is_empty() {
+        match consumer.next_event().await.ok_or("the consumer has ended")? {
+            ConsumerEvent::Started { partition, .. } => drop(unknown.remove(&partition.partition)),
+            ConsumerEvent::Stalled { partition, cause, .. } => {
+                return Err(format!("the start of {partition} is not known: {cause}").into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a key has the parts of a pattern. Parts are separated by dots; `*` is any part, and `#` is all that follow.
@@ -157,7 +171,7 @@ async fn rehearse() -> Result<(), Box<dyn Error>> {
     expect(&mut first_order, &["orders.eu.1 returned"]).await?;
     expect(&mut european, &["orders.eu.1 returned"]).await?;
 
-    // A replay since a time has all since then, and may have some from before.
+    // The broker has the clock of this process, so a replay since a time has all since then. It may have some from before.
     let mut since = bus.subscribe("#", Begin::Since(began)).await?;
     let mut left =
         vec!["orders.us.2 created", "payments.eu received", "orders.eu.1.item packed", "orders.eu.1 returned"];

@@ -10,8 +10,12 @@
 //! # How exact it is
 //! Messages of 0.8 have no time. A broker knows when it has last written to each *segment* of a log, which is a file of up to 1 GiB
 //! (`log.segment.bytes`) or a week (`log.roll.hours`), and finds an offset for a time among the first offsets of segments. On most
-//! file systems under Java 7 these times are whole seconds. So the range that is read here holds all messages of the range of time,
-//! and those around it that are in the same segments: none is missing, and some are too early or too late.
+//! file systems under Java 7 these times are whole seconds. So the range that is read here also holds messages around the range of
+//! time, which are in the same segments.
+//!
+//! The times are those of the brokers' clocks. A clock that is slow, or a time that is cut to its second, hides messages at the
+//! beginning of the range, and a clock that is fast hides messages at its end. If none may be missing, begin some seconds earlier and
+//! end some seconds later than the range that you want.
 //!
 //! If you need the exact range, put the time into your messages, as this example does, and leave out what is outside.
 //!
@@ -74,7 +78,7 @@ fn replay(brokers: &str, topic: &str, from: i64, to: i64) -> Result<Replayed, Bo
     Ok(replayed)
 }
 
-/// Finds an offset for each partition such that everything that was written up to a time is in front of it.
+/// Finds an offset for each partition such that everything that was written up to a time, by its leader's clock, is in front of it.
 fn ends(cluster: &Cluster, topic: &str, time: i64) -> Result<Vec<(PartitionId, Offset)>, Box<dyn Error>> {
     // All topics are asked for, because asking for one by its name may create it.
     let metadata = cluster.call(&MetadataRequest::all())?;

@@ -8,14 +8,17 @@
 //! Each set of messages goes to one thread. So one partition may be worked on by several threads at the same time, and its messages
 //! are not done in their order. If you need the order, give each thread a consumer of its own, with its own partitions.
 //!
-//! A commit counts a partition up to the first message that is not done, even if later ones are. If a thread fails, or the program is
-//! killed, what is behind that message is done again by the next run. So work must be repeatable: this is at least once.
+//! A commit counts a partition up to the first message that is not done, even if later ones are. What a thread has done is noted when
+//! it finishes or drops its set. So if the program is killed, each set that was begun is done again as a whole by the next run, and so
+//! are the later sets of its partition. One slow set holds the commits of its partition. Work must be repeatable: this is at least once.
+//!
+//! If a thread fails, the others stop at their next message. What they have done is committed, and the error is told.
 
 use std::{
     env,
     error::Error,
     process::ExitCode,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -26,7 +29,7 @@ use kafka08_blocking::{
 use kafka08_broker::{BrokerConfig, Server};
 
 const WORKERS: usize = 4;
-/// How often what was done is committed. It bounds what is done again after a crash.
+/// How often what was noted as done is committed.
 const COMMIT_EACH: Duration = Duration::from_millis(100);
 /// The messages that the example writes if it has started the brokers.
 const WRITTEN: usize = 20_000;
@@ -53,26 +56,33 @@ fn work_off(brokers: &str, topic: &str, group: &str) -> Result<usize, Failure> {
     let start = StartAt::Committed { group: group.into(), store, otherwise: Reset::Earliest };
     consumer.assign_topic(topic, start, EndAt::HighWatermark)?;
 
-    let done = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(|| work(&consumer, &done))).collect();
+    let (done, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let worked = thread::scope(|scope| {
+        let work = || work(&consumer, &done, &stop).inspect_err(|_| stop.store(true, Ordering::Relaxed));
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        let mut worked = Ok(());
         for (number, worker) in workers.into_iter().enumerate() {
-            let share = worker.join().map_err(|_| "a worker has panicked")??;
-            println!("worker {number} has done {share} messages");
+            match worker.join().unwrap_or_else(|_| Err("it has panicked".into())) {
+                Ok(share) => println!("worker {number} has done {share} messages"),
+                Err(error) => worked = worked.and(Err(format!("worker {number} has failed: {error}").into())),
+            }
         }
-        Ok::<(), Failure>(())
-    })?;
-    // What was done behind the last commit is committed, too.
-    consumer.close(Duration::from_secs(30))?;
-    Ok(done.into_inner())
+        worked
+    });
+    // Also if a worker has failed: what was done since the last commit is committed, too.
+    let closed = consumer.close(Duration::from_secs(30)).map_err(Failure::from);
+    worked.and(closed).map(|()| done.into_inner())
 }
 
-/// What each thread does. It ends when all partitions have ended.
-fn work(consumer: &Consumer, done: &AtomicUsize) -> Result<usize, Failure> {
+/// What each thread does. It ends when all partitions have ended, or another thread has failed.
+fn work(consumer: &Consumer, done: &AtomicUsize, stop: &AtomicBool) -> Result<usize, Failure> {
     let mut share = 0;
     while let Some(mut messages) = consumer.next()? {
         // Asking for the next message says that the last one is done. If this returns or panics in between, it is not.
         while let Some(message) = messages.next_message() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(share);
+            }
             handle(message?.value.unwrap_or_default())?;
             share += 1;
             done.fetch_add(1, Ordering::Relaxed);
