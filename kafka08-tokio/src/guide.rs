@@ -2,7 +2,7 @@
 //!
 //! 1. [`guarantees`]: which guarantee each setting gives, the code that gets it, what it costs, and what it does not give.
 //! 2. [`reading`]: at least once, at most once, replay, several workers, the two stores of offsets, and what goes wrong.
-//! 3. [`coming_from`]: the settings of the Java producer, librdkafka and kafka-python, and what they are here.
+//! 3. [`coming_from`]: the settings of the Java clients, librdkafka and kafka-python, and what they are here.
 
 /// Which guarantee each setting gives.
 pub mod guarantees {
