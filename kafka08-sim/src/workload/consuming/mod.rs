@@ -42,6 +42,7 @@ use crate::{
 const MILLIS: u64 = 1_000;
 /// How long everything must have been read until nothing more is expected. A long poll takes half a second.
 const QUIET: u64 = 2_000 * MILLIS;
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
 const GROUP: Text = Text::from_static("sim");
 
 /// A producer, a consumer and their user.
@@ -62,6 +63,8 @@ pub struct Consuming {
     stored: BTreeMap<Place, i64>,
     /// What is stored for certain.
     confirmed: BTreeMap<Place, i64>,
+    /// Where a new client has started in front of that.
+    too_low: Vec<(Place, i64, i64)>,
     /// Where each record was read.
     read: Vec<(OperationId, Place, i64)>,
     inflater: Inflater,
@@ -168,6 +171,7 @@ impl Consuming {
             commits: BTreeMap::new(),
             stored: BTreeMap::new(),
             confirmed: BTreeMap::new(),
+            too_low: Vec::new(),
             read: Vec::new(),
             inflater: Inflater::new(),
             stream: Stream::of(plan.settings.residual, 5, 0),
@@ -248,10 +252,8 @@ impl Consuming {
             ConsumerEvent::Started { partition, at } => {
                 let Some(place) = place(partition) else { return };
                 let committed = self.parts.get_mut(&place).and_then(|part| part.committed.take());
-                if committed.is_some_and(|committed| at.0 < committed) {
-                    let what = || format!("{place:?} starts at {at}, with {committed:?} committed");
-                    self.broken(history, Invariant::C3, what);
-                }
+                self.too_low
+                    .extend(committed.filter(|committed| at.0 < *committed).map(|committed| (place, at.0, committed)));
             }
             ConsumerEvent::Reset { partition, .. } => {
                 if let Some(part) = place(partition).and_then(|place| self.parts.get_mut(&place)) {
@@ -406,6 +408,11 @@ impl Workload for Consuming {
             let ever = logs.ever(*id);
             let what = format!("record {id} was read at {place:?} {offset}, and was at {ever:?}");
             return Some((Invariant::C1, what));
+        }
+        // What brokers have lost of the topic in which they keep offsets is no longer there.
+        let has_lost_offsets = brokers.losses().iter().any(|loss| loss.topic.as_str() == OFFSETS_TOPIC);
+        if let Some((place, at, committed)) = self.too_low.first().filter(|_| !has_lost_offsets) {
+            return Some((Invariant::C3, format!("{place:?} starts at {at}, and {committed} was told as committed")));
         }
         // Otherwise it was closed before it had read everything.
         self.quiet_since?;
