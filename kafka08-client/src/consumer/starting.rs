@@ -249,8 +249,7 @@ impl Consumer {
             // What is unclear was made clear above.
             Looked::Unclear { .. } | Looked::Known(_) => {}
             Looked::Failed(cause) => {
-                // It is asked for again after a pause. An error is never taken for an offset.
-                // The broker that knew the partition may have been started anew.
+                // It is asked for again after a pause. The broker that knew the partition may have been started anew.
                 (*known, track.knows) = (Known::No(start), Knows::Unclear);
                 // The call has waited for a broker until its deadline, and nothing has come of the partition meanwhile.
                 self.set_trouble(now, since, at, cause.clone());
@@ -319,9 +318,9 @@ impl Consumer {
         let (of, epoch) = (track.of.clone(), track.epoch);
         self.returns.started.push((at, epoch, position));
         self.events.push_back(ConsumerEvent::Started { partition: of, at: position });
-        // Without a fetch, which would wait for messages that nobody wants. Behind a high watermark, a broker must say whether the
-        // log has the offset at all.
+        // Above a high watermark, a broker must say whether the log has the offset at all.
         let is_beyond = until.was_there && position > until.offset;
+        // Otherwise without a fetch, which would wait for messages that nobody wants.
         if position >= until.offset && !is_beyond {
             self.end(at, position);
         } else {

@@ -4,6 +4,7 @@
 //! partitions end, and commits. A client that is created anew goes on from what was committed.
 
 mod assigning;
+mod checking;
 mod playing;
 mod reading;
 
@@ -13,7 +14,7 @@ use std::{
 };
 
 use assigning::{End, Habits};
-use kafka08_broker::{Cluster, Loss};
+use kafka08_broker::Cluster;
 use kafka08_client::{
     assignment::{Assignment, CommitId, Messages, Wake},
     config::{ConsumerConfig, OffsetStore, Reset, StartAt},
@@ -33,7 +34,7 @@ use super::{
 use crate::{
     check::{Invariant, Trust},
     choices::{Choices as _, Stream},
-    history::{Ending, History, OperationId, Place},
+    history::{History, OperationId, Place},
     logs::{Logs, topic_name, topic_number},
     plan::{FaultKind, Plan},
     record::{ChosenBy, Records},
@@ -42,7 +43,6 @@ use crate::{
 const MILLIS: u64 = 1_000;
 /// How long everything must have been read until nothing more is expected. A long poll takes half a second.
 const QUIET: u64 = 2_000 * MILLIS;
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 const GROUP: Text = Text::from_static("sim");
 
 /// A producer, a consumer and their user.
@@ -280,13 +280,6 @@ impl Consuming {
             _ => {}
         }
     }
-
-    /// Whether brokers have lost something of a partition, so that its offsets were used again.
-    fn has_lost(losses: &[Loss], place: Place) -> bool {
-        let is_of =
-            |loss: &Loss| topic_number(loss.topic.as_str()) == Some(place.0) && loss.partition.0 == i32::from(place.1);
-        losses.iter().any(is_of)
-    }
 }
 
 impl Workload for Consuming {
@@ -400,35 +393,6 @@ impl Workload for Consuming {
         brokers: &Cluster,
         trust: Trust,
     ) -> Option<(Invariant, String)> {
-        if trust == Trust::EndingsOnly || !self.is_sound {
-            return None;
-        }
-        let wrong = self.read.iter().find(|(id, place, offset)| !logs.ever(*id).contains(&(*place, *offset)));
-        if let Some((id, place, offset)) = wrong {
-            let ever = logs.ever(*id);
-            let what = format!("record {id} was read at {place:?} {offset}, and was at {ever:?}");
-            return Some((Invariant::C1, what));
-        }
-        // What brokers have lost of the topic in which they keep offsets is no longer there.
-        let has_lost_offsets = brokers.losses().iter().any(|loss| loss.topic.as_str() == OFFSETS_TOPIC);
-        if let Some((place, at, committed)) = self.too_low.first().filter(|_| !has_lost_offsets) {
-            return Some((Invariant::C3, format!("{place:?} starts at {at}, and {committed} was told as committed")));
-        }
-        // Otherwise it was closed before it had read everything.
-        self.quiet_since?;
-        // What only the leader has acknowledged may be lost before anybody could read it.
-        if trust != Trust::All || self.promises().acks != -1 {
-            return None;
-        }
-        // What is appended later, by a request that was given up, may come after the end.
-        history.operations().find_map(|(id, operation)| {
-            let (_, Ending::Delivered { place, offset: Some(offset), .. }) = operation.endings.first()? else {
-                return None;
-            };
-            let is_excused = Self::has_lost(brokers.losses(), *place) || self.parts.get(place)?.has_failed;
-            let position = self.both.assignment.position(&of(*place))?.0;
-            let what = || format!("{place:?} was read up to {position}, and record {id} was delivered at {offset}");
-            (position <= *offset && !is_excused).then(|| (Invariant::C1, what()))
-        })
+        self.check(history, logs, brokers, trust)
     }
 }
