@@ -2,15 +2,22 @@
 
 use kafka08_broker::{Cluster, Loss};
 
-use super::{Consuming, of};
+use super::{Consuming, MILLIS, of};
 use crate::{
     check::{Invariant, Trust},
     history::{Ending, History, Place},
     logs::{Logs, topic_number},
+    plan::Plan,
     workload::Workload as _,
 };
 
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Whether the answer to a fetch that waits for messages can come in time, on the slowest network. A client that gives up before leaves
+/// its links again and again.
+pub(super) fn has_time(plan: &Plan) -> bool {
+    plan.settings.request_timeout >= 100 * MILLIS
+}
 
 impl Consuming {
     pub(super) fn check(
@@ -36,6 +43,10 @@ impl Consuming {
         }
         // Otherwise it was closed before it had read everything.
         self.quiet_since?;
+        // Of a client that never listens, nobody knows when it has read everything.
+        if !self.has_time {
+            return None;
+        }
         // What only the leader has acknowledged may be lost before anybody could read it.
         if trust != Trust::All || self.promises().acks != -1 {
             return None;

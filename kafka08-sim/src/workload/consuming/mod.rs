@@ -76,6 +76,8 @@ pub struct Consuming {
     quiet_since: Option<u64>,
     /// No byte is changed, so what is read can be believed.
     is_sound: bool,
+    /// The answer to a fetch that waits for messages can come in time. Otherwise the client leaves its links again and again.
+    has_time: bool,
     is_closed: bool,
 }
 
@@ -178,6 +180,7 @@ impl Consuming {
             store,
             acts_at: 0,
             quiet_since: None,
+            has_time: checking::has_time(plan),
             is_sound: plan.faults.iter().all(|fault| fault.kind != FaultKind::Corrupt),
             is_closed: false,
         };
@@ -242,7 +245,8 @@ impl Consuming {
     }
 
     fn note_quiet(&mut self, at: u64) {
-        let is_quiet = self.both.producing.is_done() && self.has_read_all() && self.is_listening();
+        let has_read_all = self.both.producing.is_done() && self.has_read_all();
+        let is_quiet = has_read_all && (self.is_listening() || !self.has_time);
         self.quiet_since = if is_quiet { self.quiet_since.or(Some(at)) } else { None };
     }
 
