@@ -22,10 +22,7 @@ pub(super) struct Queue {
 impl Queue {
     /// A caller has found nothing, and waits.
     pub(super) fn wait(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) {
-        let number = *number.get_or_insert_with(|| {
-            self.next += 1;
-            self.next
-        });
+        let number = self.number(number);
         news.discard(keep_waker(self.wakers.entry(number).or_default(), cx));
         self.asleep.insert(number);
     }
@@ -33,11 +30,16 @@ impl Queue {
     /// As [`Queue::wait`], for one who may never try again, as a stream that is kept and not polled. It is woken for each thing, and
     /// takes nobody's turn.
     pub(super) fn wait_beside(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) {
-        let number = *number.get_or_insert_with(|| {
+        let number = self.number(number);
+        news.discard(self.beside.insert(number, cx.waker().clone()));
+    }
+
+    /// The number of a caller, which may be new.
+    fn number(&mut self, number: &mut Option<u64>) -> u64 {
+        *number.get_or_insert_with(|| {
             self.next += 1;
             self.next
-        });
-        news.discard(self.beside.insert(number, cx.waker().clone()));
+        })
     }
 
     /// A caller has found something, or is dropped.

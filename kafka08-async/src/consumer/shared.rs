@@ -174,27 +174,28 @@ impl Desk {
 
     /// The next set, or why there is none.
     pub(super) fn poll_next(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) -> Poll<Next> {
-        match self.find_next(news) {
-            Some(next) => {
-                self.takers.leave(number, news);
-                Poll::Ready(next)
-            }
-            None => {
-                self.takers.wait(number, cx, news);
-                Poll::Pending
-            }
-        }
+        self.poll_by(Queue::wait, number, cx, news)
     }
 
     /// [`Desk::poll_next`] for a stream, which may be kept and not polled.
     pub(super) fn poll_stream(&mut self, number: &mut Option<u64>, cx: &Context<'_>, news: &mut News) -> Poll<Next> {
+        self.poll_by(Queue::wait_beside, number, cx, news)
+    }
+
+    fn poll_by(
+        &mut self,
+        wait: fn(&mut Queue, &mut Option<u64>, &Context<'_>, &mut News),
+        number: &mut Option<u64>,
+        cx: &Context<'_>,
+        news: &mut News,
+    ) -> Poll<Next> {
         match self.find_next(news) {
             Some(next) => {
                 self.takers.leave(number, news);
                 Poll::Ready(next)
             }
             None => {
-                self.takers.wait_beside(number, cx, news);
+                wait(&mut self.takers, number, cx, news);
                 Poll::Pending
             }
         }

@@ -197,11 +197,13 @@ fn a_consumer_that_closes_has_nothing_to_commit_if_all_is_stored() {
     assert_eq!((commits(&rig), stored(&mut rig)), (1, 4));
 }
 
-#[test]
-fn what_passes_while_a_commit_is_on_its_way_is_committed_by_closing() {
+/// More has passed while the first commit was on its way, and then the consumer was closed in good order.
+fn closed_while_one_is_on_its_way(rules: &[&str]) -> ConsumerRig {
     let mut rig = reading(config(OffsetStore::Kafka));
     read_all(&mut rig);
-    rig.brokers.add_rule("offset-commit first=1: delay by=3s".parse().expect("a rule"));
+    for rule in rules.iter().chain(&["offset-commit first=1: delay by=3s"]) {
+        rig.brokers.add_rule(rule.parse().expect("a rule"));
+    }
     rig.pass(EVERY);
     produce(&mut rig, 0, numbers(4..6));
     read_all(&mut rig);
@@ -209,22 +211,18 @@ fn what_passes_while_a_commit_is_on_its_way_is_committed_by_closing() {
     closed_by(&mut rig, 10 * SECOND);
     rig.pass(5 * SECOND);
     assert!(rig.machine.is_over());
+    rig
+}
+
+#[test]
+fn what_passes_while_a_commit_is_on_its_way_is_committed_by_closing() {
+    let mut rig = closed_while_one_is_on_its_way(&[]);
     assert_eq!(stored(&mut rig), 6);
 }
 
 #[test]
 fn of_two_commits_while_closing_the_end_of_the_last_one_counts() {
-    let mut rig = reading(config(OffsetStore::Kafka));
-    read_all(&mut rig);
-    rig.brokers.add_rule("offset-commit first=1: answer code=12".parse().expect("a rule"));
-    rig.brokers.add_rule("offset-commit first=1: delay by=3s".parse().expect("a rule"));
-    rig.pass(EVERY);
-    produce(&mut rig, 0, numbers(4..6));
-    read_all(&mut rig);
-    assert_eq!(rig.machine.consumer.stats().cluster.calls, 1, "the first one is on its way");
-    closed_by(&mut rig, 10 * SECOND);
-    rig.pass(5 * SECOND);
-    assert!(rig.machine.is_over());
+    let mut rig = closed_while_one_is_on_its_way(&["offset-commit first=1: answer code=12"]);
     assert_eq!((stored(&mut rig), commits(&rig)), (6, 2));
     assert_eq!(failures(&rig), Vec::<Vec<_>>::new(), "all offsets are stored");
 }
