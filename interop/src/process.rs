@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -160,8 +161,21 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// A port of 127.0.0.1 that was free a moment ago. It is below those that the system gives to whoever asks for any (from 32768),
+/// so that nobody gets it while a broker is down.
 pub(crate) fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("looking for a free port"))?;
-    Ok(listener.local_addr().map_err(Error::io("looking for a free port"))?.port())
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    // Another process of tests looks elsewhere, in most cases; whoever starts a broker tries again if it did not.
+    let of_process = (std::process::id() % 200) as u16 * 100;
+    let mut error = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..1000 {
+        let n = ASKED.fetch_add(1, Relaxed).wrapping_add(of_process) % COUNT;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, FIRST + n)) {
+            Ok(_) => return Ok(FIRST + n),
+            Err(taken) => error = taken,
+        }
+    }
+    Err(Error::io("looking for a free port")(error))
 }

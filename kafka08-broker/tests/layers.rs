@@ -37,6 +37,7 @@ const WORLD: &[&str] = &[
     "mio::",
     "tokio::",
     "rustix::",
+    "socket2::",
     "println!",
     "eprintln!",
     "env::",

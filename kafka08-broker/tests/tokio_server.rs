@@ -83,9 +83,14 @@ async fn a_command_of_another_thread_ends_a_wait() {
     commanded.await.expect("it does not panic").expect("a topic");
 }
 
+/// A broker at an address of its own. A port of 127.0.0.1 that is free again may be the next one of another test.
+fn at(ip: [u8; 4]) -> BrokerConfig {
+    BrokerConfig::default().with_listen((ip, 0).into())
+}
+
 #[tokio::test]
 async fn a_server_that_is_dropped_frees_its_port_soon() {
-    let server = tokio_server::Server::start(BrokerConfig::default()).await.expect("a free port");
+    let server = tokio_server::Server::start(at([127, 0, 0, 3])).await.expect("a free port");
     let address = server.address();
     ask(server.host_port()).await;
     let control = server.control().clone();
@@ -101,7 +106,7 @@ async fn a_server_that_is_dropped_frees_its_port_soon() {
 
 #[test]
 fn a_runtime_that_ends_takes_the_server_along() {
-    let server = Server::start(BrokerConfig::default()).expect("a free port");
+    let server = Server::start(at([127, 0, 0, 4])).expect("a free port");
     let address = server.address();
     let Server { server, runtime } = server;
     drop(runtime);

@@ -153,7 +153,8 @@ async fn a_handler_that_panics_ends_its_connection_and_no_other() {
 
 #[tokio::test]
 async fn a_server_that_stops_answers_open_calls_and_frees_its_port() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+    let listener = TcpListener::bind("127.0.0.2:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let (has_come, may_go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (comes, goes) = (Arc::clone(&has_come), Arc::clone(&may_go));

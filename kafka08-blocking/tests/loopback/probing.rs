@@ -133,7 +133,8 @@ fn a_peer_that_closes_on_everything_is_asked_over_two_connections() {
 #[test]
 fn a_peer_that_is_gone_when_it_is_connected_to_again_is_an_error() {
     within(LIMIT, || {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("the probe connects");

@@ -23,7 +23,11 @@ use kafka08_blocking::{
 
 /// A server at a free port, and its address.
 fn serve(config: ServeConfig, handler: impl Fn(Call) + Send + Sync + 'static) -> (Server, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    serve_at("127.0.0.1", config, handler)
+}
+
+fn serve_at(ip: &str, config: ServeConfig, handler: impl Fn(Call) + Send + Sync + 'static) -> (Server, SocketAddr) {
+    let listener = TcpListener::bind((ip, 0)).expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     (Server::serve(listener, config, handler).expect("it serves"), address)
 }

@@ -19,7 +19,7 @@ use kafka08_blocking::{
     },
 };
 
-use crate::{SECOND, connect, echo, serve, within};
+use crate::{SECOND, connect, echo, serve, serve_at, within};
 
 #[test]
 fn calls_may_be_answered_on_other_threads_and_in_any_order() {
@@ -89,7 +89,8 @@ fn a_server_that_stops_answers_open_calls_and_frees_its_port() {
     within(10 * SECOND, || {
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);
-        let (server, address) = serve(ServeConfig::default(), move |call| {
+        // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+        let (server, address) = serve_at("127.0.0.2", ServeConfig::default(), move |call| {
             count.fetch_add(1, Relaxed);
             thread::sleep(Duration::from_millis(300));
             echo(call);

@@ -24,7 +24,8 @@ fn handle(call: Call) {
 #[test]
 fn connections_requests_responses_and_failures_are_told_with_ids_names_sizes_and_durations() {
     let lines = lines();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
     let target = listener.local_addr().expect("it is bound").to_string();
     let server = Server::serve(listener, ServeConfig::default(), handle).expect("it serves");
     let produce = ProduceRequest::new(Acks::LEADER, Millis(0)).with("t", 0, MessageSet::of_value(SECRET.as_bytes()));

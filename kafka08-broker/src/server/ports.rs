@@ -10,8 +10,12 @@ use std::{
 };
 
 use kafka08_proto::{HostPort, ids::NodeId};
+use socket2::{Domain, Socket, Type};
 
 use crate::BrokerConfig;
+
+/// How many connections may wait to be accepted, as with the listeners of the standard library.
+const BACKLOG: i32 = 128;
 
 /// The ports of the brokers, and how they are reached.
 pub(crate) struct Bound {
@@ -55,6 +59,30 @@ impl Addresses {
     /// All addresses, as `host:port,host:port`.
     pub(crate) fn bootstrap(&self) -> String {
         self.0.values().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The port of a broker that is down. Nobody can connect to it, and nobody else gets it: not another server of the same
+/// process that asks for a free port, either.
+pub(crate) struct KeptPort(Socket);
+
+impl KeptPort {
+    /// Binds a port whose listener was closed.
+    pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // The connections of the listener may still be there.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        // From now on another socket that may share its address does not share this one.
+        socket.set_reuse_address(false)?;
+        Ok(Self(socket))
+    }
+
+    /// Listens at the port.
+    pub(crate) fn listen(self) -> io::Result<TcpListener> {
+        self.0.set_reuse_address(true)?;
+        self.0.listen(BACKLOG)?;
+        Ok(self.0.into())
     }
 }
 

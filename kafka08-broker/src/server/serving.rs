@@ -15,12 +15,13 @@ use kafka08_proto::{
     Connection as _, Disconnect,
     ids::{ConnectionId, NodeId},
 };
-use rustix::net::sockopt::set_socket_linger;
+use socket2::SockRef;
 
 use super::{
     Shared,
     net::{Net, Peer, Readiness},
     now,
+    ports::KeptPort,
     sockets::{Socket, Sockets},
     stored::Stored,
 };
@@ -38,6 +39,8 @@ pub(crate) struct Serving<N: Net> {
     addresses: BTreeMap<NodeId, SocketAddr>,
     /// The ports that are open, or will be. A broker that is down has none.
     listeners: BTreeMap<NodeId, Listening<N::Listener>>,
+    /// The ports of the brokers that are down.
+    kept: BTreeMap<NodeId, KeptPort>,
     sockets: Sockets<N::Stream>,
     /// The connections whose sockets can be read or written since the last turn.
     touched: Vec<ConnectionId>,
@@ -74,6 +77,7 @@ impl<N: Net> Serving<N> {
             net,
             addresses,
             listeners: taken,
+            kept: BTreeMap::new(),
             sockets: HashMap::new(),
             touched: Vec::new(),
             // The first turn is due at once: connections may have arrived since the ports were bound.
@@ -243,7 +247,7 @@ impl<N: Net> Serving<N> {
             let resets = cluster.take_reset(id);
             if let Some(socket) = self.sockets.remove(&id).filter(|_| resets) {
                 // If this fails the connection ends as usual, which is all that can be done then.
-                let _ = set_socket_linger(&socket.stream, Some(Duration::ZERO));
+                let _ = SockRef::from(&socket.stream).set_linger(Some(Duration::ZERO));
             }
             // Dropping the socket closes it, and the runtime forgets it.
             return false;
@@ -280,16 +284,26 @@ impl<N: Net> Serving<N> {
                     self.listeners.insert(node, listening);
                 }
                 ClusterEvent::Listen(_) => {}
-                ClusterEvent::Unlisten(node) => drop(self.listeners.remove(&node)),
+                ClusterEvent::Unlisten(node) => self.unlisten(node),
             }
         }
         has_opened
     }
 
-    /// Binds the port of a broker again.
+    /// Closes the port of a broker and keeps it.
+    fn unlisten(&mut self, node: NodeId) {
+        drop(self.listeners.remove(&node));
+        // If this fails the port is free, and is bound again when the broker starts.
+        if let Some(kept) = self.addresses.get(&node).and_then(|address| KeptPort::new(*address).ok()) {
+            self.kept.insert(node, kept);
+        }
+    }
+
+    /// Opens the port of a broker again.
     fn bind(&mut self, node: NodeId, now: Now) -> Listening<N::Listener> {
         let Some(address) = self.addresses.get(&node) else { return Listening::Unbound(later(now)) };
-        let listener = TcpListener::bind(*address).and_then(|listener| {
+        let listener = self.kept.remove(&node).map_or_else(|| TcpListener::bind(*address), KeptPort::listen);
+        let listener = listener.and_then(|listener| {
             listener.set_nonblocking(true)?;
             self.net.listen(node, listener)
         });

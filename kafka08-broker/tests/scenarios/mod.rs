@@ -42,7 +42,8 @@ fn closes(mut socket: &TcpStream) -> bool {
 
 #[test]
 fn it_takes_connections_when_it_is_started_and_frees_its_port_when_stopped() {
-    let server = start();
+    // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+    let server = Server::start(BrokerConfig::default().with_listen(([127, 0, 0, 2], 0).into())).expect("a free port");
     let address = server.address();
     assert!(address.ip().is_loopback());
     connect(&server).call(&MetadataRequest::all()).expect("an answer");
@@ -199,7 +200,7 @@ fn a_client_that_resets_its_connection_while_its_fetch_waits_is_forgotten_at_onc
     socket.write_all(b"\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\xe8").expect("it takes them");
     let waits = |cluster: &Cluster| cluster.snapshot().connections.iter().any(|connection| connection.waiting == 1);
     server.wait_until(Duration::from_secs(10), waits).expect("the fetch waits");
-    rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).expect("it is a socket");
+    socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("it is a socket");
     drop(socket);
     server.wait_until(Duration::from_secs(10), |cluster| cluster.connections() == 0).expect("it is noticed");
 }

@@ -12,10 +12,9 @@ use kafka08_async::{BootstrapError, Cluster, ClusterConfig, kafka08_client::back
 use super::{all, assert_whole, brokers, config};
 use crate::runtimes::On;
 
-/// A port at which nobody listens.
-fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound")
+/// A port at which nobody listens: it is the system's. One that was free a moment ago may be another test's by now.
+fn closed_port(n: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, n).into()
 }
 
 /// A server that answers each connection with these bytes, after it has read something.
@@ -47,7 +46,7 @@ async fn fails<H: On>(list: &[String], config: ClusterConfig) -> (String, Durati
 async fn a_dead_entry_in_front_is_no_hindrance<H: On>() {
     let server = brokers();
     for _ in 0..5 {
-        let list = [closed_port().to_string(), "no-such-host.invalid:9092".to_owned(), server.host_port()];
+        let list = [closed_port(1).to_string(), "no-such-host.invalid:9092".to_owned(), server.host_port()];
         let cluster = Cluster::<H::Rt>::connect(list, config()).await.expect("one is there");
         assert_whole(&cluster.call(&all()).await.expect("all leaders answer"));
     }
@@ -64,7 +63,7 @@ async fn a_silent_entry_in_front_is_no_hindrance<H: On>() {
 }
 
 async fn when_each_entry_has_failed_that_is_told_at_once_with_each_reason<H: On>() {
-    let ports = [closed_port(), closed_port()];
+    let ports = [closed_port(1), closed_port(2)];
     let (text, took) = fails::<H>(&ports.map(|port| port.to_string()), config().with_seed(1)).await;
     let said = |port: SocketAddr| {
         format!(
@@ -90,7 +89,7 @@ async fn a_port_of_another_service_is_named<H: On>() {
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ["the peer speaks HTTP", "port of another service"]),
     ] {
         // Each of them is tried once, and no pause comes in between.
-        let ports = [answers(bytes), answers(bytes), closed_port()].map(|port| port.to_string());
+        let ports = [answers(bytes), answers(bytes), closed_port(1)].map(|port| port.to_string());
         let pause = Backoff { first: Duration::from_secs(20), most: Duration::from_secs(20) };
         let (text, took) = fails::<H>(&ports, config().with_retry_backoff(pause)).await;
         assert!(text.starts_with("no broker could be reached: "), "{text}");
