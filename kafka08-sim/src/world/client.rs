@@ -54,10 +54,11 @@ impl<W: Workload> World<W> {
         for number in self.client_ready.drain(..most).collect::<Vec<_>>() {
             acted = Stepped::Acted;
             let before = self.conns.get(&number).map(|conn| conn.reading.sound());
+            let closes_at = self.troubles.over_by;
             self.pump_client(number);
             let reading = self.conns.get(&number).map(|conn| &conn.reading);
-            // A sound answer in front of it may be a reason to drop other connections.
-            let alone = reading.filter(|reading| Some(reading.sound()) == before);
+            // A sound answer in front of it may be a reason to drop other connections, as is the user's closing at this moment.
+            let alone = reading.filter(|reading| Some(reading.sound()) == before && self.troubles.over_by == closes_at);
             self.breached = alone.and_then(Reading::breach).map(|breach| (number, breach));
             let mut ignored = Stepped::Idle;
             self.take_outputs(&mut ignored);

@@ -33,7 +33,7 @@ pub(in crate::world) struct Troubles {
     /// Faults that hit traffic, and have not.
     pub(super) waiting: BTreeMap<Trigger, Vec<usize>>,
     /// When the client must be over, which its user has closed.
-    pub(super) over_by: Option<Instant>,
+    pub(in crate::world) over_by: Option<Instant>,
     /// Brokers that have left for ever.
     pub(super) gone: BTreeSet<NodeId>,
     /// Whether elections are awaited after faults have ended: a broker that has left leads until the controller notices it.
