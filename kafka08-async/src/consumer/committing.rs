@@ -8,7 +8,11 @@ use kafka08_client::{
 };
 use kafka08_proto::ids::{Offset, Text, TopicPartition};
 
-use super::{CommitError, Consumer, shared::Shared};
+use super::{
+    CommitError, Consumer,
+    shared::{Desk, Shared},
+};
+use crate::sharing::News;
 
 impl<Rt> Consumer<Rt> {
     /// The offsets up to which everything has passed, of the partitions of which something has.
@@ -30,14 +34,9 @@ impl<Rt> Consumer<Rt> {
     /// # Cancel safety
     /// The commit goes on if this future is dropped after it was polled. If it fails, an event tells so.
     pub async fn commit(&self, group: impl Into<Text>, store: OffsetStore) -> Result<(), CommitError> {
-        let group = group.into();
+        let of = |(of, offset): (&TopicPartition, Offset)| (of.clone(), offset);
         // Under one lock, so that no seek comes between looking and committing.
-        self.begin(|assignment| {
-            let offsets: Vec<_> = assignment.committable().map(|(of, offset)| (of.clone(), offset)).collect();
-            let of = names(&offsets);
-            (assignment.commit_offsets(group, store, offsets), of)
-        })
-        .await
+        self.begin(group.into(), store, |assignment| assignment.committable().map(of).collect()).await
     }
 
     /// Commits offsets by name, also of partitions that are not read here. Each is that of the next message to read. See
@@ -54,28 +53,25 @@ impl<Rt> Consumer<Rt> {
         store: OffsetStore,
         offsets: impl IntoIterator<Item = (TopicPartition, Offset)>,
     ) -> Result<(), CommitError> {
-        let (group, offsets) = (group.into(), offsets.into_iter().collect::<Vec<_>>());
-        let of = names(&offsets);
-        self.begin(|assignment| (assignment.commit_offsets(group, store, offsets), of)).await
+        let offsets = offsets.into_iter().collect();
+        self.begin(group.into(), store, |_| offsets).await
     }
 
     async fn begin(
         &self,
-        begin: impl FnOnce(&mut Assignment) -> (CommitId, Vec<TopicPartition>),
+        group: Text,
+        store: OffsetStore,
+        offsets: impl FnOnce(&Assignment) -> Vec<(TopicPartition, Offset)>,
     ) -> Result<(), CommitError> {
         let shared = &**self.shared();
-        let id = shared.command(|desk, news| {
-            let (id, of) = begin(&mut desk.assignment);
-            desk.wait_for_commit(id, of, news);
-            id
-        });
+        let begin = |desk: &mut Desk, news: &mut News| {
+            let offsets = offsets(&desk.assignment);
+            desk.begin_commit(group, store, offsets, news)
+        };
+        let Some(id) = shared.command(begin)? else { return Ok(()) };
         let committing = Committing { shared, id };
         poll_fn(|cx| committing.shared.command(|desk, news| desk.poll_commit(committing.id, cx, news))).await
     }
-}
-
-fn names(offsets: &[(TopicPartition, Offset)]) -> Vec<TopicPartition> {
-    offsets.iter().map(|(of, _)| of.clone()).collect()
 }
 
 /// A wait for a commit. Dropping it forgets the wait, not the commit.

@@ -9,11 +9,14 @@ use std::{
 
 use kafka08_client::{
     assignment::{Assignment, CommitId, Fetched, Passed, Wake},
-    config::ConsumerConfig,
+    config::{ConsumerConfig, OffsetStore},
     consumer::{CommitCause, ConsumerEvent, ConsumerStats},
     error::Cause,
 };
-use kafka08_proto::{ids::TopicPartition, message::Inflater};
+use kafka08_proto::{
+    ids::{Offset, Text, TopicPartition},
+    message::Inflater,
+};
 
 use super::{
     error::{CommitError, ConsumeError},
@@ -297,15 +300,27 @@ impl Desk {
         }
     }
 
-    /// A commit of these partitions was asked for.
-    pub(super) fn wait_for_commit(&mut self, id: CommitId, of: Vec<TopicPartition>, news: &mut News) {
-        // Under the same lock: the task cannot tell the end of a commit before its entry exists.
-        let commit = match self.gone() {
-            Some(cause) => Commit::Ended(failed(of, &cause)),
-            None => Commit::Open(of, None),
-        };
-        self.commits.insert(id, commit);
-        news.call();
+    /// Begins to commit offsets. `None` if there are none, and nobody to tell that either.
+    pub(super) fn begin_commit(
+        &mut self,
+        group: Text,
+        store: OffsetStore,
+        offsets: Vec<(TopicPartition, Offset)>,
+        news: &mut News,
+    ) -> Result<Option<CommitId>, CommitError> {
+        let of: Vec<_> = offsets.iter().map(|(of, _)| of.clone()).collect();
+        match self.gone() {
+            // Nobody takes it from the assignment.
+            Some(_) if of.is_empty() => Ok(None),
+            Some(cause) => Err(CommitError { failed: failed(of, &cause) }),
+            None => {
+                let id = self.assignment.commit_offsets(group, store, offsets);
+                // Under the same lock: the task cannot tell the end of a commit before its entry exists.
+                self.commits.insert(id, Commit::Open(of, None));
+                news.call();
+                Ok(Some(id))
+            }
+        }
     }
 
     /// Why nobody does anything for callers any more.

@@ -119,6 +119,7 @@ impl Assignment {
     pub(crate) fn handle_end(&mut self, at: PartitionIndex, epoch: Epoch) {
         if let Some(part) = self.part_mut(at).filter(|part| part.epoch == epoch && part.stage == Stage::Reading) {
             part.stage = Stage::Ended;
+            self.note_finished(at);
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Assignment {
     parts: Vec<Option<Part>>,
     by_name: BTreeMap<TopicPartition, PartitionIndex>,
     unused: Vec<PartitionIndex>,
+    /// Partitions of which something may come.
+    unfinished: BTreeSet<PartitionIndex>,
     topics: Topics,
     /// Partitions with something to take, in turn.
     ready: VecDeque<PartitionIndex>,
@@ -116,6 +118,7 @@ impl Assignment {
             parts: Vec::new(),
             by_name: BTreeMap::new(),
             unused: Vec::new(),
+            unfinished: BTreeSet::new(),
             topics: Topics::default(),
             ready: VecDeque::new(),
             changed: BTreeSet::new(),
@@ -156,6 +159,7 @@ impl Assignment {
             part.is_ready = place.as_ref().is_some_and(|before| before.is_ready);
             *place = Some(part);
         }
+        self.unfinished.insert(at);
         self.changed.insert(at);
     }
 
@@ -171,6 +175,7 @@ impl Assignment {
         #[cfg(kafka08_canary)]
         let epoch = kafka08_proto::canary::KeepsEpoch.pick(part.epoch, epoch);
         *part = Part { is_paused, is_ready, ..Part::new(part.of.clone(), epoch, to, part.end) };
+        self.unfinished.insert(at);
         self.changed.insert(at);
         Wake::Yes
     }
@@ -224,6 +229,7 @@ impl Assignment {
             let fetched =
                 Fetched { of, ticket, set: messages, from, behind, until, high_watermark, policy, max_inflated };
             self.renew_ready(at);
+            self.note_finished(at);
             // The partition may be below its share now, so that it can be fetched again.
             self.changed.insert(at);
             self.frames.remove_set(frame, bytes, Is::Deliverable);
@@ -257,6 +263,7 @@ impl Assignment {
         part.stage = Stage::Halted(error);
         let of = part.of.clone();
         self.drop_waiting(at);
+        self.note_finished(at);
         self.halted.push_back((of, error));
         self.changed.insert(at);
     }
@@ -318,7 +325,7 @@ impl Assignment {
     /// topic are known.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.topics.are_known() && self.by_name.values().filter_map(|at| self.part(*at)).all(Part::is_finished)
+        self.unfinished.is_empty() && self.topics.are_known()
     }
 
     /// How many partitions have something to take, at most.
@@ -368,6 +375,13 @@ impl Assignment {
         let is = part.is();
         for waiting in std::mem::take(&mut part.waiting) {
             self.frames.remove_set(waiting.frame, waiting.set.len(), is);
+        }
+    }
+
+    /// Something of a partition has ended or was taken: nothing else may come.
+    fn note_finished(&mut self, at: PartitionIndex) {
+        if self.part(at).is_some_and(Part::is_finished) {
+            self.unfinished.remove(&at);
         }
     }
 

@@ -115,6 +115,7 @@ impl Assignment {
         if let Some(place) = self.parts.get_mut(at.0) {
             *place = None;
         }
+        self.unfinished.remove(&at);
         self.changed.insert(at);
         self.unused.push(at);
         Wake::Yes

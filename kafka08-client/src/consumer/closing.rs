@@ -24,6 +24,7 @@ impl Consumer {
     /// deadline are told as failed, though they may have been stored.
     pub fn close_by(&mut self, now: Instant, deadline: Instant) {
         match self.life {
+            Life::Open if deadline <= now => return self.close(now),
             Life::Open => {
                 self.leave_all();
                 self.life = Life::Closing { until: deadline, is_last_asked: false };
@@ -38,11 +39,17 @@ impl Consumer {
         self.close_when_over(now);
     }
 
-    /// Closes if everything has ended that closing waits for, or if the time for it is over.
+    /// Closes if everything has ended that closing waits for.
     pub(super) fn close_when_over(&mut self, now: Instant) {
-        let Life::Closing { until, is_last_asked } = self.life else { return };
-        let has_ended = is_last_asked && self.committing.is_empty() && self.groups.is_empty();
-        if has_ended || until <= now {
+        let Life::Closing { is_last_asked: true, .. } = self.life else { return };
+        if self.committing.is_empty() && self.groups.is_empty() {
+            self.close(now);
+        }
+    }
+
+    /// Closes if the time for it is over. Only when time is told: an answer that is here by then was read before.
+    pub(super) fn close_when_late(&mut self, now: Instant) {
+        if self.life.until().is_some_and(|until| until <= now) {
             self.close(now);
         }
     }

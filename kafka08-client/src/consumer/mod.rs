@@ -363,8 +363,7 @@ impl Machine for Consumer {
                 Due::Commit => self.note_interval_due(),
             }
         }
-        // Behind the answers that are here: a commit that has ended counts, though the time is over.
-        self.close_when_over(now);
+        self.close_when_late(now);
     }
 
     fn is_over(&self) -> bool {

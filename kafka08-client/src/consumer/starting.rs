@@ -30,8 +30,17 @@ pub(super) struct Look {
     source: Source,
     /// When it was asked.
     since: Instant,
-    parts: BTreeMap<TopicPartition, (PartitionIndex, Epoch)>,
+    parts: BTreeMap<TopicPartition, Part>,
     claim: Asked,
+}
+
+/// A partition of a look-up.
+#[derive(Clone, Debug)]
+struct Part {
+    at: PartitionIndex,
+    epoch: Epoch,
+    /// What was looked up. A late answer says nothing about what is looked up by then.
+    start: StartAt,
 }
 
 #[derive(Debug)]
@@ -119,9 +128,9 @@ impl Consumer {
     /// Sends one look-up for many partitions.
     fn ask(&mut self, now: Instant, question: Question, asked: Vec<(PartitionIndex, StartAt)>) {
         let mut parts = BTreeMap::new();
-        for (at, _) in &asked {
+        for (at, start) in &asked {
             if let Some(track) = self.tracks.get(at) {
-                parts.insert(track.of.clone(), (*at, track.epoch));
+                parts.insert(track.of.clone(), Part { at: *at, epoch: track.epoch, start: start.clone() });
             }
         }
         let source = match question {
@@ -162,8 +171,8 @@ impl Consumer {
                 self.looks.insert(id, Look { source, since: now, parts, claim });
             }
             Err(cause) => {
-                for (at, epoch) in parts.into_values() {
-                    self.take_looked(now, now, at, epoch, source, Looked::Failed(FetchCause::Attempt(cause.clone())));
+                for part in parts.into_values() {
+                    self.take_looked(now, now, &part, source, Looked::Failed(FetchCause::Attempt(cause.clone())));
                 }
             }
         }
@@ -203,25 +212,21 @@ impl Consumer {
             }),
         };
         for (of, looked) in answers {
-            if let Some((at, epoch)) = parts.get(&of) {
-                self.take_looked(now, since, *at, *epoch, source, looked);
+            if let Some(part) = parts.get(&of) {
+                self.take_looked(now, since, part, source, looked);
             }
         }
     }
 
     /// Takes what has come of a look-up for one partition.
-    fn take_looked(
-        &mut self,
-        now: Instant,
-        since: Instant,
-        at: PartitionIndex,
-        epoch: Epoch,
-        source: Source,
-        looked: Looked,
-    ) {
-        let Some(looked) = self.clear(at, epoch, source, looked) else { return };
-        let Some(looked) = self.of_both(now, since, at, epoch, source, looked) else { return };
-        let Some(track) = self.tracks.get_mut(&at).filter(|track| track.epoch == epoch) else { return };
+    fn take_looked(&mut self, now: Instant, since: Instant, part: &Part, source: Source, looked: Looked) {
+        let at = part.at;
+        if !self.is_sought(part, source.which()) {
+            return;
+        }
+        let Some(looked) = self.clear(at, source, looked) else { return };
+        let Some(looked) = self.of_both(now, since, at, source, looked) else { return };
+        let Some(track) = self.tracks.get_mut(&at) else { return };
         let Stage::Starting(starting) = &mut track.stage else { return };
         let known = starting.at(source.which());
         let Known::Asked(start) = known.clone() else { return };
@@ -258,9 +263,17 @@ impl Consumer {
         }
     }
 
+    /// Whether what a look-up was about is still looked for.
+    fn is_sought(&mut self, part: &Part, which: Which) -> bool {
+        let Some(track) = self.tracks.get_mut(&part.at).filter(|track| track.epoch == part.epoch) else { return false };
+        let Stage::Starting(starting) = &mut track.stage else { return false };
+        // It may be pausing.
+        matches!(starting.at(which), Known::Asked(start) | Known::No(start) if *start == part.start)
+    }
+
     /// Finds out whether a broker that has heard of no commits has heard of the partition. `None` if somebody has to be asked.
-    fn clear(&mut self, at: PartitionIndex, epoch: Epoch, source: Source, looked: Looked) -> Option<Looked> {
-        let track = self.tracks.get_mut(&at).filter(|track| track.epoch == epoch)?;
+    fn clear(&mut self, at: PartitionIndex, source: Source, looked: Looked) -> Option<Looked> {
+        let track = self.tracks.get_mut(&at)?;
         let knows = match looked {
             // A broker that has just started answers like this until it has heard of the topic. So one is asked whether it has,
             // and then, once more, what the group has committed.
@@ -292,12 +305,11 @@ impl Consumer {
         now: Instant,
         since: Instant,
         at: PartitionIndex,
-        epoch: Epoch,
         source: Source,
         looked: Looked,
     ) -> Option<Looked> {
         let Source::Group(store) = source else { return Some(looked) };
-        let track = self.tracks.get(&at).filter(|track| track.epoch == epoch)?;
+        let track = self.tracks.get(&at)?;
         let Stage::Starting(starting) = &track.stage else { return None };
         let (Known::Asked(StartAt::LargerCommitted { group, .. }) | Known::No(StartAt::LargerCommitted { group, .. })) =
             &starting.start
@@ -331,7 +343,7 @@ impl Consumer {
 
 /// The answers for the partitions that were asked for. One that is missing was not answered.
 fn each<R: Routed>(
-    parts: &BTreeMap<TopicPartition, (PartitionIndex, Epoch)>,
+    parts: &BTreeMap<TopicPartition, Part>,
     answer: Result<Answer<R>, Redeem>,
     find: impl Fn(&TopicPartition, &R::Response) -> Option<Looked>,
 ) -> Vec<(TopicPartition, Looked)> {

@@ -65,6 +65,8 @@ fn hold(room: usize, partition_bytes: usize, largest: usize, steps: &[Step]) -> 
         let larger = if largest > SMALL { brokers + paused.len() } else { 0 };
         let most = brokers * of_broker + larger * (largest + ENTRY);
         prop_assert!(held <= most, "{held} bytes are held behind step {number}, and {most} may be");
+        let stats = rig.machine.assignment.stats();
+        prop_assert_eq!(rig.machine.assignment.is_finished(), stats.finished == stats.partitions);
     }
     // Nothing is stuck: what is left comes when everybody takes.
     for partition in 0..PARTITIONS {

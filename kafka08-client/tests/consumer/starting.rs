@@ -5,7 +5,7 @@ use kafka08_client::{
     config::{ConsumerConfig, EndAt, OffsetStore, Reset, StartAt},
     consumer::{ConsumerEvent, FetchCause, ResetCause},
 };
-use kafka08_proto::ids::{Offset, Text, Timestamp};
+use kafka08_proto::ids::{ApiKey, NodeId, Offset, Text, Timestamp};
 
 use crate::{
     SECOND,
@@ -196,6 +196,30 @@ fn a_leader_that_is_gone_for_good_does_not_hold_up_the_start() {
     rig.pass(10 * SECOND);
     assert_eq!(started(&rig), [(0, 0)]);
     assert_eq!(read_all(&mut rig), expected(0..5));
+}
+
+/// The answer of a leader that was left comes when the start is looked up elsewhere.
+#[test]
+fn a_late_answer_about_a_group_says_nothing_about_where_the_log_ends() {
+    let brokers = BrokerConfig::default().with_brokers(3).with_replication(3).with_topic("t", 1);
+    let mut rig = rig(brokers, ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..5));
+    let leader = rig.brokers.leader("t", 0).expect("it has a leader");
+    let next = NodeId(leader.0 % 3 + 1);
+    rig.command(|both, now| both.consumer.connect(now));
+    rig.pass(SECOND);
+    rig.brokers.add_rule(format!("metadata node={leader} first=1: delay by=2s").parse().expect("a rule"));
+    rig.brokers.add_rule(format!("list-offsets node={next}: delay by=5s").parse().expect("a rule"));
+    assign(&mut rig, 0, from_zookeeper(Reset::Latest), EndAt::Never);
+    // The leader is asked whether it knows the partition.
+    rig.pass(SECOND / 10);
+    rig.brokers(|brokers, now| brokers.move_leader("t", 0, next, now)).expect("it is there");
+    rig.command(|both, now| both.consumer.connect(now));
+    rig.pass(SECOND);
+    assert_eq!(resets(&rig.events), [ResetCause::NothingCommitted { group: Text::from_static("g") }]);
+    rig.pass(9 * SECOND);
+    assert_eq!(started(&rig), [(0, 5)]);
+    assert_eq!(rig.brokers.history().of(ApiKey::LIST_OFFSETS).count(), 1, "it was not asked for again");
 }
 
 #[test]
