@@ -135,6 +135,8 @@ impl Line {
         // It keeps its place in front, and keeps the turn from the others. What it lacks is what they wait for, so the
         // next event gives it the turn again.
         if waiter.waits_for == waits_for {
+            // The time of a wait for a topic may have come while it had the turn.
+            self.list(number, news);
             return;
         }
         self.unlist(number, had_turn, news);
@@ -160,12 +162,12 @@ impl Line {
             For::StuckRoom(stuck) => drop(self.stuck_room.entry(*stuck).or_default().insert(number)),
             For::Topic(name) => {
                 self.topics.entry(name.clone()).or_default().insert(number);
-                if let Some(deadline) = waiter.deadline {
-                    self.deadlines.insert((deadline, number));
-                    if self.deadlines.first() == Some(&(deadline, number)) {
-                        // The task has to know when to look.
-                        news.call();
-                    }
+                if let Some(deadline) = waiter.deadline
+                    && self.deadlines.insert((deadline, number))
+                    && self.deadlines.first() == Some(&(deadline, number))
+                {
+                    // The task has to know when to look.
+                    news.call();
                 }
             }
         }
@@ -268,7 +270,8 @@ impl Line {
             self.deadlines.pop_first();
             let Some(waiter) = self.waiters.get_mut(&number) else { continue };
             let For::Topic(topic) = &waiter.waits_for else { continue };
-            // Its topic has come, and it has only not been polled since.
+            // Its topic may have come, and it has only not been polled since. If it has not, the caller waits again, and then this
+            // deadline is listed again.
             if matches!(waiter.turn, Turn::Try) {
                 continue;
             }

@@ -39,6 +39,11 @@ impl Rig {
         self.woken.0.load(SeqCst) - before
     }
 
+    /// Ends the waits whose time has come.
+    fn expire(&mut self, now: Instant) -> usize {
+        self.wakes(|line, _, news| line.expire(now, Duration::from_millis(400), || None, news))
+    }
+
     fn join(&mut self, waits_for: &For, times: usize) -> Vec<Number> {
         let mut joined = Vec::new();
         for _ in 0..times {
@@ -99,4 +104,20 @@ fn who_waits_for_another_partition_now_lets_the_next_of_the_first_try() {
     assert_eq!(rig.with_turn(&free), [free[1]]);
     assert!(rig.line.is_stuck(free[0]));
     assert_eq!(rig.wakes(|line, _, news| line.give_room(news)), 1, "the other has its turn already");
+}
+
+#[test]
+fn a_time_that_comes_while_a_caller_has_the_turn_ends_its_wait_if_it_tries_in_vain() {
+    let (mut rig, topic, until) = (Rig::default(), For::Topic("t".into()), Instant::now());
+    let mut number = Number(0);
+    rig.wakes(|line, cx, news| number = line.join(topic.clone(), Some(until), cx, news));
+    let code = ErrorCode::LEADER_NOT_AVAILABLE;
+    assert_eq!(rig.wakes(|line, _, news| line.note_problem("t", code, None, news)), 1);
+    assert_eq!((rig.expire(until), rig.line.turn(number)), (0, Turn::Try));
+    // Nothing else calls the task again for its sake.
+    rig.wakes(|line, cx, news| line.wait_again(number, topic, cx, news));
+    assert_eq!(rig.line.next_deadline(), Some(until));
+    assert_eq!(rig.expire(until), 1);
+    assert!(matches!(rig.line.turn(number), Turn::Fail(SendError::NoTopic { .. })));
+    assert_eq!(rig.line.next_deadline(), None, "it would wake the task again and again");
 }
