@@ -177,9 +177,14 @@ impl<Rt> Consumer<Rt> {
         self.shared().command(|desk, _| desk.assignment.lag(&of))
     }
 
-    /// The error at which a caller has stopped, if the partition is read no further because of it.
+    /// The error at which a caller has stopped, if the partition is read no further because of it, and the offset to seek to, to leave the
+    /// entry out.
     #[must_use]
-    pub fn halted_at(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<MessageError> {
+    pub fn halted_at(
+        &self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+    ) -> Option<(MessageError, Offset)> {
         let of = TopicPartition::new(topic, partition);
         self.shared().command(|desk, _| desk.assignment.halted_at(&of))
     }

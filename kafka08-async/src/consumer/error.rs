@@ -6,7 +6,11 @@ use kafka08_client::{
     consumer::{CommitCause, FetchCause},
     error::Cause,
 };
-use kafka08_proto::{api::NameProblem, ids::TopicPartition, message::MessageError};
+use kafka08_proto::{
+    api::NameProblem,
+    ids::{Offset, TopicPartition},
+    message::MessageError,
+};
 
 use crate::sharing::in_millis;
 
@@ -72,8 +76,10 @@ pub enum ConsumeError {
     Corrupt {
         /// The partition.
         partition: TopicPartition,
-        /// What is wrong, and where.
+        /// What is wrong, and the offset that the entry has by itself, which no checksum covers.
         error: MessageError,
+        /// What to seek to, to leave the entry out.
+        behind: Offset,
     },
     /// The consumer's task is gone: its runtime was shut down, or it has panicked.
     Ended,
@@ -83,8 +89,8 @@ impl fmt::Display for ConsumeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { partition, cause } => write!(f, "{partition} is read no further: {cause}"),
-            Self::Corrupt { partition, error } => {
-                write!(f, "a message of {partition} cannot be read: {error}; seek past it to leave it out")
+            Self::Corrupt { partition, error, behind } => {
+                write!(f, "a message of {partition} cannot be read: {error}; seek to {behind} to leave it out")
             }
             Self::Ended => f.write_str(
                 "the consumer's task has ended: its runtime was shut down, or the task has panicked; connect another consumer",

@@ -16,10 +16,10 @@ impl Failures {
         self.0.push_back((partition, cause));
     }
 
-    /// The number of failures that can be told. What has come of a partition is taken before: whoever learns that it has failed
-    /// seeks, and would leave it out.
-    pub(super) fn due(&self, assignment: &Assignment) -> usize {
-        self.0.iter().filter(|(of, _)| !assignment.has_waiting(of)).count()
+    /// The number of failures that can be told, if it is not more than `most`. What has come of a partition is taken before: whoever
+    /// learns that it has failed seeks, and would leave it out.
+    pub(super) fn due(&self, assignment: &Assignment, most: usize) -> usize {
+        self.0.iter().filter(|(of, _)| !assignment.has_waiting(of)).take(most).count()
     }
 
     /// The next failure that can be told.

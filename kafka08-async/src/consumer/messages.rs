@@ -20,13 +20,13 @@ pub struct Messages {
     messages: assignment::Messages,
     inflater: Inflater,
     shared: Arc<Shared>,
-    /// What was noted is what is known.
-    is_told: bool,
+    /// What was noted last.
+    told: Option<Passed>,
 }
 
 impl Messages {
     pub(super) fn new(messages: assignment::Messages, inflater: Inflater, shared: &Arc<Shared>) -> Self {
-        Self { messages, inflater, shared: Arc::clone(shared), is_told: false }
+        Self { messages, inflater, shared: Arc::clone(shared), told: None }
     }
 
     /// Lends the next message, decompressed and with its checksum verified. `None` at the end of the set. Allocates nothing, except
@@ -39,13 +39,10 @@ impl Messages {
     #[inline]
     pub fn next_message(&mut self) -> Option<Result<Message<'_>, MessageError>> {
         match self.messages.next_or_passed(&mut self.inflater) {
-            Ok(message) => {
-                self.is_told = false;
-                Some(message)
-            }
+            Ok(message) => Some(message),
             Err(passed) => {
                 // At once, because the caller may commit before this is dropped.
-                if !mem::replace(&mut self.is_told, true) {
+                if self.told.replace(passed) != Some(passed) {
                     note(&self.shared, passed);
                 }
                 None
@@ -71,17 +68,23 @@ impl Messages {
         self.messages.passed().offset()
     }
 
+    /// Where to go on behind the entry that could not be read last: what to seek to, to leave it out.
+    #[must_use]
+    pub fn behind_error(&self) -> Option<Offset> {
+        self.messages.behind_error()
+    }
+
     /// Notes how far messages have passed, so that a commit in the middle of the set counts them.
     pub fn tell_passed(&mut self) {
-        if !mem::replace(&mut self.is_told, true) {
-            note(&self.shared, self.messages.passed());
+        let passed = self.messages.passed();
+        if self.told.replace(passed) != Some(passed) {
+            note(&self.shared, passed);
         }
     }
 
     /// Passes everything that is left: the rest is not wanted.
     pub fn pass(mut self) {
         self.messages.pass_rest();
-        self.is_told = false;
     }
 
     /// The next message that is wanted, with its own bytes.
@@ -89,7 +92,6 @@ impl Messages {
         &mut self,
         is_wanted: impl FnMut(&Message<'_>) -> bool,
     ) -> Option<Result<OwnedMessage, MessageError>> {
-        self.is_told = false;
         self.messages.next_owned(&mut self.inflater, is_wanted).ok()
     }
 }
@@ -100,7 +102,7 @@ fn note(shared: &Shared, passed: Passed) {
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        let passed = (!self.is_told).then(|| self.messages.passed());
+        let passed = Some(self.messages.passed()).filter(|passed| self.told != Some(*passed));
         // Its buffers serve the next set.
         let inflater = mem::take(&mut self.inflater);
         self.shared.command(|desk, news| {

@@ -18,13 +18,17 @@ type KeyFilter = Box<dyn FnMut(Option<&[u8]>, Option<&[u8]>) -> bool + Send>;
 
 /// The messages of a consumer, one by one, which own their bytes. Polling for the next one passes the last one.
 ///
-/// Several streams of one consumer share what comes. It ends when nothing will come any more.
+/// Several streams of one consumer share what comes. It ends when nothing will come any more. What is left of the set that it reads is
+/// left out if it is dropped, and holds the commits of its partition until somebody seeks: keep one stream, and do not make a new one
+/// for each message.
 pub struct MessageStream<Rt> {
     consumer: Consumer<Rt>,
     filter: Option<KeyFilter>,
     messages: Option<Messages>,
     /// Its place among those who wait.
     number: Option<u64>,
+    /// The end of the task was told. Nothing follows it.
+    has_ended: bool,
 }
 
 impl<Rt> Consumer<Rt> {
@@ -32,7 +36,7 @@ impl<Rt> Consumer<Rt> {
     /// memory of its whole response alive.
     #[must_use]
     pub fn messages(&self) -> MessageStream<Rt> {
-        MessageStream { consumer: self.clone(), filter: None, messages: None, number: None }
+        MessageStream { consumer: self.clone(), filter: None, messages: None, number: None, has_ended: false }
     }
 
     /// [`Consumer::messages`] that a filter accepts. It is asked for each message before anything is copied; those that it refuses
@@ -70,11 +74,17 @@ impl<Rt> MessageStream<Rt> {
             }
             self.messages = None;
         }
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
         let shared = self.consumer.shared();
         let next = shared.command(|desk, news| desk.poll_stream(&mut self.number, cx, news));
         match ready!(next) {
             Ok(None) => Poll::Ready(None),
-            Err(error) => Poll::Ready(Some(Err(error))),
+            Err(error) => {
+                self.has_ended = error == ConsumeError::Ended;
+                Poll::Ready(Some(Err(error)))
+            }
             Ok(Some((fetched, inflater))) => {
                 let mut messages = Messages::new(fetched.open(), inflater, shared);
                 let next = next_of(&mut messages, &mut self.filter);
@@ -97,7 +107,10 @@ fn next_of(messages: &mut Messages, filter: &mut Option<KeyFilter>) -> Option<Re
         None => true,
     };
     let next = messages.next_owned(is_wanted)?;
-    Some(next.map_err(|error| ConsumeError::Corrupt { partition: messages.partition().clone(), error }))
+    Some(next.map_err(|error| {
+        let behind = messages.behind_error().unwrap_or(error.offset);
+        ConsumeError::Corrupt { partition: messages.partition().clone(), error, behind }
+    }))
 }
 
 impl<Rt> Stream for MessageStream<Rt> {

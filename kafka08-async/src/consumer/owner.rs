@@ -96,6 +96,8 @@ impl fleet::Owner for Owner {
     }
 
     fn handle_end(&mut self) {
+        let commits = self.shared.config.interval_commit().is_some();
+        let is_cut = commits && (thread::panicking() || !self.machine.machine.is_over());
         // A machine that has panicked is not asked for more.
         if !thread::panicking() {
             let now = self.now;
@@ -106,6 +108,6 @@ impl fleet::Owner for Owner {
                 }
             }
         }
-        self.shared.command(|desk, news| desk.end(news));
+        self.shared.command(|desk, news| desk.end(is_cut, news));
     }
 }

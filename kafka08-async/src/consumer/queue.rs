@@ -51,6 +51,11 @@ impl Queue {
         }
     }
 
+    /// The number of callers that wait.
+    pub(super) fn len(&self) -> usize {
+        self.wakers.len() + self.beside.len()
+    }
+
     /// Wakes callers until as many are awake as there are things to take. Returns whether one is left asleep.
     pub(super) fn settle(&mut self, things: usize, news: &mut News) -> bool {
         if things > 0 {

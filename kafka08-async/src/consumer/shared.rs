@@ -157,7 +157,8 @@ impl Desk {
 
     /// Wakes as many as there is something for.
     fn settle(&mut self, news: &mut News) {
-        let things = self.assignment.ready() + self.failures.due(&self.assignment);
+        // As many failures as can wake somebody. Each that was woken and has not come counts for one thing.
+        let things = self.assignment.ready() + self.failures.due(&self.assignment, self.takers.len());
         // The end is looked for only if somebody waits for it: it looks at partitions.
         if self.takers.settle(things, news) && self.has_nothing_to_come() {
             self.takers.wake_all(news);
@@ -275,7 +276,7 @@ impl Desk {
                 self.push_event(event);
             }
             // Whoever waits for the end is told.
-            ConsumerEvent::NotCommitted { failed } if self.is_closed() => self.unstored = failed,
+            ConsumerEvent::NotCommitted { failed } if self.is_closed() => self.unstored.extend(failed),
             event => self.push_event(event),
         }
     }
@@ -386,10 +387,15 @@ impl Desk {
         Poll::Pending
     }
 
-    /// The task is gone. Everybody who waits finds that out.
-    pub(super) fn end(&mut self, news: &mut News) {
+    /// The task is gone. Everybody who waits finds that out. `is_cut`: before the machine was over, though it was to commit what has
+    /// passed.
+    pub(super) fn end(&mut self, is_cut: bool, news: &mut News) {
         self.phase = if self.phase == Phase::Closing { Phase::Closed } else { Phase::Abandoned };
         let cause = self.gone().unwrap_or(Cause::Abandoned);
+        if is_cut {
+            let of: Vec<_> = self.assignment.committable().map(|(of, _)| of.clone()).collect();
+            self.unstored = failed(of, &cause);
+        }
         for commit in self.commits.values_mut() {
             if let Commit::Open(of, waker) = commit {
                 news.wake(waker.take());

@@ -62,8 +62,8 @@ impl ConsumerTeller {
             ConsumerEvent::Skipped { partition, from, to } => {
                 warn!(parent: span, %partition, %from, %to, "messages of a later format are left out");
             }
-            ConsumerEvent::Corrupt { partition, error } => {
-                warn!(parent: span, %partition, %error, "a message cannot be read");
+            ConsumerEvent::Corrupt { partition, error, behind } => {
+                warn!(parent: span, %partition, %error, %behind, "a message cannot be read");
             }
             ConsumerEvent::Stalled { partition, cause, since } => {
                 warn!(parent: span, %partition, %cause, ?since, "nothing has come for a time");

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all};
 use kafka08_async::{
-    ConsumerEvent, EndAt, OffsetStore,
+    ConsumerEvent, EndAt, OffsetStore, StartAt,
     proto::ids::{Offset, TopicPartition},
 };
 use kafka08_broker::Server;
@@ -74,6 +74,25 @@ async fn a_stream_commits_all_but_the_last_message<H: On>() {
     consumer.assign(TOPIC, 1, committed(OffsetStore::Kafka), EndAt::HighWatermark).expect("a sound name");
     let message = consumer.messages().next().await.expect("there is one").expect("it is sound");
     assert_eq!(message.offset, Offset(10));
+}
+
+async fn telling_after_each_message_does_not_hold_back_the_end_of_a_set<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..100).await;
+    let of = TopicPartition::new(TOPIC, 1);
+    let consumer = connect::<H>(&server, config()).await;
+    consumer.assign(TOPIC, 1, StartAt::Earliest, EndAt::HighWatermark).expect("a sound name");
+    let mut messages = consumer.next().await.expect("no failure").expect("a set");
+    let mut read = 0;
+    while let Some(message) = messages.next_message() {
+        assert_eq!(message.expect("it is sound").offset, Offset(read));
+        // All but this one have passed.
+        messages.tell_passed();
+        assert_eq!(consumer.committable(), [(of.clone(), Offset(read))]);
+        read += 1;
+    }
+    assert!(read > 2, "{read}");
+    assert_eq!(consumer.committable(), [(of, Offset(read))]);
 }
 
 async fn many_commits_at_once_all_end<H: On>() {
@@ -158,6 +177,7 @@ on_each_runtime! {
     another_consumer_goes_on_where_one_has_committed,
     a_message_in_the_middle_of_which_a_task_panics_has_not_passed,
     a_stream_commits_all_but_the_last_message,
+    telling_after_each_message_does_not_hold_back_the_end_of_a_set,
     many_commits_at_once_all_end,
     what_a_broker_refuses_is_told_by_partition,
 }

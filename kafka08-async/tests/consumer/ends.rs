@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join, join4};
+use futures_util::{
+    StreamExt as _,
+    future::{join, join4},
+};
 use kafka08_async::{
     BootstrapError, CommitCause, CommitError, ConsumeError, Consumer, EndAt, OffsetStore, StartAt,
     kafka08_client::error::Cause,
@@ -80,9 +83,38 @@ async fn everything_that_waits_ends_when_the_task_is_aborted<H: On + Send + Sync
     let error = committed.expect_err("no broker answers");
     assert_eq!(error.failed.len(), 1, "{error}");
     assert!(consumer.is_closed());
-    consumer.close(LONG).await.expect("it ends in time");
+    // A stream tells it once, so that a loop over it ends.
+    let rest: Vec<_> = consumer.messages().collect().await;
+    assert_eq!(rest, [Err(ConsumeError::Ended)]);
+    consumer.close(LONG).await.expect("nothing was to be committed");
     let error = consumer.commit(GROUP, OffsetStore::Kafka).await.expect_err("nobody sends it");
     assert_eq!(cause(&error), Some(&CommitCause::Attempt(Cause::Abandoned)), "{error}");
+}
+
+async fn a_last_commit_that_an_aborted_task_has_not_made_is_told<H: On + Send + Sync>() {
+    let server = cluster();
+    fill::<H>(&server, 0..10).await;
+    let config = config().with_interval_commit(GROUP, OffsetStore::Kafka, LONG);
+    let consumer = Consumer::<Cut<H>>::connect(brokers(&server), config).await.expect("it answers");
+    consumer.assign(TOPIC, 0, StartAt::Earliest, EndAt::Never).expect("a sound name");
+    let mut messages = consumer.next().await.expect("no failure").expect("a set");
+    assert_eq!(numbers(&mut messages).len(), 10);
+    abort_all();
+    assert_eq!(consumer.next().await.map(drop), Err(ConsumeError::Ended));
+    let error = consumer.close(LONG).await.expect_err("nobody has committed");
+    assert_eq!(cause(&error), Some(&CommitCause::Attempt(Cause::Abandoned)), "{error}");
+}
+
+async fn a_close_without_time_says_what_it_may_not_have_committed<H: On>() {
+    let server = cluster();
+    fill::<H>(&server, 0..10).await;
+    server.add_rule("offset-commit: delay by=5s".parse().expect("a rule"));
+    let config = config().with_interval_commit(GROUP, OffsetStore::Kafka, LONG);
+    let consumer = reader::<H>(&server, config, EndAt::Never).await;
+    let mut messages = consumer.next().await.expect("no failure").expect("a set");
+    assert_eq!(numbers(&mut messages).len(), 10);
+    let error = consumer.close(Duration::ZERO).await.expect_err("there was no time");
+    assert_eq!(cause(&error), Some(&CommitCause::Attempt(Cause::Closed)), "{error}");
 }
 
 async fn brokers_that_cannot_be_reached_are_named<H: On>() {
@@ -106,6 +138,8 @@ on_each_runtime! {
     closing_ends_what_waits,
     dropping_the_last_handle_closes_all_connections,
     everything_that_waits_ends_when_the_task_is_aborted,
+    a_last_commit_that_an_aborted_task_has_not_made_is_told,
+    a_close_without_time_says_what_it_may_not_have_committed,
     brokers_that_cannot_be_reached_are_named,
     with_nothing_assigned_nothing_will_come,
 }

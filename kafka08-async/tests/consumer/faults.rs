@@ -201,8 +201,8 @@ async fn a_damaged_message_stops_its_partition_or_is_left_out<H: On>() {
         consumer.assign(TOPIC, 0, StartAt::Earliest, EndAt::HighWatermark).expect("a sound name");
         let read: Vec<_> = consumer.messages().collect().await;
         let errors: Vec<_> = read.iter().filter_map(|read| read.as_ref().err()).collect();
-        let [ConsumeError::Corrupt { partition, error }] = &errors[..] else { panic!("{errors:?}") };
-        assert_eq!((partition.to_string().as_str(), error.offset), ("events/0", Offset(0)));
+        let [ConsumeError::Corrupt { partition, error, behind }] = &errors[..] else { panic!("{errors:?}") };
+        assert_eq!((partition.to_string().as_str(), error.offset, *behind), ("events/0", Offset(0), Offset(1)));
         let rest = if policy == CorruptPolicy::Stop { 0 } else { 9 };
         assert_eq!(read.len(), 1 + rest, "{policy:?}");
         assert_eq!(consumer.halted_at(TOPIC, 0).is_some(), policy == CorruptPolicy::Stop);

@@ -9,14 +9,18 @@ use crate::threads::{Threads, block_on};
 
 /// The sets of a consumer, one after the other: [`Consumer::next`] again and again. It ends when nothing will come any more.
 #[derive(Debug)]
-pub struct SetIter<'a>(&'a Consumer);
+pub struct SetIter<'a> {
+    consumer: &'a Consumer,
+    /// The end of the consumer's thread was told. Nothing follows it.
+    has_ended: bool,
+}
 
 impl<'a> IntoIterator for &'a Consumer {
     type Item = Result<Messages, ConsumeError>;
     type IntoIter = SetIter<'a>;
 
     fn into_iter(self) -> SetIter<'a> {
-        SetIter(self)
+        SetIter { consumer: self, has_ended: false }
     }
 }
 
@@ -24,13 +28,19 @@ impl Iterator for SetIter<'_> {
     type Item = Result<Messages, ConsumeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // An error does not end it: the other partitions go on.
-        self.0.next().transpose()
+        if self.has_ended {
+            return None;
+        }
+        let next = self.consumer.next();
+        // Any other error does not end it: the other partitions go on.
+        self.has_ended = matches!(next, Err(ConsumeError::Ended));
+        next.transpose()
     }
 }
 
 /// The messages of a consumer, one by one, which own their bytes. Asking for the next one passes the last one. Several iterators of one
-/// consumer share what comes.
+/// consumer share what comes. What is left of the set that it reads is left out if it is dropped, and holds the commits of its partition
+/// until somebody seeks: keep one iterator, and do not make a new one for each message.
 pub struct MessageIter(MessageStream<Threads>);
 
 impl Consumer {

@@ -136,9 +136,14 @@ impl Consumer {
         self.consumer.lag(topic, partition)
     }
 
-    /// The error at which a caller has stopped, if the partition is read no further because of it.
+    /// The error at which a caller has stopped, if the partition is read no further because of it, and the offset to seek to, to leave the
+    /// entry out.
     #[must_use]
-    pub fn halted_at(&self, topic: impl Into<Text>, partition: impl Into<PartitionId>) -> Option<MessageError> {
+    pub fn halted_at(
+        &self,
+        topic: impl Into<Text>,
+        partition: impl Into<PartitionId>,
+    ) -> Option<(MessageError, Offset)> {
         self.consumer.halted_at(topic, partition)
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Delivery {
     /// Messages from this offset on are not delivered.
     pub(crate) until: Offset,
     pub(crate) high_watermark: Offset,
+    /// Some offset in it lies.
+    pub(crate) is_doubtful: bool,
 }
 
 impl Assignment {
@@ -89,12 +91,13 @@ impl Assignment {
         let Some(part) = self.part_mut(at).filter(|part| part.epoch == epoch && part.stage == Stage::Reading) else {
             return;
         };
-        let Delivery { set, frame, from, behind, until, high_watermark } = delivery;
+        let Delivery { set, frame, from, behind, until, high_watermark, is_doubtful } = delivery;
         // The end may be within the set, and what is behind it must not be committed.
         part.waiting_bytes += set.len();
         let behind = behind.min(until);
         let bytes = set.len();
-        part.waiting.push_back(Waiting { set, frame, from, behind, until, high_watermark, commits: behind });
+        let commits = behind;
+        part.waiting.push_back(Waiting { set, frame, from, behind, until, high_watermark, is_doubtful, commits });
         let is = part.is();
         self.frames.add_set(frame, at, bytes, is);
         self.renew_ready(at);
@@ -109,7 +112,8 @@ impl Assignment {
     pub(crate) fn note_high_watermark(&mut self, at: PartitionIndex, epoch: Epoch, offset: Offset) {
         if let Some(part) = self.part_mut(at).filter(|part| part.epoch == epoch) {
             part.high_watermark = Some(offset);
-            if let Some(position) = part.position {
+            // What waits may be in front of the position, after a reset.
+            if let Some(position) = part.position.filter(|_| part.waiting.is_empty()) {
                 part.out.confirm_start(position);
             }
         }
@@ -162,7 +166,7 @@ impl Assignment {
     }
 
     /// The next partition whose user has stopped at an error.
-    pub(crate) fn poll_halted(&mut self) -> Option<(TopicPartition, MessageError)> {
+    pub(crate) fn poll_halted(&mut self) -> Option<(TopicPartition, MessageError, Offset)> {
         self.halted.pop_front()
     }
 }

@@ -31,6 +31,8 @@ pub struct Fetched {
     /// Messages from this offset on are not delivered.
     pub(super) until: Offset,
     pub(super) high_watermark: Offset,
+    /// Some offset in it lies, so none proves how far reading has come.
+    pub(super) is_doubtful: bool,
     pub(super) policy: CorruptPolicy,
     pub(super) max_inflated: usize,
 }
@@ -70,8 +72,11 @@ impl Fetched {
     #[must_use]
     pub fn open(self) -> Messages {
         // Bounded by the watermark, because no checksum covers offsets.
-        let cursor = Cursor::new(self.from).with_end(self.high_watermark).skipping_later_formats();
-        Messages { reading: Reading { passed: self.from, cursor, state: State::Reading, errors: 0 }, fetched: self }
+        // What lies may seem to be behind the end, and is to be told.
+        let end = if self.is_doubtful { self.high_watermark.min(self.until) } else { self.high_watermark };
+        let cursor = Cursor::new(self.from).with_end(end).skipping_later_formats();
+        let reading = Reading { passed: self.from, cursor, state: State::Reading, errors: 0 };
+        Messages { reading, fetched: self }
     }
 }
 
@@ -99,8 +104,8 @@ struct Reading {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Reading,
-    /// The last thing was an error, which the next ask passes.
-    AtError,
+    /// The last thing was this error, which the next ask passes.
+    AtError(MessageError),
     /// Reading has ended at an error.
     Stopped(MessageError),
     /// Everything has passed.
@@ -149,6 +154,16 @@ impl Messages {
         }
     }
 
+    /// Where to go on behind the entry that could not be read, until the next message is asked for: what to seek to, to leave it
+    /// out. The offset of a [`MessageError`] is what the entry says of itself, which no checksum covers.
+    #[must_use]
+    pub fn behind_error(&self) -> Option<Offset> {
+        match &self.reading.state {
+            State::AtError(error) | State::Stopped(error) => Some(self.reading.behind(&self.fetched, error)),
+            State::Reading | State::Over => None,
+        }
+    }
+
     /// Passes everything that is left: the rest is not wanted.
     pub fn pass_rest(&mut self) {
         self.reading.pass_rest(&self.fetched);
@@ -189,7 +204,7 @@ impl Reading {
     ) -> Result<Result<Message<'a>, MessageError>, Passed> {
         match self.state {
             State::Reading => {}
-            State::AtError => {
+            State::AtError(_) => {
                 self.cursor.pass_error();
                 self.state = State::Reading;
             }
@@ -197,7 +212,7 @@ impl Reading {
         }
         // Who asks for the next has done with the last.
         self.passed = self.cursor.position();
-        if self.passed >= fetched.until {
+        if self.passed >= fetched.until && !fetched.is_doubtful {
             self.pass_rest(fetched);
             return Err(self.passed(fetched));
         }
@@ -205,12 +220,16 @@ impl Reading {
         let mut budget = Budget::new(fetched.max_inflated);
         match self.cursor.next_message(&fetched.set, inflater, &mut budget) {
             Some(Ok(message)) if message.offset < fetched.until => Ok(Ok(message)),
-            // What is wrong behind the end is nobody's concern. An entry that is out of order may belong in front of it.
-            Some(Err(error)) if error.offset < fetched.until || is_out_of_order(&error) => {
+            // What is wrong behind the end is nobody's concern. An entry whose offset lies may belong in front of it.
+            Some(Err(error))
+                if error.offset < fetched.until
+                    || is_out_of_order(&error)
+                    || fetched.is_doubtful && self.passed < fetched.until =>
+            {
                 self.errors = self.errors.saturating_add(1);
                 self.state = match fetched.policy {
                     CorruptPolicy::Stop => State::Stopped(error),
-                    CorruptPolicy::Skip => State::AtError,
+                    CorruptPolicy::Skip => State::AtError(error),
                 };
                 Ok(Err(error))
             }
@@ -227,13 +246,24 @@ impl Reading {
         self.passed = fetched.behind;
     }
 
+    /// Where to go on behind the error that was returned last.
+    fn behind(&self, fetched: &Fetched, error: &MessageError) -> Offset {
+        if is_out_of_order(error) && (fetched.from.next()..self.passed).contains(&error.offset) {
+            // One in front of it has lied, and this one is sound.
+            return error.offset;
+        }
+        self.cursor.behind_error().max(self.passed.next())
+    }
+
     fn passed(&self, fetched: &Fetched) -> Passed {
         let how = match self.state {
-            State::Reading | State::AtError => How::Open,
-            State::Stopped(error) => How::Stopped(error),
+            State::Reading | State::AtError(_) => How::Open,
+            State::Stopped(error) => How::Stopped(error, self.behind(fetched, &error)),
             State::Over => How::Finished,
         };
-        Passed::of(fetched, self.passed, how, self.errors)
+        // A lie must not be committed.
+        let passed = if fetched.is_doubtful && how != How::Finished { fetched.from } else { self.passed };
+        Passed::of(fetched, passed, how, self.errors)
     }
 }
 
@@ -259,8 +289,8 @@ pub(super) enum How {
     /// Something is left.
     Open,
     Finished,
-    /// Reading has stopped at this error.
-    Stopped(MessageError),
+    /// Reading has stopped at this error, behind which it could go on at this offset.
+    Stopped(MessageError, Offset),
 }
 
 impl Passed {
@@ -268,7 +298,7 @@ impl Passed {
         Self { ticket: fetched.ticket, offset, has_passed: offset > fetched.from, how, errors }
     }
 
-    /// The offset behind the last message that has passed.
+    /// The offset behind the last message that has passed. As long as a set is not finished in which some offset lies, where it begins.
     #[must_use]
     pub fn offset(&self) -> Offset {
         self.offset

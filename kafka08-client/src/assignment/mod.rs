@@ -99,7 +99,7 @@ pub struct Assignment {
     /// Commits that the machine has not taken.
     commits: VecDeque<ToCommit>,
     /// Errors at which users have stopped, which the machine has to tell.
-    halted: VecDeque<(TopicPartition, MessageError)>,
+    halted: VecDeque<(TopicPartition, MessageError, Offset)>,
     /// The machine waits for memory to be taken.
     is_starved: bool,
     policy: CorruptPolicy,
@@ -222,12 +222,22 @@ impl Assignment {
             let Some(waiting) = part.waiting.pop_front() else { continue };
             part.waiting_bytes = part.waiting_bytes.saturating_sub(waiting.set.len());
             part.position = Some(waiting.behind);
-            let Waiting { set: messages, frame, from, behind, until, high_watermark, commits } = waiting;
+            let Waiting { set: messages, frame, from, behind, until, high_watermark, is_doubtful, commits } = waiting;
             let ticket = Ticket { at, epoch: part.epoch, set: part.out.take(commits), commits };
             let bytes = messages.len();
             let of = part.of.clone();
-            let fetched =
-                Fetched { of, ticket, set: messages, from, behind, until, high_watermark, policy, max_inflated };
+            let fetched = Fetched {
+                of,
+                ticket,
+                set: messages,
+                from,
+                behind,
+                until,
+                high_watermark,
+                is_doubtful,
+                policy,
+                max_inflated,
+            };
             self.renew_ready(at);
             self.note_finished(at);
             // The partition may be below its share now, so that it can be fetched again.
@@ -248,8 +258,8 @@ impl Assignment {
             self.errors = self.errors.saturating_add(u64::from(passed.errors));
         }
         match passed.how {
-            How::Stopped(error) if is_new => {
-                self.halt(at, error);
+            How::Stopped(error, behind) if is_new => {
+                self.halt(at, error, behind);
                 Wake::Yes
             }
             _ => Wake::No,
@@ -257,14 +267,14 @@ impl Assignment {
     }
 
     /// Stops at a message that could not be read.
-    fn halt(&mut self, at: PartitionIndex, error: MessageError) {
-        let Some(part) = self.part_mut(at).filter(|part| !matches!(part.stage, Stage::Halted(_))) else { return };
+    fn halt(&mut self, at: PartitionIndex, error: MessageError, behind: Offset) {
+        let Some(part) = self.part_mut(at).filter(|part| !matches!(part.stage, Stage::Halted(..))) else { return };
         // What callers hold already is theirs. Nothing else behind the error is delivered.
-        part.stage = Stage::Halted(error);
+        part.stage = Stage::Halted(error, behind);
         let of = part.of.clone();
         self.drop_waiting(at);
         self.note_finished(at);
-        self.halted.push_back((of, error));
+        self.halted.push_back((of, error, behind));
         self.changed.insert(at);
     }
 
@@ -307,11 +317,11 @@ impl Assignment {
         self.part(*self.by_name.get(of)?)?.lag()
     }
 
-    /// The error at which the user has stopped, if a partition is halted.
+    /// The error at which the user has stopped, if a partition is halted, and the offset to seek to, to leave it out.
     #[must_use]
-    pub fn halted_at(&self, of: &TopicPartition) -> Option<MessageError> {
+    pub fn halted_at(&self, of: &TopicPartition) -> Option<(MessageError, Offset)> {
         match self.part(*self.by_name.get(of)?)?.stage {
-            Stage::Halted(error) => Some(error),
+            Stage::Halted(error, behind) => Some((error, behind)),
             Stage::Reading | Stage::Ended => None,
         }
     }

@@ -9,7 +9,8 @@ use super::{
     messages::{How, Passed},
 };
 
-/// Of how many sets that are not the first one it is remembered how far their users have come.
+/// Of how many sets that are not the first one it is remembered how far their users have come, and of how many runs of finished
+/// ones.
 const MOST_OPEN: usize = 1024;
 /// How many resets to earlier offsets are told apart.
 const MOST_CUTS: usize = 64;
@@ -67,7 +68,7 @@ impl Out {
             return false;
         }
         let offset = passed.offset.min(passed.ticket.commits).min(self.cut(set));
-        if matches!(passed.how, How::Stopped(_)) {
+        if matches!(passed.how, How::Stopped(..)) {
             self.stopped.insert(set);
         }
         if passed.how == How::Finished {
@@ -101,6 +102,10 @@ impl Out {
             (start, behind) = (first, behind.max(last));
         }
         self.finished.insert(start, (end, behind));
+        // Those behind many others hold the commits, until somebody seeks.
+        if self.finished.len() > MOST_OPEN {
+            self.finished.pop_last();
+        }
     }
 
     /// The most that may be committed because of a set, after resets.

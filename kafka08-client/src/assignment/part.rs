@@ -38,8 +38,8 @@ pub(super) enum Stage {
     Reading,
     /// No more sets will come: its end has come, or it has failed.
     Ended,
-    /// Its user has stopped at a message that could not be read.
-    Halted(MessageError),
+    /// Its user has stopped at a message that could not be read, behind which this offset is.
+    Halted(MessageError, Offset),
 }
 
 /// A set that was not taken.
@@ -51,6 +51,7 @@ pub(super) struct Waiting {
     pub(super) behind: Offset,
     pub(super) until: Offset,
     pub(super) high_watermark: Offset,
+    pub(super) is_doubtful: bool,
     /// No more than this may be committed because of the set: `behind`, unless the log was reset to an earlier offset since.
     pub(super) commits: Offset,
 }

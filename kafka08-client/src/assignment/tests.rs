@@ -43,7 +43,11 @@ fn place(with: &Assignment, n: i32) -> (PartitionIndex, Epoch) {
 fn deliver(with: &mut Assignment, n: i32, frame: FrameId, set: MessageSet, from: i64, behind: i64) {
     let (at, epoch) = place(with, n);
     let (until, high_watermark) = (Offset(i64::MAX), Offset(1 << 40));
-    with.deliver(at, epoch, Delivery { set, frame, from: Offset(from), behind: Offset(behind), until, high_watermark });
+    with.deliver(
+        at,
+        epoch,
+        Delivery { set, frame, from: Offset(from), behind: Offset(behind), until, high_watermark, is_doubtful: false },
+    );
 }
 
 /// A response with one set for each of these partitions.
@@ -123,7 +127,11 @@ fn a_set_of_an_earlier_epoch_and_what_was_passed_of_it_have_no_effect() {
     let frame = with.begin_frame(NODE, 10);
     let (until, high_watermark) = (Offset(i64::MAX), Offset(100));
     let set = messages(5, 1);
-    with.deliver(at, old, Delivery { set, frame, from: Offset(5), behind: Offset(6), until, high_watermark });
+    with.deliver(
+        at,
+        old,
+        Delivery { set, frame, from: Offset(5), behind: Offset(6), until, high_watermark, is_doubtful: false },
+    );
     with.handle_started(at, old, Offset(5));
     with.handle_end(at, old);
     with.end_frame(frame);
@@ -157,6 +165,7 @@ fn reading_ends_in_front_of_the_end_and_passes_a_gap_behind_the_last_message() {
         behind: Offset(20),
         until: Offset(until),
         high_watermark: Offset(100),
+        is_doubtful: false,
     };
     with.deliver(at, epoch, delivery(i64::MAX));
     with.deliver(at, epoch, delivery(13));
@@ -180,7 +189,7 @@ fn what_is_damaged_behind_the_end_is_no_error() {
         *bytes.last_mut().expect("a value") ^= 1;
         let set = MessageSet::new(bytes.into(), sound.origin());
         let (from, behind, until, high_watermark) = (Offset(10), Offset(16), Offset(14), Offset(100));
-        with.deliver(at, epoch, Delivery { set, frame, from, behind, until, high_watermark });
+        with.deliver(at, epoch, Delivery { set, frame, from, behind, until, high_watermark, is_doubtful: false });
         let mut all = with.take().expect("a set").0.open();
         assert_eq!(offsets(&mut all), [Ok(10), Ok(11)], "{policy:?}");
         let _ = with.handle_passed(all.passed());
@@ -214,11 +223,70 @@ fn a_damaged_message_ends_a_reader_that_stops_and_is_one_error_for_one_that_skip
                 assert_eq!(wake, Wake::Yes);
                 assert!(with.take().is_none(), "what has come behind it is dropped");
                 assert!(with.poll_halted().is_some() && with.poll_halted().is_none());
-                assert!(with.halted_at(&part(0)).is_some() && with.is_finished());
+                let (error, behind) = with.halted_at(&part(0)).expect("it is halted");
+                assert_eq!((error.offset, behind, with.is_finished()), (Offset(12), Offset(13), true));
             }
             CorruptPolicy::Skip => assert!(wake == Wake::No && with.take().is_some()),
         }
     }
+}
+
+#[test]
+fn an_offset_that_lies_in_front_of_an_end_is_told_and_not_committed() {
+    // Which of five entries lies, what it says, and the offset to go on from behind what is told.
+    let lies = [
+        // Above the high watermark; the last one in front of the end; behind the end.
+        (0, 1 << 40, 11),
+        (0, 14, 11),
+        (0, 40, 11),
+        (2, 14, 13),
+        (2, 40, 13),
+        // Before those in front of it.
+        (2, 3, 13),
+    ];
+    for (n, lie, behind) in lies {
+        let mut bytes = messages(10, 5).bytes().to_vec();
+        let entry = bytes.len() / 5;
+        bytes[n * entry..][..8].copy_from_slice(&i64::to_be_bytes(lie));
+        let set = MessageSet::new(bytes.into(), Origin::Fetched);
+        let mut with = assigned(&config(), 1);
+        let (at, epoch) = place(&with, 0);
+        let frame = with.begin_frame(NODE, 10);
+        let (from, until, high_watermark) = (Offset(10), Offset(15), Offset(1000));
+        let delivery = Delivery { set, frame, from, behind: until, until, high_watermark, is_doubtful: true };
+        with.deliver(at, epoch, delivery);
+        let mut reader = with.take().expect("a set").0.open();
+        let all = offsets(&mut reader);
+        assert!(all.last().is_some_and(Result::is_err), "{n} says {lie}: {all:?}");
+        assert_eq!(with.handle_passed(reader.passed()), Wake::Yes);
+        assert_eq!(with.committable().count(), 0, "{n} says {lie}");
+        let (_, told) = with.halted_at(&part(0)).expect("it is halted");
+        assert_eq!(told, Offset(behind), "{n} says {lie}: {all:?}");
+    }
+    // Without a lie, such a set ends as any other.
+    let mut with = assigned(&config(), 1);
+    let (at, epoch) = place(&with, 0);
+    let frame = with.begin_frame(NODE, 10);
+    let (from, until, high_watermark) = (Offset(10), Offset(13), Offset(1000));
+    let delivery =
+        Delivery { set: messages(10, 5), frame, from, behind: until, until, high_watermark, is_doubtful: true };
+    with.deliver(at, epoch, delivery);
+    let mut reader = with.take().expect("a set").0.open();
+    assert_eq!(offsets(&mut reader), [Ok(10), Ok(11), Ok(12)]);
+    let _ = with.handle_passed(reader.passed());
+    assert_eq!(with.committable().map(|(_, offset)| offset).collect::<Vec<_>>(), [until]);
+}
+
+#[test]
+fn a_start_is_not_confirmed_while_sets_in_front_of_it_wait() {
+    let mut with = assigned(&config(), 1);
+    let (at, epoch) = place(&with, 0);
+    with.handle_started(at, epoch, Offset(5));
+    response(&mut with, &[0], 5, 5);
+    // The log has become shorter, and reading goes on at its end.
+    with.handle_started(at, epoch, Offset(7));
+    with.note_high_watermark(at, epoch, Offset(7));
+    assert_eq!(with.committable().count(), 0, "5 and 6 were not taken");
 }
 
 #[test]

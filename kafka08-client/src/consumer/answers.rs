@@ -86,6 +86,17 @@ impl Consumer {
         }
     }
 
+    /// Waits no longer for the answer of a broker that has another address now: who is at the old one may be silent.
+    pub(super) fn leave_fetch(&mut self, node: NodeId) {
+        let Some(token) = self.nodes.get(&node).and_then(|state| state.in_flight) else { return };
+        // An answer that is here already is put into the assignment.
+        let Some(sent) = self.sent.remove(&token) else { return };
+        for part in &sent.parts {
+            self.take_back(token, part);
+        }
+        self.free_node(token, node);
+    }
+
     /// A broker owes no answer any more, so that it can be asked again.
     fn free_node(&mut self, token: Token, node: NodeId) {
         if let Some(state) = self.nodes.get_mut(&node).filter(|state| state.in_flight == Some(token)) {
@@ -196,7 +207,7 @@ impl Consumer {
             return self.end(at, part.offset);
         }
         match found {
-            Found::Set { len, behind, first, later } => {
+            Found::Set { len, behind, first, later, is_doubtful } => {
                 track.doubt = None;
                 // The next one may be as large. If nothing comes next, nothing is needed, or else it would keep room for ever.
                 track.need = first.min(self.terms.max_fetch);
@@ -210,7 +221,8 @@ impl Consumer {
                 let end = until.offset;
                 #[cfg(kafka08_canary)]
                 let end = kafka08_proto::canary::EndsLate.pick(Offset(end.0.saturating_add(1)), end);
-                let delivery = Delivery { set, frame, from: part.offset, behind, until: end, high_watermark };
+                let from = part.offset;
+                let delivery = Delivery { set, frame, from, behind, until: end, high_watermark, is_doubtful };
                 with.deliver(at, part.epoch, delivery);
                 self.counts.bytes += u64::try_from(len).unwrap_or(0);
                 self.go_on(now, at, behind, until, high_watermark);

@@ -24,7 +24,6 @@ impl Consumer {
     /// deadline are told as failed, though they may have been stored.
     pub fn close_by(&mut self, now: Instant, deadline: Instant) {
         match self.life {
-            Life::Open if deadline <= now => return self.close(now),
             Life::Open => {
                 self.leave_all();
                 self.life = Life::Closing { until: deadline, is_last_asked: false };

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use kafka08_proto::{
-    api::{OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse},
+    api::{OffsetCommitRequestV0, OffsetCommitRequestV1, OffsetCommitResponse, RequestProblem, check_topic_name},
+    connection::{PrepareError, SendError},
     error_code::ErrorCode,
     ids::{Offset, Text, TopicPartition},
 };
@@ -57,6 +58,16 @@ impl Consumer {
         if offsets.is_empty() {
             // Nothing has passed. An empty request would be answered with an empty list, which proves nothing.
             self.tell_commit(id, Failed::new());
+            return;
+        }
+        let names = offsets.iter().map(|(of, _)| &of.topic);
+        if let Some((topic, problem)) =
+            names.filter_map(|name| Some((name.clone(), check_topic_name(name).err()?))).next()
+        {
+            // The request would be refused as a whole, with what others commit.
+            let problem = PrepareError::Problem(RequestProblem::TopicName { topic, problem });
+            let cause = CommitCause::Attempt(Cause::NotSent(SendError::Prepare(problem)));
+            self.tell_commit(id, offsets.into_iter().map(|(of, _)| (of, cause.clone())).collect());
             return;
         }
         let key = (group, store);

@@ -68,8 +68,10 @@ pub enum ConsumerEvent {
     Corrupt {
         /// The partition.
         partition: TopicPartition,
-        /// What is wrong, and where.
+        /// What is wrong, and the offset that the entry has by itself, which no checksum covers.
         error: MessageError,
+        /// What to seek to, to leave the entry out.
+        behind: Offset,
     },
     /// Nothing has come of a partition for a time. Reading goes on by itself when the cause is gone.
     Stalled {

@@ -42,8 +42,8 @@ impl Consumer {
         while let Some(commit) = with.poll_commit() {
             self.add_commit(now, commit);
         }
-        while let Some((partition, error)) = with.poll_halted() {
-            self.events.push_back(ConsumerEvent::Corrupt { partition, error });
+        while let Some((partition, error, behind)) = with.poll_halted() {
+            self.events.push_back(ConsumerEvent::Corrupt { partition, error, behind });
         }
         self.drive_looks(now);
         // Behind the look-ups: a start that needs none is known by now.

@@ -19,6 +19,8 @@ pub(super) enum Found {
         first: usize,
         /// The number of entries of later formats in it.
         later: usize,
+        /// Some offset in it lies.
+        is_doubtful: bool,
     },
     /// There is nothing yet.
     End,
@@ -39,7 +41,9 @@ pub(super) fn judge(set: &MessageSet, asked: Offset, high_watermark: Offset, is_
     let hop = set.hop(asked, high_watermark);
     #[cfg(kafka08_canary)]
     let hop = kafka08_proto::canary::LeavesOneOut.pick(hop.one_too_far(), hop);
-    let whole = |len, behind| Found::Set { len, behind, first: first_entry(set), later: hop.later };
+    let of =
+        |len, behind, is_doubtful| Found::Set { len, behind, first: first_entry(set), later: hop.later, is_doubtful };
+    let whole = |len, behind| of(len, behind, false);
     match hop.tail {
         // Its offset may be right, and that of an entry in front of it wrong. So nothing of the set is believed.
         Err(error) if matches!(error.problem, MessageProblem::NotAscending { .. }) || hop.entries == 0 => {
@@ -48,7 +52,7 @@ pub(super) fn judge(set: &MessageSet, asked: Offset, high_watermark: Offset, is_
             }
             // A reader that skips goes on behind the set, so it must not end where it began.
             let behind = follow(set, asked, high_watermark);
-            whole(set.len(), if behind > asked { behind } else { asked.next() })
+            of(set.len(), if behind > asked { behind } else { asked.next() }, true)
         }
         // What follows is fetched again. A broker of a later release may have read the high watermark before the messages.
         Err(_) => whole(hop.len, hop.position),

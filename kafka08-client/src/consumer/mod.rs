@@ -259,6 +259,7 @@ impl Consumer {
 
     fn take_changes(&mut self, now: Instant, changes: &Changes) {
         for node in &changes.endpoints {
+            self.leave_fetch(*node);
             self.to_ask.insert(*node);
         }
         self.note_listed(changes);

@@ -9,7 +9,7 @@ use kafka08_client::{
 use kafka08_proto::{
     api::OffsetFetchRequestV1,
     error_code::ErrorCode,
-    ids::{NodeId, Offset, Text},
+    ids::{NodeId, Offset, Text, TopicPartition},
     message::Inflater,
 };
 
@@ -82,6 +82,21 @@ fn a_group_in_whose_partition_nothing_happens_begins_there_again() {
     produce(&mut rig, 0, numbers(4..8));
     assign(&mut rig, 0, start, EndAt::Never);
     assert_eq!(read_all(&mut rig).len(), 4);
+}
+
+#[test]
+fn a_name_that_no_broker_accepts_fails_its_own_commit_only() {
+    let mut rig = rig(one(), ConsumerConfig::default());
+    rig.brokers.add_rule("offset-commit: delay by=1s".parse().expect("a rule"));
+    let group = || Text::from_static("g");
+    let commit = |rig: &mut ConsumerRig, topic: &str| {
+        let offsets = vec![(TopicPartition::new(topic, 0), Offset(1))];
+        rig.command(|both, _| both.assignment.commit_offsets(group(), OffsetStore::Kafka, offsets))
+    };
+    // The first is on its way when the others are asked for, which are sent together.
+    let (first, bad, good) = (commit(&mut rig, "t"), commit(&mut rig, "a b"), commit(&mut rig, "t"));
+    assert_eq!(committed(&mut rig, bad).len(), 1);
+    assert_eq!((committed(&mut rig, first), committed(&mut rig, good)), (vec![], vec![]));
 }
 
 #[test]

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use kafka08_broker::BrokerConfig;
+use kafka08_broker::{BrokerConfig, Lie, Rule};
 use kafka08_client::{
     config::{ConsumerConfig, EndAt, StartAt},
     consumer::ConsumerEvent,
 };
-use kafka08_proto::ids::NodeId;
+use kafka08_proto::{
+    HostPort,
+    ids::{ApiKey, NodeId},
+};
 
 use crate::{
     SECOND,
@@ -99,6 +102,28 @@ fn a_silent_leader_is_left_as_soon_as_another_is_named() {
     produce(&mut rig, 0, numbers(3..6));
     rig.pass(8 * SECOND);
     assert_eq!(read_all(&mut rig), expected(3..6), "long before the request times out");
+}
+
+#[test]
+fn a_broker_that_has_moved_is_fetched_from_though_it_owes_an_answer_at_its_old_address() {
+    let mut rig = rig(BrokerConfig::default().with_topic("t", 1), ConsumerConfig::default());
+    produce(&mut rig, 0, numbers(0..3));
+    assign(&mut rig, 0, StartAt::Earliest, EndAt::Never);
+    assert_eq!(read_all(&mut rig), expected(0..3));
+    rig.brokers.add_rule("fetch first=1: never-answer".parse().expect("a rule"));
+    // The fetch that is waiting is answered, and the next one is not.
+    produce(&mut rig, 0, numbers(3..6));
+    rig.pass(SECOND);
+    assert_eq!(read_all(&mut rig), expected(3..6));
+    produce(&mut rig, 0, numbers(6..9));
+    rig.pass(SECOND);
+    assert_eq!(read_all(&mut rig), []);
+    let moved = HostPort::new("moved", address(1).port());
+    rig.set(&moved, Behaviour::Serves(NodeId(1)));
+    rig.brokers(|brokers, _| brokers.add_rule(Rule::on(ApiKey::METADATA).lie(Lie::Host { host: "moved".into() })));
+    rig.command(|both, now| both.consumer.connect(now));
+    rig.pass(SECOND);
+    assert_eq!(read_all(&mut rig), expected(6..9), "long before the request times out");
 }
 
 #[test]

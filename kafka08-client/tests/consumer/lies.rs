@@ -46,13 +46,18 @@ const LIES: [&str; 22] = [
 type Read = Result<(i64, String), MessageError>;
 
 fn liar(policy: CorruptPolicy, rule: &str) -> ConsumerRig {
+    liar_to(policy, rule, EndAt::Never)
+}
+
+/// A broker of two partitions with six messages each, which are read to `end`.
+fn liar_to(policy: CorruptPolicy, rule: &str, end: EndAt) -> ConsumerRig {
     let mut rig = rig(BrokerConfig::default().with_topic("t", 2), ConsumerConfig::default().with_corrupt(policy));
     for partition in 0..2 {
         produce(&mut rig, partition, numbers(0..6));
     }
     rig.brokers.add_rule(rule.parse().expect("a rule"));
     for partition in 0..2 {
-        assign(&mut rig, partition, StartAt::Earliest, EndAt::Never);
+        assign(&mut rig, partition, StartAt::Earliest, end);
     }
     rig
 }
@@ -107,6 +112,40 @@ fn a_lie_that_is_told_again_and_again_delivers_nothing_wrong_and_other_partition
             rig.pass(10 * SECOND);
             let more = rig.machine.consumer.stats().fetches - fetches;
             assert!(more < 1000, "{lie}: {more} fetches in ten seconds");
+        }
+    }
+}
+
+#[test]
+fn what_a_lie_hides_in_front_of_an_end_is_told_and_not_committed() {
+    for lie in LIES {
+        for (end, policy) in [EndAt::HighWatermark, EndAt::Offset(Offset(6)), EndAt::Offset(Offset(5))]
+            .into_iter()
+            .flat_map(|end| [CorruptPolicy::Skip, CorruptPolicy::Stop].map(|policy| (end, policy)))
+        {
+            let mut rig = liar_to(policy, &format!("fetch partition=0: lie {lie}"), end);
+            let [lied_about, other] = read_both(&mut rig, 10);
+            let last = if end == EndAt::Offset(Offset(5)) { 5 } else { 6 };
+            assert_eq!(sound(&other), expected(0..last), "{lie}");
+            let values: Vec<_> = sound(&lied_about).into_iter().map(|(_, value)| value).collect();
+            let Some(missing) = (0..last).find(|n| !values.contains(&format!("v{n}"))) else { continue };
+            let ended = rig
+                .events
+                .iter()
+                .any(|event| matches!(event, ConsumerEvent::Ended { partition, .. } if *partition == part(0)));
+            let told = lied_about.iter().any(Result::is_err)
+                || rig.events.iter().any(|event| matches!(event, ConsumerEvent::Skipped { .. }));
+            assert!(
+                told || !ended,
+                "{lie}, {end:?}, {policy:?}: {missing} is missing: {lied_about:?}, {:?}",
+                rig.events
+            );
+            let committable = rig.machine.assignment.committable().find(|(of, _)| **of == part(0));
+            let is_held = committable.is_none_or(|(_, offset)| offset.0 <= missing);
+            assert!(
+                is_held || policy == CorruptPolicy::Skip,
+                "{lie}, {end:?}: {committable:?}, and {missing} is missing"
+            );
         }
     }
 }

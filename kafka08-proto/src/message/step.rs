@@ -7,6 +7,7 @@ use super::{
     entries::{sound, split_header},
     hop::later_batch,
 };
+use crate::ids::Offset;
 
 impl Cursor {
     /// Reads the next message of a set, compressed or not. Returns `None` at the end of the set, and from then on. `set` must
@@ -49,8 +50,14 @@ impl Cursor {
     /// Moves the position past the error that [`Cursor::next_message`] has returned last, if it is the error of an entry whose
     /// place in the log is known. A consumer that skips invalid entries calls this.
     pub fn pass_error(&mut self) {
+        self.position = self.behind_error();
+    }
+
+    /// The position that [`Cursor::pass_error`] moves to.
+    #[must_use]
+    pub fn behind_error(&self) -> Offset {
         let next = self.inside.as_ref().map_or(self.next, super::inner::Inside::next_offset);
-        self.position = self.position.max(next);
+        self.position.max(next)
     }
 
     /// Reads the next entry if it is a valid uncompressed message of a fetched set. Otherwise changes nothing.

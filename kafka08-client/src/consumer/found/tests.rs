@@ -18,7 +18,7 @@ fn judged(entries: &[Vec<u8>], is_second: bool) -> Found {
 
 fn whole(entries: usize, behind: i64) -> Found {
     let first = message(0).len();
-    Found::Set { len: entries * first, behind: Offset(behind), first, later: 0 }
+    Found::Set { len: entries * first, behind: Offset(behind), first, later: 0, is_doubtful: false }
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn a_set_whose_headers_lie_is_believed_the_second_time_so_that_its_reader_tells_
     let behind = [13, 11, 11, 11];
     for (entries, behind) in lies.iter().zip(behind) {
         assert_eq!(judged(entries, false), Found::Doubtful);
-        let Found::Set { len, behind: found, .. } = judged(entries, true) else { panic!("{entries:?}") };
-        assert_eq!((len, found), (entries.concat().len(), Offset(behind)));
+        let Found::Set { len, behind: found, is_doubtful, .. } = judged(entries, true) else { panic!("{entries:?}") };
+        assert_eq!((len, found, is_doubtful), (entries.concat().len(), Offset(behind), true));
     }
     // What ascends again behind the lie is not left out.
     let entries = [message(10), message(10), message(11), message(19)];
