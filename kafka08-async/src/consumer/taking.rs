@@ -18,7 +18,8 @@ impl<Rt> Consumer<Rt> {
     /// call again. Or the consumer's task is gone.
     ///
     /// # Cancel safety
-    /// Dropping this future loses nothing: a set is taken in the poll that returns it.
+    /// Dropping this future loses nothing: a set is taken in the poll that returns it. One that was woken and is kept without being
+    /// polled keeps its turn from others who wait.
     pub async fn next(&self) -> Result<Option<Messages>, ConsumeError> {
         let shared = self.shared();
         let mut taking = Taking { shared, number: None };
