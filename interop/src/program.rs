@@ -62,7 +62,7 @@ impl Program {
     /// The program `name`, a path or a name in the search path. If it is missing, the error names Debian's `package`.
     #[must_use]
     pub fn new(name: impl Into<String>, package: &'static str) -> Self {
-        let limit = Duration::from_secs(30);
+        let limit = Duration::from_secs(300);
         let name = name.into();
         let label = name.clone();
         Self { name, label, package, args: Vec::new(), variables: Vec::new(), input: Vec::new(), limit }

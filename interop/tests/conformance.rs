@@ -1,11 +1,16 @@
 //! Calibrates the conformance checks: real brokers keep every rule that is said to hold for their release.
 
+use std::time::Duration;
+
 use interop::{Cluster, Release};
 use kafka08_conformance::{Report, Target, Verdict, checks, run};
 use kafka08_proto::profile::Profile;
 
 /// The size of a log segment here. Small enough for the checks of several segments, and of a set larger than one.
 const SEGMENT: i32 = 4 << 20;
+
+/// The time of one check. A broker that has just started is slow on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn profile(release: Release) -> Profile {
     match release {
@@ -20,7 +25,8 @@ fn judge(release: Release, setting: (&str, &str), target: impl Fn(Target) -> Tar
     let cluster = Cluster::builder(release).setting("log.segment.bytes", SEGMENT).setting(setting.0, setting.1);
     let cluster = cluster.start().unwrap_or_else(|error| panic!("{release}: {error}"));
     let fresh = Target::new(cluster.broker(), profile(release)).with_partitions(2).with_segment_bytes(SEGMENT);
-    let report = run(&target(fresh.with_fresh_cluster()), |_| true);
+    let fresh = fresh.with_fresh_cluster().with_time_limit(LIMIT);
+    let report = run(&target(fresh), |_| true);
     println!("{report}");
     assert!(report.is_success(), "{report}");
     report
@@ -67,6 +73,7 @@ fn a_real_broker_with_too_few_replicas_keeps_the_rules_about_that() {
     let cluster = Cluster::start(Release::V0_8_2_2).expect("a broker starts");
     cluster.create_topic("strict", 1, 1, &[("min.insync.replicas", "2")]).expect("a topic is made");
     let target = Target::new(cluster.broker(), Profile::V0_8_2).with_partitions(2).with_strict_topic("strict");
+    let target = target.with_time_limit(LIMIT);
     // The tool returns before the topic has a leader. Metadata for another topic shows that this one has one too.
     let report = run(&target, |check| check.id() == "metadata.new-topic-gets-leaders");
     assert!(report.is_success(), "{report}");

@@ -33,6 +33,11 @@ const VALUE: usize = 1000;
 const REQUEST: usize = PRODUCE + VALUE - 1;
 const PIPE: usize = 4096;
 const STAGED: usize = 64 << 10;
+/// How many requests are staged when all callers wait.
+const EXPECTED: usize = (PIPE + STAGED).div_ceil(REQUEST);
+
+/// How long it may take until they wait.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// What the client holds of a request beside its bytes: in the line, in the ledger, in the task that waits.
 const OVERHEAD: usize = 3072;
@@ -56,6 +61,12 @@ async fn stall<H: On>(client: Client<OneByte<H>>, task: impl Future<Output = ()>
     executor
         .run(async {
             far.holds(PIPE).await;
+            let reached = async {
+                while staged.get() < EXPECTED {
+                    sleep::<H>(Duration::from_millis(1)).await;
+                }
+            };
+            H::timeout(LIMIT, reached).await.expect("there is room for so many");
             sleep::<H>(Duration::from_millis(50)).await;
         })
         .await;
@@ -74,7 +85,7 @@ fn assert_bounded<H: On>() {
             staged = stall::<H>(client, task, &far).await;
         });
     });
-    assert_eq!(staged, (PIPE + STAGED).div_ceil(REQUEST));
+    assert_eq!(staged, EXPECTED);
     // The pipe is of the test. Buffers grow by doubling.
     let bound = 2 * (PIPE + STAGED + REQUEST) + (staged + TASKS) * (REQUEST + OVERHEAD);
     let most = usize::try_from(counted.bytes_max).expect("not negative");

@@ -112,7 +112,9 @@ fn an_answer_before_its_time_fails() {
 fn an_answer_after_its_time_fails() {
     let slow = peer(|mut stream| {
         read(&mut stream);
-        thread::sleep(Duration::from_millis(400));
+        // Until the check has closed.
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a setting");
+        let _end = stream.read(&mut [0; 64]);
         let _gone = stream.write_all(PONG);
     });
     assert_eq!(reason(&judge(&slow, &["send @ping()", "expect within=100 @pong()"])), "no answer came within 100 ms");

@@ -34,25 +34,25 @@ async fn one_address_that_does_not_answer_leaves_the_others_their_share_of_the_t
     let live = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
     let second = live.local_addr().expect("it is bound");
     let started = Instant::now();
-    let client = Client::connect_addresses(target(), &[first, second], config(Duration::from_secs(2))).await;
+    let timeout = Duration::from_secs(3);
+    let client = Client::connect_addresses(target(), &[first, second], config(timeout)).await;
     let client = client.expect("the second address answers");
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < timeout);
     assert_eq!(client.peer(), Some(&target()));
 }
 
 #[tokio::test]
 async fn every_address_is_named_with_its_own_reason() {
     let (first, _full) = silent(Ipv4Addr::LOCALHOST);
-    let closed = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
-    let second = closed.local_addr().expect("it is bound");
-    drop(closed);
-    let error = Client::connect_addresses(target(), &[first, second], config(Duration::from_secs(1)))
+    // The port is the system's. One that was free a moment ago may be another test's by now.
+    let second = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let error = Client::connect_addresses(target(), &[first, second], config(Duration::from_secs(3)))
         .await
         .expect_err("no address answers");
     let ConnectError::Refused { attempts, .. } = &error else { panic!("{error:?}") };
     assert_eq!(attempts.iter().map(|(address, _)| *address).collect::<Vec<_>>(), [first, second]);
     let text = error.to_string();
-    for words in ["broker1:9092", &format!("{first}: no answer within 500.0ms"), &format!("{second}: "), "refused"] {
+    for words in ["broker1:9092", &format!("{first}: no answer within "), &format!("{second}: "), "refused"] {
         assert!(text.contains(words), "{words:?} is missing in: {text}");
     }
 }

@@ -76,10 +76,13 @@ impl Cluster {
     ) -> Result<T, Error> {
         let started = Instant::now();
         loop {
-            let (found, instead) = look()?;
-            if let Some(found) = found {
-                return Ok(found);
-            }
+            let instead = match look() {
+                Ok((Some(found), _)) => return Ok(found),
+                Ok((None, instead)) => instead,
+                Err(error) if started.elapsed() > limit => return Err(error),
+                // ZooKeeper may be slow while brokers start.
+                Err(error) => error.to_string(),
+            };
             if started.elapsed() > limit {
                 return Err(Error::NotReady {
                     what: what.to_owned(),

@@ -148,8 +148,15 @@ async fn callers_wait_while_as_many_bytes_are_staged_as_may_be_and_go_on_with_th
         .collect();
     // The broker reads nothing. What is in the pipe is not staged any more, and one request may exceed the limit.
     far.holds(PIPE).await;
+    let expected = (PIPE + STAGED).div_ceil(REQUEST);
+    let reached = async {
+        while staged.load(Ordering::Relaxed) < expected {
+            sleep::<H>(Duration::from_millis(1)).await;
+        }
+    };
+    H::timeout(LIMIT, reached).await.expect("there is room for so many");
     sleep::<H>(Duration::from_millis(50)).await;
-    assert_eq!(staged.load(Ordering::Relaxed), (PIPE + STAGED).div_ceil(REQUEST));
+    assert_eq!(staged.load(Ordering::Relaxed), expected);
     let server = H::spawn(serve(far));
     for task in tasks {
         task.await;

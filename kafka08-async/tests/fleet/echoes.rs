@@ -28,7 +28,8 @@ pub(crate) enum Event {
 
 #[derive(Debug)]
 pub(crate) struct Echoes {
-    config: ClientConfig,
+    /// The configuration of links that are opened from now on.
+    pub(crate) config: ClientConfig,
     links: BTreeMap<LinkId, Echo>,
     outputs: VecDeque<Output<Event>>,
     deadlines: BTreeSet<(Instant, LinkId)>,
@@ -42,6 +43,7 @@ pub(crate) struct Echoes {
 
 #[derive(Debug, Default)]
 struct Echo {
+    config: ClientConfig,
     connection: Option<ClientConnection>,
     deadline: Option<Instant>,
     /// The number of requests that are still to be staged, and how many may be in flight.
@@ -68,7 +70,7 @@ impl Echoes {
     pub(crate) fn open(&mut self, to: HostPort, within: Duration) -> LinkId {
         let link = LinkId(self.opened);
         self.opened += 1;
-        self.links.insert(link, Echo::default());
+        self.links.insert(link, Echo { config: self.config.clone(), ..Echo::default() });
         self.outputs.push_back(Output::Connect { link, to, within });
         link
     }
@@ -153,7 +155,7 @@ impl Machine for Echoes {
     fn handle_connected(&mut self, link: LinkId, now: Instant) {
         let Some(echo) = self.links.get_mut(&link) else { return };
         let id = ConnectionId(link.0);
-        echo.connection = Some(ClientConnection::new(self.config.clone(), id));
+        echo.connection = Some(ClientConnection::new(echo.config.clone(), id));
         self.outputs.push_back(Output::Event(Event::Connected(link)));
         self.go_on(now, link);
     }

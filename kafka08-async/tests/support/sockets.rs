@@ -67,12 +67,13 @@ pub(crate) fn never_answers() -> SocketAddr {
     peer(|mut stream| while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {})
 }
 
-/// A peer that sends one byte after another of an answer that is long.
+/// A peer that sends one byte after another of an answer that is long. Its length and the first byte come at once.
 pub(crate) fn trickles(answer: u32, pause: Duration) -> SocketAddr {
     peer(move |mut stream| {
-        let mut bytes = answer.to_be_bytes().into_iter();
-        while stream.write_all(&[bytes.next().unwrap_or(0)]).is_ok() {
+        let mut written = stream.write_all(&[&answer.to_be_bytes()[..], &[0]].concat());
+        while written.is_ok() {
             thread::sleep(pause);
+            written = stream.write_all(&[0]);
         }
     })
 }

@@ -42,7 +42,8 @@ fn an_address_that_is_silent_leaves_time_for_the_next_one() {
         let (first, _keep) = silent();
         let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
         let second = listener.local_addr().expect("it is bound");
-        let timeout = Duration::from_millis(600);
+        // Each has a half of it.
+        let timeout = Duration::from_secs(3);
         let started = Instant::now();
         let client = Client::connect_addresses(target(), &[first, second], config(timeout)).expect("one answers");
         assert!(started.elapsed() < timeout, "{:?}", started.elapsed());
@@ -56,8 +57,10 @@ fn every_address_is_listed_with_its_own_reason() {
     within(LIMIT, || {
         let (silent, _keep) = silent();
         let closed: SocketAddr = closed_port().parse().expect("an address");
-        let timeout = Duration::from_millis(300);
-        for addresses in [[silent, closed], [closed, silent]] {
+        // Each address has an equal share of the time, so the silent one leaves nine tenths to the others.
+        let silent_first = [&[silent][..], &[closed; 9]].concat();
+        for (addresses, timeout) in [(silent_first, 3), (vec![closed, silent], 1)] {
+            let timeout = Duration::from_secs(timeout);
             let error = Client::connect_addresses(target(), &addresses, config(timeout)).expect_err("none answers");
             let text = error.to_string();
             let ConnectError::Refused { attempts, .. } = error else { panic!("{error:?}") };
@@ -76,13 +79,13 @@ fn every_address_is_listed_with_its_own_reason() {
 fn addresses_that_are_all_silent_end_in_a_timeout_of_the_time_that_was_given() {
     within(LIMIT, || {
         let (silent, _keep) = silent();
-        let timeout = Duration::from_millis(300);
+        let timeout = Duration::from_millis(1500);
         let started = Instant::now();
         let error =
             Client::connect_addresses(target(), &[silent; 3], config(timeout)).expect_err("none answers").to_string();
         let elapsed = started.elapsed();
-        assert!(elapsed >= timeout && elapsed < 10 * timeout, "{elapsed:?}");
-        assert!(error.contains("no connection to broker.example:9092 within 300ms"), "{error}");
+        assert!(elapsed >= timeout && elapsed < Duration::from_secs(20), "{elapsed:?}");
+        assert!(error.contains("no connection to broker.example:9092 within 1.5s"), "{error}");
         assert_eq!(error.matches(&silent.to_string()).count(), 3, "{error}");
     });
 }

@@ -286,20 +286,23 @@ fn an_answer_is_taken_without_waiting_when_it_is_here() {
 #[test]
 fn a_late_answer_is_swallowed_and_the_connection_is_sound_again() {
     within(LIMIT, || {
-        let address = peer(|mut stream| {
+        let (answer, told) = mpsc::channel();
+        let address = peer(move |mut stream| {
             let first = read_request(&mut stream).expect("a request");
             let second = read_request(&mut stream).expect("a request");
-            std::thread::sleep(Duration::from_millis(300));
+            told.recv().expect("the test goes on");
             respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
             respond(&mut stream, second.id, NO_METADATA).expect("the client is there");
             answers_everything(stream);
         });
         let mut client = connect(&address);
+        // Long enough for the second request: there is no room behind one that has timed out.
         let hasty =
-            client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(50)).expect("there is room");
+            client.send_with_timeout(&MetadataRequest::all(), Duration::from_millis(500)).expect("there is room");
         let patient = client.send(&MetadataRequest::all()).expect("there is room");
         let error = client.wait(hasty).expect_err("it is late");
         assert!(error.to_string().contains("it timed out after"), "{error}");
+        answer.send(()).expect("the peer waits");
         client.wait(patient).expect("it is answered");
         client.call(&MetadataRequest::all()).expect("the connection is sound");
         assert_eq!(client.stats().dropped_responses, 1);

@@ -71,7 +71,7 @@ fn a_peer_that_says_nothing_has_the_time_of_one_request_and_is_waited_for_withou
         let (started, worked) = (Instant::now(), processor_time());
         let release = probe(&target, &ClientConfig::default().with_request_timeout(timeout)).expect("it listens");
         let elapsed = started.elapsed();
-        assert!(elapsed >= timeout && elapsed < 10 * timeout, "{elapsed:?}");
+        assert!(elapsed >= timeout && elapsed < Duration::from_secs(20), "{elapsed:?}");
         assert!(processor_time() - worked < timeout / 2, "it has asked again and again");
         let text = release.to_string();
         assert!(text.contains(&target) && text.contains("did not answer ListOffsets v0 within "), "{text}");
@@ -96,7 +96,7 @@ fn a_peer_that_accepts_no_connection_has_the_time_of_connecting() {
         let config = ClientConfig::default().with_connect_timeout(timeout);
         let error = probe(&address.to_string(), &config).expect_err("its backlog is full");
         let elapsed = started.elapsed();
-        assert!(elapsed >= timeout && elapsed < 10 * timeout, "{elapsed:?}");
+        assert!(elapsed >= timeout && elapsed < Duration::from_secs(20), "{elapsed:?}");
         assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
     });
 }
@@ -134,7 +134,7 @@ fn a_peer_that_closes_on_everything_is_asked_over_two_connections() {
 fn a_peer_that_is_gone_when_it_is_connected_to_again_is_an_error() {
     within(LIMIT, || {
         // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
-        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 11), 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("the probe connects");

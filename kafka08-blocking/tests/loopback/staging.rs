@@ -9,6 +9,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Sender},
     },
     thread,
     time::Duration,
@@ -220,16 +221,31 @@ fn a_request_whose_time_is_over_is_not_written() {
     });
 }
 
-/// A client to a peer that has answered one request, and then closed after 100 ms, which is 300 ms ago.
-fn client_of_a_peer_that_has_closed() -> Client {
-    let address = peer(|mut stream| {
+/// A peer that answers one request, and closes when what is returned is dropped.
+fn answers_once() -> (String, Sender<()>) {
+    let (close, told) = mpsc::channel();
+    let address = peer(move |mut stream| {
         let first = read_request(&mut stream).expect("a request");
         respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
-        thread::sleep(Duration::from_millis(100));
+        told.recv().expect_err("nothing is sent");
     });
+    (address, close)
+}
+
+/// Has the peer close, and waits until its end of the connection is here. The client does not look.
+fn await_end(client: &Client, close: Sender<()>) {
+    drop(close);
+    let limit = Timespec::try_from(LIMIT).expect("a short time");
+    let is_ready = poll(&mut [PollFd::new(client, PollFlags::IN)], Some(&limit)).expect("it is not interrupted");
+    assert_eq!(is_ready, 1, "the peer does not close");
+}
+
+/// A client to a peer that has answered one request, and then closed.
+fn client_of_a_peer_that_has_closed() -> Client {
+    let (address, close) = answers_once();
     let mut client = Client::connect(&address, ClientConfig::default()).expect("the peer listens");
     client.call(&MetadataRequest::all()).expect("it is answered");
-    thread::sleep(Duration::from_millis(400));
+    await_end(&client, close);
     client
 }
 
@@ -263,17 +279,13 @@ fn an_end_that_is_here_refuses_a_produce_with_acks_0() {
 #[test]
 fn an_end_that_is_here_refuses_a_request_also_when_a_claim_was_dropped() {
     within(LIMIT, || {
-        let address = peer(|mut stream| {
-            let first = read_request(&mut stream).expect("a request");
-            respond(&mut stream, first.id, NO_METADATA).expect("the client is there");
-            thread::sleep(Duration::from_millis(100));
-        });
+        let (address, close) = answers_once();
         let mut client = Client::connect(&address, ClientConfig::default()).expect("the peer listens");
         let pending = client.send(&MetadataRequest::all()).expect("there is room");
         while client.stats().responses < 1 {
             client.turn();
         }
-        thread::sleep(Duration::from_millis(400));
+        await_end(&client, close);
         drop(pending);
         assert_refused(client.call(&produce(Acks::LEADER, 1)));
     });

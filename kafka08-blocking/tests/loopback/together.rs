@@ -1,6 +1,9 @@
 //! Several clients in one thread.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use crate::peers::{NO_METADATA, peer, read_request, respond, within};
 use kafka08_blocking::Client;
@@ -22,6 +25,17 @@ fn client_of(delay: Duration) -> Client {
     Client::connect(&address, ClientConfig::default()).expect("the peer listens")
 }
 
+/// A client of a peer that answers one request, when it is told to.
+fn client_of_a_peer_that_waits() -> (Client, mpsc::Sender<()>) {
+    let (answer, told) = mpsc::channel();
+    let address = peer(move |mut stream| {
+        let request = read_request(&mut stream).expect("a request");
+        told.recv().expect("the test goes on");
+        respond(&mut stream, request.id, NO_METADATA).expect("the client is there");
+    });
+    (Client::connect(&address, ClientConfig::default()).expect("the peer listens"), answer)
+}
+
 /// Waits until one of these clients has something to do.
 fn wait(clients: &[&mut Client]) {
     let deadline = clients.iter().filter_map(|client| client.next_deadline()).min();
@@ -40,7 +54,7 @@ fn wait(clients: &[&mut Client]) {
 #[test]
 fn two_clients_are_waited_for_together_and_each_answer_is_taken_when_it_comes() {
     within(LIMIT, || {
-        let mut slow = client_of(Duration::from_millis(200));
+        let (mut slow, answer) = client_of_a_peer_that_waits();
         let mut fast = client_of(Duration::from_millis(5));
         let mut slow_pending = Some(slow.send(&MetadataRequest::all()).expect("there is room"));
         let mut answers_of_fast = 0;
@@ -61,11 +75,14 @@ fn two_clients_are_waited_for_together_and_each_answer_is_taken_when_it_comes() 
                 Some(Err(pending)) => fast_pending = Some(pending),
                 _ => {
                     answers_of_fast += 1;
+                    // The slow one is answered only after these, so they were taken while it waited.
+                    if answers_of_fast == 3 {
+                        answer.send(()).expect("the peer waits");
+                    }
                     fast_pending = Some(fast.send(&MetadataRequest::all()).expect("there is room"));
                 }
             }
         }
-        assert!(answers_of_fast >= 3, "{answers_of_fast}");
         // Each turn had its reason: an answer, or a part of one.
         assert!(turns < 20 * (answers_of_fast + 1), "{turns} for {answers_of_fast}");
     });
@@ -91,7 +108,7 @@ fn the_next_deadline_is_the_earliest_and_a_turn_ends_what_is_due() {
                 Err(pending) => claim = pending,
             }
         };
-        assert!(started.elapsed() < 10 * timeouts[1], "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         assert!(error.to_string().contains("it timed out"), "{error}");
         assert!(patient.closed().is_none());
         assert!(!hasty.wants_read() && !hasty.wants_write(), "it has ended, and is not polled any more");

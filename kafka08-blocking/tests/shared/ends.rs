@@ -142,7 +142,7 @@ fn an_address_that_drops_packets_leaves_time_for_the_next_one() {
         let (_server, live) = serve(ServeConfig::default(), echo);
         let refusing = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let target = HostPort::new("cluster", 9092);
-        let config = ClientConfig::default().with_connect_timeout(2 * SECOND);
+        let config = ClientConfig::default().with_connect_timeout(3 * SECOND);
         let client = SharedClient::connect_addresses(target.clone(), &[address, refusing, live], config.clone());
         client.expect("the last one answers").call(&MetadataRequest::all()).expect("it is answered");
         let error = SharedClient::connect_addresses(target, &[refusing, address], config).expect_err("none answers");

@@ -24,9 +24,10 @@ const ROUNDS: usize = 200;
 pub(crate) struct Figures {
     /// The time within which 99 of 100 requests are answered.
     pub(crate) p99: Duration,
-    /// The longest time in which a new connection is made and its first request answered.
+    /// The time in which a new connection is made and its first request answered: the second longest of 20, because one
+    /// stall of the machine makes one of them long.
     pub(crate) connect: Duration,
-    /// How much later than asked the latest long poll was answered.
+    /// How much later than asked a long poll was answered: the second most of 10, for the same reason.
     pub(crate) late: Duration,
     /// The processor time of the server for each request of this client. It includes the work for others.
     pub(crate) cpu: Duration,
@@ -61,6 +62,11 @@ fn request(client: &mut Client, n: usize) {
     }
 }
 
+fn second_longest(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    *times.iter().nth_back(1).expect("there are several")
+}
+
 /// Measures how an honest client is served.
 pub(crate) fn measure(server: &Server) -> Figures {
     let mut client = connect(server);
@@ -91,8 +97,8 @@ pub(crate) fn measure(server: &Server) -> Figures {
     };
     Figures {
         p99,
-        connect: (0..20).map(first_request).max().unwrap_or_default(),
-        late: (0..10).map(lateness).max().unwrap_or_default(),
+        connect: second_longest((0..20).map(first_request).collect()),
+        late: second_longest((0..10).map(lateness).collect()),
         cpu,
     }
 }

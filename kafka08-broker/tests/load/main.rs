@@ -173,17 +173,22 @@ fn an_honest_client_is_served_beside_all_of_them() {
     check("all of them", server, crowd);
 }
 
+/// The processor time of the server for a request: the least of three measurements, because other programs add to it.
+fn least_cpu(server: &Server) -> Duration {
+    (0..3).map(|_| honest::measure(server).cpu).min().expect("three measurements")
+}
+
 #[test]
 fn idle_connections_cost_nothing() {
     let _alone = alone();
     let server = start();
-    let without = honest::measure(&server);
+    let without = least_cpu(&server);
     let at = server.address();
     let crowd = Crowd::default().idle(at, 1000);
     thread::sleep(Duration::from_millis(100));
-    let with = honest::measure(&server);
-    println!("CPU a request: {:.2?} without idle connections, {:.2?} with 1,000", without.cpu, with.cpu);
+    let with = least_cpu(&server);
+    println!("CPU a request: {without:.2?} without idle connections, {with:.2?} with 1,000");
     check("1,000 idle", server, crowd);
     // In a release build it is 1.5; a busy machine adds some microseconds to either.
-    assert!(with.cpu <= without.cpu * 3 + Duration::from_micros(50), "{with} instead of {without}");
+    assert!(with <= without * 3 + Duration::from_micros(50), "{with:?} instead of {without:?}");
 }

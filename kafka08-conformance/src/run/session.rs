@@ -31,7 +31,9 @@ struct Session<'a> {
     link: String,
     /// The bytes of the last send, which `until` sends again.
     sent: Vec<u8>,
-    /// When the last bytes were sent. Times of answers count from here.
+    /// When the last bytes were about to be sent. No answer can have come earlier.
+    sent_from: Instant,
+    /// When the last bytes were sent. How long a broker may take counts from here.
     sent_at: Instant,
     /// When the check gives up.
     deadline: Instant,
@@ -65,6 +67,7 @@ pub(super) fn judge(check: &Check, target: &Target, names: &Names) -> Verdict {
         links: BTreeMap::new(),
         link: String::new(),
         sent: Vec::new(),
+        sent_from: Instant::now(),
         sent_at: Instant::now(),
         deadline: Instant::now() + target.time_limit,
     };
@@ -134,6 +137,9 @@ impl Session<'_> {
     /// Sends the bytes of the last `send`.
     fn send_again(&mut self) -> Result<(), Stop> {
         let sent = std::mem::take(&mut self.sent);
+        self.link()?;
+        // Before the write: a broker may have them, and its answer may be due, long before this thread runs again.
+        self.sent_from = Instant::now();
         let done = self.link()?.send(&sent);
         self.sent = sent;
         // After the write: a broker that is slow to read must not lose that time for its answer.
@@ -180,7 +186,7 @@ impl Session<'_> {
             }
         };
         // Before the comparison, whose time is not the broker's.
-        let took = self.sent_at.elapsed();
+        let took = self.sent_from.elapsed();
         // The listing of what was expected must not show values that the comparison has just set.
         let before = self.variables.clone();
         if let Err(Mismatch { reason, found }) = answer.compare(&frame, &mut self.variables) {

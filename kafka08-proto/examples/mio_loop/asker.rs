@@ -18,8 +18,8 @@ use kafka08_proto::{
 const REQUESTS: usize = 12;
 const IN_FLIGHT: usize = 3;
 /// Timeouts of connecting and of a request. Programs that are no examples keep the defaults of 10 s and 30 s.
-const TIMEOUT: Duration = Duration::from_secs(1);
-const SHORT_TIMEOUT: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(3);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection, the requests that are in flight on it, and how many are not sent yet.
 pub(crate) struct Asker {

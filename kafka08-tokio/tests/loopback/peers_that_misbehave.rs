@@ -63,17 +63,14 @@ fn a_peer_that_closes_before_it_says_a_byte_may_be_too_old_or_too_new() {
 fn a_peer_that_never_answers_or_trickles_ends_in_a_timeout() {
     run(async {
         let silent = peer(|mut stream| while read_request(&mut stream).is_some() {});
-        assert_says(&ask(&silent).await, &["timed out after 3", "no answer had come", "does not speak Kafka 0.8"]);
+        assert_says(&ask(&silent).await, &["timed out after ", "no answer had come", "does not speak Kafka 0.8"]);
         let trickling = peer(|mut stream| {
             stream.write_all(&1000u32.to_be_bytes()).expect("the client is there");
             while stream.write_all(&[0]).is_ok() {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        assert_says(
-            &ask(&trickling).await,
-            &["timed out after 3", "bytes of its answer had come", "raise the timeout"],
-        );
+        assert_says(&ask(&trickling).await, &["timed out after ", "bytes of its answer had come", "raise the timeout"]);
     });
 }
 

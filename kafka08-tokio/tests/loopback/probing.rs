@@ -62,7 +62,7 @@ fn a_peer_that_says_nothing_has_the_time_of_one_request() {
         let config = ClientConfig::default().with_request_timeout(timeout);
         let release = probe(&target, &config).await.expect("it listens");
         let elapsed = started.elapsed();
-        assert!(elapsed >= timeout && elapsed < 10 * timeout, "{elapsed:?}");
+        assert!(elapsed >= timeout && elapsed < Duration::from_secs(20), "{elapsed:?}");
         let text = release.to_string();
         assert!(text.contains(&target) && text.contains("did not answer ListOffsets v0 within "), "{text}");
         assert!(matches!(reason(release), UndeterminedReason::NoAnswer { .. }));
@@ -101,7 +101,8 @@ fn a_peer_that_closes_on_everything_is_asked_over_two_connections() {
 #[test]
 fn a_peer_that_is_gone_when_it_is_connected_to_again_is_an_error() {
     run(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        // At an address of its own: a port of 127.0.0.1 that is free again may be the next one of another test.
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 12), 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("the probe connects");

@@ -18,6 +18,9 @@ use kafka08_broker::Rule;
 use super::{NODES, all, assert_whole, brokers, config, connect, refused};
 use crate::runtimes::{On, sleep};
 
+/// The time of calls that end by it. What must come before comes in it on a busy machine too.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 async fn one_call_asks_all_leaders<H: On>() {
     let server = brokers();
     let cluster = connect::<H>(&server).await;
@@ -143,7 +146,7 @@ async fn what_cannot_be_sent_is_refused_with_its_reason<H: On>() {
 
 async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(Duration::from_millis(500));
+    let config = config().with_call_timeout(TIMEOUT);
     let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
     assert_whole(&cluster.call(&all()).await.expect("all leaders answer"));
     for node in NODES {
@@ -157,7 +160,7 @@ async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
 
 async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(Duration::from_millis(300));
+    let config = config().with_call_timeout(TIMEOUT);
     let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
     for node in NODES {
         server.with(|brokers, now| brokers.pause(node, now));
@@ -175,7 +178,7 @@ async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
 
 async fn the_error_of_a_connection_has_the_words_of_the_system<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(Duration::from_millis(300));
+    let config = config().with_call_timeout(TIMEOUT);
     let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
     server.add_rule(Rule::on(ApiKey::LIST_OFFSETS).reset_before());
     let text = refused::<H, _>(&cluster, &ListOffsetsRequest::latest([("t", 0)])).await;
