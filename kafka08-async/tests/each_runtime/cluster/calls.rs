@@ -160,7 +160,8 @@ async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
 
 async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(TIMEOUT);
+    // Nobody is left for another one before the deadline.
+    let config = config().with_call_timeout(TIMEOUT).with_silence(10 * TIMEOUT);
     let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
     for node in NODES {
         server.with(|brokers, now| brokers.pause(node, now));
