@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kafka08_async::{
-    ClusterCallError,
+    Cluster, ClusterCallError, ClusterConfig,
     kafka08_client::{cluster::Route, error::Cause},
     proto::{
         Fate,
@@ -19,7 +19,12 @@ use super::{NODES, all, assert_whole, brokers, config, connect, refused};
 use crate::runtimes::{On, sleep};
 
 /// The time of calls that end by it. What must come before comes in it on a busy machine too.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// With it, a call ends before a broker is taken for silent, of which its error would tell instead.
+fn ends_early() -> ClusterConfig {
+    config().with_call_timeout(TIMEOUT).with_silence(10 * TIMEOUT)
+}
 
 async fn one_call_asks_all_leaders<H: On>() {
     let server = brokers();
@@ -146,8 +151,7 @@ async fn what_cannot_be_sent_is_refused_with_its_reason<H: On>() {
 
 async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(TIMEOUT);
-    let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
+    let cluster = Cluster::<H::Rt>::connect([server.bootstrap()], ends_early()).await.expect("they listen");
     assert_whole(&cluster.call(&all()).await.expect("all leaders answer"));
     for node in NODES {
         server.with(|brokers, now| brokers.pause(node, now));
@@ -160,9 +164,7 @@ async fn a_call_that_nobody_answers_ends_at_its_deadline<H: On>() {
 
 async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
     let server = brokers();
-    // Nobody is left for another one before the deadline.
-    let config = config().with_call_timeout(TIMEOUT).with_silence(10 * TIMEOUT);
-    let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
+    let cluster = Cluster::<H::Rt>::connect([server.bootstrap()], ends_early()).await.expect("they listen");
     for node in NODES {
         server.with(|brokers, now| brokers.pause(node, now));
     }
@@ -179,8 +181,7 @@ async fn a_call_that_meets_no_metadata_says_so_and_who_was_asked<H: On>() {
 
 async fn the_error_of_a_connection_has_the_words_of_the_system<H: On>() {
     let server = brokers();
-    let config = config().with_call_timeout(TIMEOUT);
-    let cluster = kafka08_async::Cluster::<H::Rt>::connect([server.bootstrap()], config).await.expect("they listen");
+    let cluster = Cluster::<H::Rt>::connect([server.bootstrap()], ends_early()).await.expect("they listen");
     server.add_rule(Rule::on(ApiKey::LIST_OFFSETS).reset_before());
     let text = refused::<H, _>(&cluster, &ListOffsetsRequest::latest([("t", 0)])).await;
     assert!(text.contains("the system says: Connection reset by peer (os error 104)"), "{text}");
